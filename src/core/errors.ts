@@ -1,0 +1,53 @@
+/** The error classes of the house; each has a stable `code` for programs and a one-line message for people. */
+
+/** One complaint about a configuration: where, what is wrong, and what to do about it. */
+export interface Complaint {
+  /** Path of the field, e.g. `policies[0].remote`. */
+  readonly path: string;
+  /** What is wrong, e.g. `key is 15 octets, aes128gcm16 needs 20 (16 + 4 salt)`. */
+  readonly problem: string;
+  /** What to do, e.g. `give 40 hex digits`. */
+  readonly remedy: string;
+}
+
+/** All complaints about a configuration at once; nothing was changed when it is thrown. */
+export class ConfigError extends Error {
+  readonly code = "CONFIG";
+  readonly complaints: readonly Complaint[];
+
+  constructor(complaints: readonly Complaint[]) {
+    super(complaints.map((c) => `${c.path}: ${c.problem}; ${c.remedy}`).join("\n"));
+    this.name = "ConfigError";
+    this.complaints = complaints;
+  }
+
+  static of(path: string, problem: string, remedy: string): ConfigError {
+    return new ConfigError([{ path, problem, remedy }]);
+  }
+}
+
+/** A system call that failed: errno's name, the call, and what to do about it where we know. */
+export class SystemError extends Error {
+  /** errno's name: `EPERM`, `ENOENT`, … */
+  readonly code: string;
+  /** The call that failed: `TUNSETIFF`, `bind`, … */
+  readonly syscall: string;
+  readonly remedy: string | undefined;
+
+  constructor(code: string, syscall: string, subject: string, remedy?: string) {
+    super(`${subject}: ${syscall} failed with ${code}${remedy === undefined ? "" : `; ${remedy}`}`);
+    this.name = "SystemError";
+    this.code = code;
+    this.syscall = syscall;
+    this.remedy = remedy;
+  }
+}
+
+/** An invariant of ours that does not hold: our bug, so the machine stops. */
+export class AssertionError extends Error {
+  readonly code = "BUG";
+}
+
+export function assert(condition: boolean, what: string): asserts condition {
+  if (!condition) throw new AssertionError(`bug: ${what}`);
+}
