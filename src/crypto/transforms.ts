@@ -149,7 +149,7 @@ type IntegrityRow = readonly [
   keyOctets: number,
   icvOctets: number,
   rfc: string,
-  weak?: string,
+  weak?: string | undefined,
   saltOctets?: number,
 ];
 
