@@ -12,7 +12,18 @@
   "targets": [
     {
       "target_name": "esplanade",
-      "sources": ["native/addon.cc"],
+      "sources": [
+        "native/addon.cc",
+        "native/cipher.cc",
+        "native/cipher_binding.cc",
+        "native/cipher_hmac.cc",
+        "native/cipher_ipsec_mb.cc",
+        "native/cipher_key.cc",
+        "native/cipher_openssl.cc",
+        "native/des.cc",
+        "native/key_memory.cc",
+        "native/modp.cc",
+      ],
       "conditions": [
         ["ipsec_mb==1", {"defines": ["WITH_IPSEC_MB"], "libraries": ["-l:libIPSec_MB.a"]}],
       ],

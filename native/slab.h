@@ -87,6 +87,7 @@ constexpr int32_t kDropIcvMismatch = -1;
 constexpr int32_t kDropNoKey = -2;
 constexpr int32_t kDropNonceReuse = -3;
 constexpr int32_t kDropSendFailed = -4;
+constexpr int32_t kDropTooShort = -5;
 constexpr int32_t kDropTunWriteFailed = -38;
 
 // Indices of the I/O counters (float64).
