@@ -28,5 +28,19 @@
         ["ipsec_mb==1", {"defines": ["WITH_IPSEC_MB"], "libraries": ["-l:libIPSec_MB.a"]}],
       ],
     },
+    # The benchmark's UDP load generator: a program of its own, so that it is the same for every candidate.
+    {
+      "target_name": "esplanade-load",
+      "type": "executable",
+      "sources": [
+        "native/load/main.cc",
+        "native/load/ndr.cc",
+        "native/load/options.cc",
+        "native/load/receiver.cc",
+        "native/load/socket.cc",
+        "native/load/step.cc",
+      ],
+      "libraries": ["-pthread"],
+    },
   ],
 }
