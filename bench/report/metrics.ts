@@ -1,0 +1,70 @@
+/** What the benchmark measures: a metric's key is TEST.QUANTITY, e.g. `tcp.gbitPerSecond`. */
+
+export interface Quantity {
+  readonly label: string;
+  readonly unit: string;
+  /** Shown = stored × scale. */
+  readonly scale: number;
+  readonly better: "more" | "less";
+}
+
+const QUANTITIES: Readonly<Record<string, Quantity>> = {
+  gbitPerSecond: { label: "", unit: "Gbit/s", scale: 1, better: "more" },
+  packetsPerSecond: { label: "", unit: "kpps", scale: 1e-3, better: "more" },
+  lossPercent: { label: "loss", unit: "%", scale: 1, better: "less" },
+  retransmits: { label: "retransmits", unit: "segments", scale: 1, better: "less" },
+  machineCpuPerGbit: { label: "processor time, whole machine", unit: "CPU s/Gbit", scale: 1, better: "less" },
+  daemonCpuPerGbit: { label: "processor time, both daemons", unit: "CPU s/Gbit", scale: 1, better: "less" },
+  p50Micros: { label: "p50", unit: "µs", scale: 1, better: "less" },
+  p99Micros: { label: "p99", unit: "µs", scale: 1, better: "less" },
+  idleMiB: { label: "at start", unit: "MiB", scale: 1, better: "less" },
+  loadedMiB: { label: "after load", unit: "MiB", scale: 1, better: "less" },
+  peakMiB: { label: "at its peak", unit: "MiB", scale: 1, better: "less" },
+  cpuPercent: { label: "of one processor", unit: "%", scale: 1, better: "less" },
+  duplicates: { label: "duplicates", unit: "packets", scale: 1, better: "less" },
+  reordered: { label: "reordered", unit: "packets", scale: 1, better: "less" },
+};
+
+export interface Metric extends Quantity {
+  readonly key: string;
+  /** Test and quantity in words. */
+  readonly title: string;
+}
+
+export function metric(key: string): Metric {
+  const [test = "", name = ""] = key.split(".");
+  const quantity = QUANTITIES[name];
+  if (quantity === undefined) throw new Error(`bug: no quantity is called ${name}`);
+  const title = quantity.label === "" ? testTitle(test) : `${testTitle(test)}: ${quantity.label}`;
+  return { ...quantity, key, title };
+}
+
+/** Three significant digits, as far as a benchmark deserves them. */
+export function shown(value: number, { scale }: Quantity): string {
+  const scaled = value * scale;
+  if (!Number.isFinite(scaled)) return "–";
+  if (Math.abs(scaled) >= 100) return scaled.toFixed(0);
+  return scaled.toFixed(Math.abs(scaled) >= 10 ? 1 : 2);
+}
+
+function testTitle(test: string): string {
+  const [, kind = test, count = ""] = /^(tcp|ndr|udp)(\d*)$/.exec(test) ?? [];
+  switch (kind) {
+    case "tcp":
+      return count === "" ? "TCP" : `TCP, ${count} streams`;
+    case "ndr":
+      return `${count}-octet packets, loss ≤ 0.5 %`;
+    case "udp":
+      return `UDP flood, ${count} octets`;
+    case "ping":
+      return "ping";
+    case "pingload":
+      return "ping under TCP";
+    case "rss":
+      return "resident memory of a daemon";
+    case "idle":
+      return "processor time of both daemons when idle";
+    default:
+      return test;
+  }
+}
