@@ -4,10 +4,18 @@
 export interface Complaint {
   /** Path of the field, e.g. `policies[0].remote`. */
   readonly path: string;
+  /** Where the text stands, e.g. `gw.json:12:14`; absent when the value came from no file. */
+  readonly place?: string;
   /** What is wrong, e.g. `key is 15 octets, aes128gcm16 needs 20 (16 + 4 salt)`. */
   readonly problem: string;
   /** What to do, e.g. `give 40 hex digits`. */
   readonly remedy: string;
+}
+
+/** One line: `gw.json:12:14: policies[0].remote: what is wrong; what to do`. */
+export function complaintToString(complaint: Complaint): string {
+  const { place, path, problem, remedy } = complaint;
+  return `${place === undefined ? "" : `${place}: `}${path === "" ? "" : `${path}: `}${problem}; ${remedy}`;
 }
 
 /** All complaints about a configuration at once; nothing was changed when it is thrown. */
@@ -16,7 +24,7 @@ export class ConfigError extends Error {
   readonly complaints: readonly Complaint[];
 
   constructor(complaints: readonly Complaint[]) {
-    super(complaints.map((c) => `${c.path}: ${c.problem}; ${c.remedy}`).join("\n"));
+    super(complaints.map(complaintToString).join("\n"));
     this.name = "ConfigError";
     this.complaints = complaints;
   }
