@@ -56,7 +56,7 @@ export class EspOut {
     const align = this.#columns[sa + Sa.ALIGN] ?? 4;
     const icv = this.#columns[sa + Sa.ICV_OCTETS] ?? 0;
     const tfc = (flags & SaFlag.TUNNEL) !== 0 ? (this.#columns[sa + Sa.TFC_OCTETS] ?? 0) : 0;
-    const padded = tfc > length ? tfc : length;
+    const padded = Math.max(tfc, length);
     const pad = -(padded + ESP_TRAILER_OCTETS) & (align - 1);
     const cryptLength = padded + pad + ESP_TRAILER_OCTETS;
 

@@ -1,0 +1,85 @@
+/**
+ * What a lane tells control: fixed records in shared memory, one writer, one reader, bounded. When the ring is full the
+ * event is counted and lost: each kind is either told again by the next packet or only informs.
+ */
+
+export const LaneEvent = {
+  /** A soft limit of `slot` is reached. */
+  SOFT: 1,
+  /** A hard limit of `slot` is reached: it seals and opens nothing more. */
+  HARD: 2,
+  /** A packet of policy `value` asks for an SA (RFC 4301 §4.4.1). Followed by its flow: family, source, destination. */
+  ACQUIRE: 3,
+  /** The first packet that verified on inbound `slot`. */
+  FIRST_PACKET: 4,
+  /** A packet with an SPI nobody knows; `value` is the SPI. */
+  UNKNOWN_SPI: 5,
+  /** The peer of inbound `slot` moved to another endpoint: family, port, address words. */
+  PEER_MOVED: 6,
+  /** A trustworthy ICMP error about outbound `slot`: `value` is the new path MTU. */
+  PATH_MTU: 7,
+  /** Sequence numbers of outbound `slot` end. */
+  SEQUENCE_END: 8,
+  /** Command number `value` was carried out. */
+  DONE: 9,
+} as const;
+
+/** Int32 columns of a record: kind, slot, value, and up to 11 more. */
+export const EVENT_COLUMNS = 16;
+const HEAD = 0;
+const TAIL = 1;
+const LOST = 2;
+const HEADER = 16;
+
+export class EventRing {
+  readonly buffer: SharedArrayBuffer;
+  readonly #words: Int32Array;
+  readonly #records: number;
+
+  constructor(buffer: SharedArrayBuffer) {
+    this.buffer = buffer;
+    this.#words = new Int32Array(buffer);
+    this.#records = (this.#words.length - HEADER) / EVENT_COLUMNS;
+  }
+
+  static allocate(records: number): EventRing {
+    return new EventRing(new SharedArrayBuffer(4 * (HEADER + records * EVENT_COLUMNS)));
+  }
+
+  /** Writer's side. Returns false when the ring is full. `more` stands behind `value`. */
+  push(kind: number, slot: number, value: number, more?: ArrayLike<number>): boolean {
+    const words = this.#words;
+    const head = words[HEAD] ?? 0;
+    if (head - Atomics.load(words, TAIL) >= this.#records) {
+      words[LOST] = (words[LOST] ?? 0) + 1;
+      return false;
+    }
+    const at = HEADER + (head % this.#records) * EVENT_COLUMNS;
+    words[at] = kind;
+    words[at + 1] = slot;
+    words[at + 2] = value;
+    for (let i = 0; i < EVENT_COLUMNS - 3; i++) words[at + 3 + i] = more?.[i] ?? 0;
+    Atomics.store(words, HEAD, head + 1);
+    return true;
+  }
+
+  /** Reader's side: copies the oldest record into `record`; false when there is none. */
+  take(record: Int32Array): boolean {
+    const words = this.#words;
+    const tail = words[TAIL] ?? 0;
+    if (tail === Atomics.load(words, HEAD)) return false;
+    const at = HEADER + (tail % this.#records) * EVENT_COLUMNS;
+    for (let i = 0; i < EVENT_COLUMNS; i++) record[i] = words[at + i] ?? 0;
+    Atomics.store(words, TAIL, tail + 1);
+    return true;
+  }
+
+  /** True when something waits for the reader. */
+  get pending(): boolean {
+    return Atomics.load(this.#words, HEAD) !== Atomics.load(this.#words, TAIL);
+  }
+
+  get lost(): number {
+    return Atomics.load(this.#words, LOST);
+  }
+}
