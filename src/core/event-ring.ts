@@ -50,16 +50,17 @@ export class EventRing {
   push(kind: number, slot: number, value: number, more?: ArrayLike<number>): boolean {
     const words = this.#words;
     const head = words[HEAD] ?? 0;
-    if (head - Atomics.load(words, TAIL) >= this.#records) {
+    const next = (head + 1) % this.#records;
+    if (next === Atomics.load(words, TAIL)) {
       words[LOST] = (words[LOST] ?? 0) + 1;
       return false;
     }
-    const at = HEADER + (head % this.#records) * EVENT_COLUMNS;
+    const at = HEADER + head * EVENT_COLUMNS;
     words[at] = kind;
     words[at + 1] = slot;
     words[at + 2] = value;
     for (let i = 0; i < EVENT_COLUMNS - 3; i++) words[at + 3 + i] = more?.[i] ?? 0;
-    Atomics.store(words, HEAD, head + 1);
+    Atomics.store(words, HEAD, next);
     return true;
   }
 
@@ -68,9 +69,9 @@ export class EventRing {
     const words = this.#words;
     const tail = words[TAIL] ?? 0;
     if (tail === Atomics.load(words, HEAD)) return false;
-    const at = HEADER + (tail % this.#records) * EVENT_COLUMNS;
+    const at = HEADER + tail * EVENT_COLUMNS;
     for (let i = 0; i < EVENT_COLUMNS; i++) record[i] = words[at + i] ?? 0;
-    Atomics.store(words, TAIL, tail + 1);
+    Atomics.store(words, TAIL, (tail + 1) % this.#records);
     return true;
   }
 
