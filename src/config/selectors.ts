@@ -156,5 +156,6 @@ function readIcmp(fields: Fields, protocol: number): Omit<Upper, "protocol"> {
 }
 
 export function selectorsOf(ranges: readonly AddressRange[], upper: Upper): TrafficSelector[] {
-  return ranges.map(({ first, last }) => ({ first, last, ...upper }));
+  const { protocol, firstPort, lastPort } = upper;
+  return ranges.map(({ first, last }) => ({ first, last, protocol, firstPort, lastPort }));
 }

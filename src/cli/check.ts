@@ -1,0 +1,72 @@
+/** `esplanade check FILE`: reads a configuration, says everything that is wrong with it, changes nothing. */
+import { readConfig, wipeKeys } from "#config/gateway";
+import { type Complaint, ConfigError, complaintToString } from "#core/errors";
+import type { GatewayConfig } from "#core/policy";
+import { paint } from "./colour.ts";
+import type { Arguments, CliIo, Command } from "./command.ts";
+import { relativeTo } from "./files.ts";
+
+export const check: Command = {
+  name: "check",
+  summary: "read a configuration and say everything that is wrong with it",
+  parameters: ["FILE"],
+  options: { json: { type: "boolean", help: "print one JSON object" } },
+  examples: ["esplanade check gw.json", "esplanade check gw.json --json"],
+  run,
+};
+
+interface Outcome {
+  readonly config: GatewayConfig | undefined;
+  readonly complaints: readonly Complaint[];
+  readonly warnings: readonly Complaint[];
+}
+
+async function run(args: Arguments, io: CliIo): Promise<number> {
+  const path = args.parameter("FILE");
+  const outcome = examine(path, io);
+  if (args.has("json")) io.out(`${JSON.stringify(asJson(path, outcome))}\n`);
+  else print(path, outcome, io);
+  return outcome.config === undefined ? 1 : 0;
+}
+
+function examine(path: string, io: CliIo): Outcome {
+  const { octets, mode } = io.readFile(path);
+  try {
+    const { config, warnings } = readConfig({ name: path, octets, mode }, (secret) =>
+      io.readFile(relativeTo(path, secret)),
+    );
+    wipeKeys(config);
+    return { config, complaints: [], warnings };
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return { config: undefined, complaints: error.complaints, warnings: [] };
+  } finally {
+    octets.fill(0);
+  }
+}
+
+function asJson(path: string, { config, complaints, warnings }: Outcome): object {
+  const summary =
+    config === undefined ? {} : { policies: config.policies.length, sas: config.sas.length, lanes: config.lanes };
+  return { ok: config !== undefined, file: path, ...summary, complaints, warnings };
+}
+
+function print(path: string, { config, complaints, warnings }: Outcome, io: CliIo): void {
+  for (const warning of warnings) io.err(`${paint(io, "yellow", "warning")}: ${complaintToString(warning)}\n`);
+  for (const complaint of complaints) io.err(`${paint(io, "red", "error")}: ${complaintToString(complaint)}\n`);
+  if (config === undefined) {
+    io.err(`${path}: ${counted(complaints.length, "error")}\n`);
+    return;
+  }
+  const parts = [
+    counted(config.policies.length, "policy", "policies"),
+    counted(config.sas.length, "SA"),
+    counted(config.lanes, "lane"),
+    ...(warnings.length === 0 ? [] : [counted(warnings.length, "warning")]),
+  ];
+  io.out(`${paint(io, "green", "ok")}: ${parts.join(", ")}\n`);
+}
+
+function counted(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
+}

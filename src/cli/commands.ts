@@ -1,0 +1,6 @@
+/** The commands there are; each is loaded only when it is used. */
+import type { Command } from "./command.ts";
+
+export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  check: async () => (await import("./check.ts")).check,
+};

@@ -1,0 +1,35 @@
+#!/usr/bin/env node
+/** The program's entry: the real world for `main`. */
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { CliIo } from "./command.ts";
+import { COMMANDS } from "./commands.ts";
+import { readFile } from "./files.ts";
+import { main } from "./main.ts";
+
+const { NO_COLOR = "" } = process.env;
+const terminal = process.stdout.isTTY === true;
+const io: CliIo = {
+  out: (text) => void process.stdout.write(text),
+  err: (text) => void process.stderr.write(text),
+  readFile,
+  terminal,
+  // https://no-color.org: any value switches colours off.
+  colours: terminal && process.stderr.isTTY === true && NO_COLOR === "",
+};
+
+function packageVersion(): string {
+  let directory = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(directory, "package.json")) && directory !== dirname(directory))
+    directory = dirname(directory);
+  const content: unknown = JSON.parse(readFileSync(join(directory, "package.json"), "utf8"));
+  const version = typeof content === "object" && content !== null && "version" in content ? content.version : undefined;
+  return typeof version === "string" ? version : "unknown";
+}
+
+// `esplanade help | head` closes our standard output early: that is no failure.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === "EPIPE" ? 0 : 1);
+});
+process.exitCode = await main(process.argv.slice(2), { version: packageVersion(), commands: COMMANDS }, io);

@@ -1,0 +1,39 @@
+/** Files that the command line or a configuration names. */
+import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { SystemError } from "#core/errors";
+import type { FileContent } from "./command.ts";
+
+const REMEDIES: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such file: check the path",
+  EACCES: "this user may not read it: check its owner and mode",
+  EISDIR: "it is a directory: name a file in it",
+};
+
+/** Octets and permissions of the same open file: it cannot be exchanged in between. */
+export function readFile(path: string): FileContent {
+  let descriptor: number | undefined;
+  try {
+    descriptor = openSync(path, "r");
+    const { mode } = fstatSync(descriptor);
+    const content = readFileSync(descriptor);
+    return { octets: new Uint8Array(content.buffer, content.byteOffset, content.byteLength), mode: mode & 0o7777 };
+  } catch (cause) {
+    const { code = "EIO", syscall = "read" } = errnoOf(cause);
+    throw Object.assign(new SystemError(code, syscall, path, REMEDIES[code]), { cause });
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
+  }
+}
+
+function errnoOf(error: unknown): { readonly code?: string; readonly syscall?: string } {
+  if (!(error instanceof Error)) return {};
+  const code = "code" in error && typeof error.code === "string" ? { code: error.code } : {};
+  const syscall = "syscall" in error && typeof error.syscall === "string" ? { syscall: error.syscall } : {};
+  return { ...code, ...syscall };
+}
+
+/** A path in a configuration is relative to the configuration's own directory. */
+export function relativeTo(configPath: string, path: string): string {
+  return resolve(dirname(configPath), path);
+}
