@@ -4,8 +4,10 @@ import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { removeStaleOutputs } from "./stale.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+removeStaleOutputs(root);
 const [set = "all", ...wanted] = process.argv.slice(2);
 const outside = /^(netns|interop)\//;
 const files = readdirSync(join(root, "dist/test"), { recursive: true })
@@ -14,6 +16,10 @@ const files = readdirSync(join(root, "dist/test"), { recursive: true })
   .filter((name) => set === "all" || !outside.test(name))
   .filter((name) => wanted.length === 0 || wanted.some((part) => name.includes(part)))
   .sort();
+if (files.length === 0) {
+  process.stderr.write(`test: no compiled test is called ${wanted.join(" or ") || "*.test.js"}; remedy: npx tsc, or another name\n`);
+  process.exit(1);
+}
 // Tests with real devices measure and share names: one at a time. The others run two at a time.
 const groups = [files.filter((name) => !outside.test(name)), files.filter((name) => outside.test(name))];
 let failed = false;
