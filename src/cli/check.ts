@@ -1,7 +1,10 @@
 /** `esplanade check FILE`: reads a configuration, says everything that is wrong with it, changes nothing. */
 import { readConfig, wipeKeys } from "#config/gateway";
+import type { ProtocolSpec } from "#core/child-sa-spec";
 import { type Complaint, ConfigError, complaintToString } from "#core/errors";
 import type { GatewayConfig } from "#core/policy";
+import { spiToString } from "#core/units";
+import { encryptionTransform, integrityTransform } from "#crypto/transforms";
 import { paint } from "./colour.ts";
 import type { Arguments, CliIo, Command } from "./command.ts";
 import { relativeTo } from "./files.ts";
@@ -65,6 +68,17 @@ function print(path: string, { config, complaints, warnings }: Outcome, io: CliI
     ...(warnings.length === 0 ? [] : [counted(warnings.length, "warning")]),
   ];
   io.out(`${paint(io, "green", "ok")}: ${parts.join(", ")}\n`);
+  for (const sa of config.sas)
+    io.out(`  ${sa.policy}: ${[sa, sa.outerAh].flatMap((p) => (p === undefined ? [] : describe(p))).join(" + ")}\n`);
+}
+
+/** "esp tunnel aes128gcm16 (128 bits), 0x00001001 in, 0x00002001 out": S9 wants strength in bits shown. */
+function describe({ protocol, mode, suite, inbound, outbound }: ProtocolSpec): string {
+  const encryption = encryptionTransform(suite.encryption, inbound.encryptionKey.length);
+  const names = [encryption?.name, integrityTransform(suite.integrity)?.name].filter((name) => name !== undefined);
+  const bits = encryption?.bits ?? 0;
+  const strength = bits === 0 ? "no encryption" : `${bits} bits`;
+  return `${protocol} ${mode} ${names.join("-")} (${strength}), ${spiToString(inbound.spi)} in, ${spiToString(outbound.spi)} out`;
 }
 
 function counted(count: number, one: string, many = `${one}s`): string {

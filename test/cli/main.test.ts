@@ -60,8 +60,33 @@ async function esplanade(
 
 test("check says ok and counts, with exit code 0; warnings go to standard error", async () => {
   const { code, out, err } = await esplanade(["check", "gw.json"], { "gw.json": sample() });
-  assert.deepEqual([code, out], [0, "ok: 1 policy, 1 SA, 1 lane, 1 warning\n"]);
+  assert.deepEqual(
+    [code, out],
+    [
+      0,
+      "ok: 1 policy, 1 SA, 1 lane, 1 warning\n  net: esp tunnel aes128gcm16 (128 bits), 0x00001001 in, 0x00002001 out\n",
+    ],
+  );
   assert.match(err, /^warning: gw\.json:1:\d+: sas\[0\]\.suite: a restart would/);
+});
+
+test("S9: check shows the strength of every SA in bits, from DES' 56 to 256, and says when nothing is encrypted", async () => {
+  const suites: readonly (readonly [suite: string, keyOctets: number, shown: string])[] = [
+    ["des-sha256", 8, "des-sha256 (56 bits)"],
+    ["3des-sha256", 24, "3des-sha256 (112 bits)"],
+    ["aes128-sha256", 16, "aes128-sha256 (128 bits)"],
+    ["aes192-sha256", 24, "aes192-sha256 (192 bits)"],
+    ["aes256-sha256", 32, "aes256-sha256 (256 bits)"],
+    ["null-sha256", 0, "null-sha256 (no encryption)"],
+  ];
+  for (const [suite, keyOctets, shown] of suites) {
+    const key = Array.from({ length: keyOctets }, (_, i) => (16 + 2 * i).toString(16)).join("");
+    const keys = { integrityKey: "0a".repeat(32), ...(keyOctets === 0 ? {} : { key }) };
+    const directions = { inbound: { spi: 4097, ...keys }, outbound: { spi: 8193, ...keys } };
+    const config = withSa({ suite, ...directions }, { allowWeak: ["des", "3des"] });
+    const { out, err } = await esplanade(["check", "gw.json"], { "gw.json": config });
+    assert.ok(out.includes(`esp tunnel ${shown}, `), `${suite}: ${out}${err}`);
+  }
 });
 
 test("check prints every complaint with its place, with exit code 1", async () => {
