@@ -98,7 +98,7 @@ export function hashKeys(random: RandomSource): Int32Array {
  */
 export function hashFlow(words: Int32Array, salt: number, keys: Int32Array): number {
   const layer = ((words[Flow.PROTOCOL] ?? 0) << 8) | (words[Flow.FLAGS] ?? 0);
-  let sum = (keys[0] ?? 0) + Math.imul(keys[1] ?? 0, layer) + Math.imul(keys[2] ?? 0, salt & 0xffff);
+  let sum = ((keys[0] ?? 0) + Math.imul(keys[1] ?? 0, layer) + Math.imul(keys[2] ?? 0, salt & 0xffff)) | 0;
   sum = (sum + term(words[Flow.PORTS] ?? 0, keys, 3)) | 0;
   sum = (sum + term(words[Flow.SOURCE] ?? 0, keys, 5)) | 0;
   sum = (sum + term(words[Flow.DESTINATION] ?? 0, keys, 7)) | 0;

@@ -1,19 +1,34 @@
-/** Bump allocation in the slab's scratch area; everything taken in a batch is given back at once. */
-import { SCRATCH_LENGTH, SCRATCH_OFFSET } from "#core/slab";
-
+/** Hands out the slab's scratch area from front to back; emptied after each batch. */
 export class Scratch {
-  #next = SCRATCH_OFFSET;
+  readonly #first: number;
+  readonly #end: number;
+  #next: number;
 
-  reset(): void {
-    this.#next = SCRATCH_OFFSET;
+  constructor(offset: number, length: number) {
+    this.#first = offset;
+    this.#end = offset + length;
+    this.#next = offset;
   }
 
-  /** Offset of `length` octets, 64-aligned, or -1 when the batch has used all. */
+  /** First octet of `length` octets, on an 8-octet boundary, or -1 when there is no room. */
   take(length: number): number {
     const at = this.#next;
-    const end = (at + length + 63) & -64;
-    if (end > SCRATCH_OFFSET + SCRATCH_LENGTH) return -1;
-    this.#next = end;
+    const next = at + ((length + 7) & ~7);
+    if (length < 0 || next > this.#end) return -1;
+    this.#next = next;
     return at;
+  }
+
+  /** For `release`: gives back all that was taken since. */
+  get mark(): number {
+    return this.#next;
+  }
+
+  release(mark: number): void {
+    this.#next = mark;
+  }
+
+  reset(): void {
+    this.#next = this.#first;
   }
 }

@@ -66,7 +66,7 @@ test("a million strange flows: not an octet more memory, and every answer right"
   globalThis.gc?.();
   const after = process.memoryUsage();
   assert.ok(after.heapUsed - before.heapUsed < 512 * 1024, `heap grew by ${after.heapUsed - before.heapUsed}`);
-  assert.equal(after.arrayBuffers, before.arrayBuffers);
+  assert.ok(after.arrayBuffers <= before.arrayBuffers);
 });
 
 test("within its size the cache keeps what it was given", () => {
