@@ -1,0 +1,82 @@
+// One lane's input and output without N-API: what the addon's Lane and the all-C++ bound of the benchmarks both are.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "error.h"
+#include "join.h"
+#include "lane_memory.h"
+#include "raw.h"
+#include "tun.h"
+#include "udp.h"
+
+namespace esplanade {
+
+enum class SocketKind { kUdp4, kUdp6, kRaw4, kRaw6 };
+
+struct LaneSocket {
+  int fd;
+  SocketKind kind;
+  // Raw sockets: 50 or 51.
+  uint8_t protocol;
+};
+
+struct LaneOptions {
+  bool virtio = true;
+  bool gso = true;
+  // The kernel may join received datagrams to trains.
+  bool gro = true;
+  // UDP may be joined and written as one.
+  bool uso = true;
+  bool join = true;
+};
+
+// An ICMP error the kernel kept for one of our sockets.
+struct QueuedError {
+  int32_t socket;
+  int32_t mtu;
+  int32_t family;
+  int32_t port;
+  int32_t address[4];
+  uint32_t quoted_length;
+  uint8_t quoted[576];
+};
+
+// Borrows all descriptors.
+class LaneCore {
+ public:
+  LaneCore(const LaneMemory& memory, int tun, const std::vector<LaneSocket>& sockets, int wake,
+           const LaneOptions& options);
+  LaneCore(const LaneCore&) = delete;
+  LaneCore& operator=(const LaneCore&) = delete;
+
+  Failure Open();
+  int32_t Wait(int timeout);
+  uint32_t ReadTun(uint32_t tailroom, Failure* failure);
+  void Send(uint32_t first, uint32_t end);
+  uint32_t Receive(uint32_t socket);
+  void Deliver(uint32_t first, uint32_t end) { writer_.Deliver(first, end); }
+  bool TakeError(QueuedError* error);
+  uint32_t socket_count() const { return static_cast<uint32_t>(sockets_.size()); }
+
+ private:
+  struct Port {
+    LaneSocket socket;
+    std::unique_ptr<UdpSocket> udp;
+    std::unique_ptr<RawSocket> raw;
+  };
+
+  bool TakeError(uint32_t index, QueuedError* error);
+
+  const LaneMemory memory_;
+  const int tun_;
+  const int wake_;
+  UniqueFd epoll_;
+  TunReader reader_;
+  TunWriter writer_;
+  std::vector<Port> sockets_;
+  TrainReceiver receiver_;
+};
+
+}  // namespace esplanade

@@ -1,0 +1,10 @@
+#pragma once
+#include <napi.h>
+
+namespace esplanade {
+
+// Exports openTun, openUdp, openRaw, openEvent, socketPair and the namespace functions; each returns Descriptors or
+// { code, syscall }.
+void InitOpening(Napi::Env env, Napi::Object exports);
+
+}  // namespace esplanade

@@ -1,0 +1,163 @@
+/** The native addon: where it lies, what it offers, and the proof that it and core/slab.ts mean the same memory. */
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Drop } from "#core/drop";
+import { assert } from "#core/errors";
+import type { LaneMemory } from "#core/lane-memory";
+import type { LanePort } from "#core/ports";
+import * as slab from "#core/slab";
+
+/** A failed system call, as native code returns it. */
+export interface NativeFailure {
+  /** errno's name. */
+  readonly code: string;
+  readonly syscall: string;
+}
+
+/** Owns one file descriptor; closed by `close` or by the garbage collector, whichever comes first. */
+export interface Descriptor {
+  /** -1 once closed. */
+  readonly fd: number;
+  /** Harmless when repeated. */
+  close(): void;
+  /** Wakes whoever waits for an eventfd. */
+  signal(): void;
+  /** One packet without waiting; returns its octets or -errno. */
+  read(target: Uint8Array): number;
+  write(source: Uint8Array): number;
+}
+
+export type SocketKind = "udp4" | "udp6" | "raw4" | "raw6";
+
+export interface LaneSocket {
+  readonly fd: number;
+  readonly kind: SocketKind;
+  /** Raw sockets: 50 or 51. UDP: 0. */
+  readonly protocol: number;
+}
+
+export interface LaneOptions {
+  /** The TUN queue speaks virtio-net headers. */
+  readonly vnetHeader: boolean;
+  /** Send trains of UDP datagrams. */
+  readonly gso: boolean;
+  /** Receive trains of UDP datagrams. */
+  readonly gro: boolean;
+  /** TUN takes joined UDP datagrams. */
+  readonly uso: boolean;
+  /** Join neighbouring segments before they are written to TUN. */
+  readonly join: boolean;
+}
+
+export interface LaneSetup {
+  readonly memory: LaneMemory;
+  readonly tunFd: number;
+  readonly sockets: readonly LaneSocket[];
+  readonly wakeFd: number;
+  readonly options: LaneOptions;
+}
+
+/** Borrows its descriptors: close it before them. */
+export interface NativeLane extends LanePort {
+  close(): void;
+}
+
+export interface NativeTunOptions {
+  readonly name: string;
+  readonly queues: number;
+  readonly vnetHeader: boolean;
+  readonly persist: boolean;
+  readonly offloads: number;
+}
+
+export interface NativeTunDevice {
+  readonly name: string;
+  readonly descriptors: readonly Descriptor[];
+  readonly offloads: number;
+}
+
+export interface NativeSocketOptions {
+  readonly family: 4 | 6;
+  readonly mark: number;
+  readonly buffers: number;
+  readonly device: string;
+}
+
+export interface NativeUdpOptions extends NativeSocketOptions {
+  readonly address: Uint8Array;
+  readonly port: number;
+  readonly reusePort: boolean;
+}
+
+export interface NativeRawOptions extends NativeSocketOptions {
+  readonly protocol: number;
+}
+
+export interface NativeSocket {
+  readonly descriptor: Descriptor;
+  readonly port: number;
+  readonly gro: boolean;
+}
+
+export interface NativeIo {
+  readonly layout: Readonly<Record<string, number>>;
+  readonly checksumVariant: string;
+  readonly Lane: new (setup: LaneSetup) => NativeLane;
+  openTun(options: NativeTunOptions): NativeTunDevice | NativeFailure;
+  openUdp(options: NativeUdpOptions): NativeSocket | NativeFailure;
+  openRaw(options: NativeRawOptions): NativeSocket | NativeFailure;
+  openEvent(): Descriptor | NativeFailure;
+  socketPair(): readonly [Descriptor, Descriptor] | NativeFailure;
+  openNamespace(path: string): Descriptor | NativeFailure;
+  newNamespace(): Descriptor | NativeFailure;
+  inNamespace(fd: number, work: () => void): undefined | NativeFailure;
+}
+
+/** Where the addon is: built here, or delivered for this platform. */
+function findAddon(): string {
+  const names = ["build/Release/esplanade.node", `prebuilds/${process.platform}-${process.arch}/esplanade.node`];
+  let folder = dirname(fileURLToPath(import.meta.url));
+  for (;;) {
+    for (const name of names) if (existsSync(join(folder, name))) return join(folder, name);
+    const parent = dirname(folder);
+    if (parent === folder) throw new Error("the native addon is not built; run `npm run setup`");
+    folder = parent;
+  }
+}
+
+let loaded: unknown;
+
+/** All that the addon exports; each user names the part it uses. */
+export function loadAddon(): unknown {
+  loaded ??= createRequire(import.meta.url)(findAddon());
+  return loaded;
+}
+
+let checked: NativeIo | undefined;
+
+export function nativeIo(): NativeIo {
+  if (checked === undefined) {
+    const io = loadAddon() as NativeIo;
+    assertSameLayout(io.layout);
+    checked = io;
+  }
+  return checked;
+}
+
+/** Compares native/slab.h with core/slab.ts and core/drop.ts: one of them was changed alone when it throws. */
+export function assertSameLayout(layout: Readonly<Record<string, number>>): void {
+  const tables = { Row: slab.Row, Train: slab.Train, EndpointColumn: slab.EndpointColumn, IoCounter: slab.IoCounter };
+  const expected = new Map<string, number>();
+  for (const [name, value] of Object.entries(slab)) if (typeof value === "number") expected.set(name, value);
+  for (const [table, columns] of Object.entries(tables))
+    for (const [name, value] of Object.entries(columns)) expected.set(`${table}.${name}`, value);
+  for (const [name, value] of Object.entries(Drop)) expected.set(`Drop.${name}`, value);
+  for (const [name, value] of Object.entries(layout))
+    assert(expected.get(name) === value, `native ${name} is ${value}, TypeScript says ${expected.get(name)}`);
+  for (const name of expected.keys()) {
+    const native = !name.startsWith("Drop.") && !name.startsWith("VERDICT_");
+    assert(!native || name in layout, `native code does not know ${name}`);
+  }
+}

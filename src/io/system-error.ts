@@ -1,0 +1,48 @@
+/** Native failures become SystemErrors that say what to do. */
+import { SystemError } from "#core/errors";
+import type { NativeFailure } from "./native.ts";
+
+const CAPABILITIES: Readonly<Record<string, string>> = {
+  TUNSETIFF: "CAP_NET_ADMIN",
+  TUNSETPERSIST: "CAP_NET_ADMIN",
+  SO_MARK: "CAP_NET_ADMIN",
+  netlink: "CAP_NET_ADMIN",
+  SO_BINDTODEVICE: "CAP_NET_RAW",
+  socket: "CAP_NET_RAW",
+  bind: "CAP_NET_BIND_SERVICE",
+  unshare: "CAP_SYS_ADMIN",
+  setns: "CAP_SYS_ADMIN",
+};
+
+/** What is known to help, whatever the subject. */
+function remedyFor(code: string, syscall: string): string | undefined {
+  if (syscall === "open /dev/net/tun" && (code === "ENOENT" || code === "ENODEV" || code === "ENXIO"))
+    return "modprobe tun, or in a container --device /dev/net/tun";
+  if (syscall === "open /dev/net/tun" && (code === "EPERM" || code === "EACCES"))
+    return "give the process access to /dev/net/tun; in a container --device /dev/net/tun";
+  if (code === "EPERM" || code === "EACCES") {
+    const capability = CAPABILITIES[syscall];
+    return capability === undefined ? "run as root" : `run as root or give the process ${capability}`;
+  }
+  if (syscall === "TUNSETIFF" && code === "EBUSY")
+    return "another process has this TUN device open: stop it, or choose another name";
+  if (syscall === "TUNSETIFF" && code === "EINVAL")
+    return "an interface of this name and another kind exists: remove it, or choose another name";
+  if (syscall === "bind" && code === "EADDRNOTAVAIL") return "no interface of this host has the address";
+  if (code === "EMFILE" || code === "ENFILE") return "raise the limit of open files (ulimit -n)";
+  return undefined;
+}
+
+export function systemError(failure: NativeFailure, subject: string, remedy?: string): SystemError {
+  return new SystemError(failure.code, failure.syscall, subject, remedy ?? remedyFor(failure.code, failure.syscall));
+}
+
+/** The result of a native call, or its failure thrown. */
+export function succeed<Result extends object>(result: Result | NativeFailure, subject: string): Result {
+  if (isFailure(result)) throw systemError(result, subject);
+  return result;
+}
+
+export function isFailure(result: object): result is NativeFailure {
+  return "syscall" in result && "code" in result;
+}
