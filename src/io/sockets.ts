@@ -33,14 +33,14 @@ export interface UdpSocket extends Disposable {
 
 export interface RawOptions extends SocketOptions {
   readonly family: 4 | 6;
-  /** 50 = ESP, 51 = AH. */
-  readonly protocol: 50 | 51;
+  /** 50 = ESP, 51 = AH, 255 = any, only to send (raw(7)). */
+  readonly protocol: 50 | 51 | 255;
 }
 
 export interface RawSocket extends Disposable {
   readonly descriptor: Descriptor;
   readonly kind: "raw4" | "raw6";
-  readonly protocol: 50 | 51;
+  readonly protocol: 50 | 51 | 255;
 }
 
 function common(options: SocketOptions): { mark: number; buffers: number; device: string } {

@@ -32,6 +32,11 @@ export class EspOut {
     this.#sequence = sequence;
   }
 
+  /** Octets in front of the payload: header and IV. */
+  headerOctets(slot: number): number {
+    return ESP_HEADER_OCTETS + (this.#columns[slot * SA_COLUMNS + Sa.IV_OCTETS] ?? 0);
+  }
+
   /**
    * Encapsulates `length` octets of payload at `offset`; the row then describes the ESP packet, ready to be sealed.
    * Needs header and IV of room in front, TFC, trailer and ICV behind. Returns Life.FRESH, Life.SOFT or a drop code.

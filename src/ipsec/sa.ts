@@ -38,8 +38,9 @@ export const Sa = {
   BUNDLE: 13,
   /** Slot of the other direction; -1 = none. */
   PAIR: 14,
+  /** First word of its compiled selectors (selector-table.ts), and how many are ours. */
   SELECTOR_OFFSET: 15,
-  SELECTOR_COUNT: 16,
+  LOCAL_SELECTORS: 16,
   /** Index of the socket its packets leave by; -1 = none. */
   SOCKET: 17,
   POLICY: 18,
@@ -54,8 +55,10 @@ export const Sa = {
   REMOTE_PORT: 30,
   /** IPv4 identification of the next outer packet we build ourselves. */
   IP_ID: 31,
+  /** How many selectors are the peer's. */
+  REMOTE_SELECTORS: 32,
 } as const;
-export const SA_COLUMNS = 32;
+export const SA_COLUMNS = 40;
 
 /** Bits of Sa.FLAGS. */
 export const SaFlag = {
@@ -110,7 +113,7 @@ export const SA_NUMBERS = 16;
 /** Everything a lane needs to fill one row; plain data that crosses threads. Keys travel beside it. */
 export interface SaInstall {
   readonly slot: Slot;
-  /** SA_COLUMNS integers; STATE, WINDOW_OFFSET, SELECTOR_OFFSET are the lane's to fill. */
+  /** SA_COLUMNS integers; control has allocated window and selectors, STATE is the lane's to fill. */
   readonly columns: Int32Array;
   /** SA_NUMBERS numbers; times are relative to the installation. */
   readonly numbers: Float64Array;

@@ -1,0 +1,82 @@
+/**
+ * AH over ESP (RFC 2401 §4.5, "transport adjacency"): after the cipher sealed a batch's ESP, the AH of bundles is put
+ * into the room that was left for it and sealed as a batch of its own.
+ *
+ *     | IP | AH (room) | ESP … ICV |
+ */
+import { IpProtocol } from "#core/selector";
+import { ROW_STRIDE, Row, VERDICT_GO } from "#core/slab";
+import { SA_COLUMNS, Sa } from "#ipsec/sa";
+import type { LaneContext } from "./lane-context.ts";
+
+/** Packets of bundles in one batch at most; the rest of a larger batch is sealed in a further round. */
+const BATCH = 512;
+
+export class BundleOut {
+  readonly #context: LaneContext;
+  readonly #rows: Int32Array = new Int32Array(new SharedArrayBuffer(4 * BATCH * ROW_STRIDE));
+  /** Row offset in the out table, start of the IP header and its octets, of each waiting packet. */
+  readonly #waiting: number[] = [];
+  readonly #clear: number[] = [];
+
+  constructor(context: LaneContext) {
+    this.#context = context;
+  }
+
+  reset(): void {
+    this.#waiting.length = 0;
+    this.#clear.length = 0;
+  }
+
+  /** A packet of a bypass policy: nothing seals it, it goes as it is. */
+  passClear(row: number): void {
+    this.#clear.push(row);
+  }
+
+  add(row: number, ip: number, ipLength: number): void {
+    this.#waiting.push(row, ip, ipLength);
+  }
+
+  finish(now: number): void {
+    const rows = this.#context.memory.out;
+    for (let at = 0; at < this.#waiting.length; at += 3 * BATCH) this.#sealRound(at, now);
+    for (const row of this.#clear) rows[row + Row.VERDICT] = VERDICT_GO;
+  }
+
+  #sealRound(from: number, now: number): void {
+    const { memory, cipher, table } = this.#context;
+    const rows = memory.out;
+    const waiting = this.#waiting;
+    const to = Math.min(waiting.length, from + 3 * BATCH);
+    let count = 0;
+    for (let at = from; at < to; at += 3, count++) {
+      const row = waiting[at] ?? 0;
+      const mine = count * ROW_STRIDE;
+      const verdict = rows[row + Row.VERDICT] ?? 0;
+      this.#rows[mine + Row.VERDICT] = verdict;
+      if (verdict !== VERDICT_GO) continue;
+      const slot = table.columns[(rows[row + Row.SLOT] ?? 0) * SA_COLUMNS + Sa.BUNDLE] ?? -1;
+      const life = this.#context.ahOut.authenticate(
+        this.#rows,
+        mine,
+        slot,
+        IpProtocol.ESP,
+        waiting[at + 1] ?? 0,
+        waiting[at + 2] ?? 0,
+        rows[row + Row.LENGTH] ?? 0,
+        rows[row + Row.LENGTH] ?? 0,
+        now,
+      );
+      if (life < 0) this.#rows[mine + Row.VERDICT] = life;
+    }
+    cipher.seal(this.#rows, count);
+    for (let at = from, i = 0; at < to; at += 3, i++) {
+      const row = waiting[at] ?? 0;
+      const mine = i * ROW_STRIDE;
+      rows[row + Row.VERDICT] = this.#rows[mine + Row.VERDICT] ?? 0;
+      if (rows[row + Row.VERDICT] !== VERDICT_GO) continue;
+      rows[row + Row.OFFSET] = this.#rows[mine + Row.OFFSET] ?? 0;
+      rows[row + Row.LENGTH] = this.#rows[mine + Row.LENGTH] ?? 0;
+    }
+  }
+}

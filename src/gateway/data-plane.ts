@@ -1,0 +1,345 @@
+/**
+ * Control's side of the data plane: who has which slot and SPI, what each lane was asked, what it answered.
+ * IKE and manual keys install SAs here and nowhere else. Sans-IO: lanes are links, events are polled.
+ */
+import { addressToString } from "#core/address";
+import type { ChildSaSpec, ProtocolSpec } from "#core/child-sa-spec";
+import { assert, ConfigError } from "#core/errors";
+import type { Policy } from "#core/policy";
+import type { RandomSource } from "#core/ports";
+import { type Slot, type Spi, slot as slotOf, spi as spiOf, spiToString } from "#core/units";
+import { WordArena } from "#ipsec/arena";
+import { windowWords } from "#ipsec/replay-window";
+import { type SaInstall, SaNumber, type SaTable, saStateName } from "#ipsec/sa";
+import { compileSpd } from "#ipsec/spd-compile";
+import type { LaneCommand, LaneKey } from "./lane-command.ts";
+import type { LaneSocket } from "./lane-context.ts";
+import type { PolicySnapshot } from "./lane-policies.ts";
+import { buildInstall, buildKey, childMtu, type Placement, selectorWords } from "./sa-install.ts";
+
+/** Control's end of a lane. */
+export interface LaneLink {
+  send(command: LaneCommand): void;
+  /** The lane's sockets, in the order of `Row.SOCKET`. */
+  readonly sockets: readonly LaneSocket[];
+}
+
+/** A pair of SAs (or two pairs, in a bundle) as it was installed. Keys are not kept. */
+export interface InstalledChild {
+  readonly id: number;
+  readonly policy: string;
+  readonly lane: number;
+  readonly inbound: Slot;
+  readonly outbound: Slot;
+  /** Slots of the AH of a bundle. */
+  readonly inboundAh: Slot | undefined;
+  readonly outboundAh: Slot | undefined;
+  readonly inboundSpi: Spi;
+  readonly outboundSpi: Spi;
+  readonly remote: string;
+  /** Largest inner packet that fits. */
+  readonly mtu: number;
+}
+
+export interface DirectionCounters {
+  readonly spi: string;
+  readonly state: string;
+  readonly packets: number;
+  /** Octets of inner packets. */
+  readonly octets: number;
+  /** Octets the key has processed. */
+  readonly keyOctets: number;
+  readonly drops: number;
+  readonly icvFailures: number;
+}
+
+export interface ChildCounters {
+  readonly policy: string;
+  readonly remote: string;
+  readonly inbound: DirectionCounters;
+  readonly outbound: DirectionCounters;
+}
+
+interface Ranges {
+  readonly windows: readonly { readonly offset: number; readonly length: number }[];
+  readonly selectors: { readonly offset: number; readonly length: number };
+}
+
+interface Entry {
+  readonly child: InstalledChild;
+  readonly ranges: Ranges;
+}
+
+export class DataPlane {
+  readonly #table: SaTable;
+  readonly #lanes: readonly LaneLink[];
+  readonly #random: RandomSource;
+  readonly #used: Uint8Array;
+  readonly #windows: WordArena;
+  readonly #selectors: WordArena;
+  readonly #children = new Map<number, Entry>();
+  /** Removed children whose slots are free once the lane has answered this command. */
+  readonly #leaving = new Map<number, Entry>();
+  #policies: readonly Policy[] = [];
+  /** Lanes are born with version 1, which has no policies. */
+  #version = 1;
+  #commands = 0;
+  #ids = 0;
+
+  constructor(table: SaTable, lanes: readonly LaneLink[], random: RandomSource) {
+    this.#table = table;
+    this.#lanes = lanes;
+    this.#random = random;
+    this.#used = new Uint8Array(table.capacity);
+    this.#windows = new WordArena(table.windows.length);
+    this.#selectors = new WordArena(table.selectors.length);
+  }
+
+  get policies(): readonly Policy[] {
+    return this.#policies;
+  }
+
+  get children(): readonly InstalledChild[] {
+    return [...this.#children.values()].map((entry) => entry.child);
+  }
+
+  /** All lanes go over to these policies; SAs of policies that keep their name stay in use. Returns the last command. */
+  setPolicies(policies: readonly Policy[]): number {
+    const snapshot = snapshotOf(policies, this.#policies, ++this.#version);
+    this.#policies = policies;
+    let last = 0;
+    for (const lane of this.#lanes) {
+      last = ++this.#commands;
+      lane.send({ kind: "policies", id: last, snapshot });
+    }
+    return last;
+  }
+
+  /** An inbound SPI nobody uses, whose low bits are a free slot (RFC 4303 §2.1: never below 256). */
+  drawSpi(): Spi {
+    const slot = this.#freeSlot(-1);
+    const high = new Int32Array(1);
+    do this.#random.fill(new Uint8Array(high.buffer));
+    while (((high[0] ?? 0) & -this.#table.capacity) >>> 0 < 256);
+    return spiOf(((high[0] ?? 0) & -this.#table.capacity) | slot);
+  }
+
+  /** Installs both directions; `use` makes the policy's packets take it. Returns it and the command to wait for. */
+  install(spec: ChildSaSpec, use: boolean): { readonly child: InstalledChild; readonly command: number } {
+    const policy = this.#policies.findIndex((p) => p.name === spec.policy);
+    if (policy < 0) throw ConfigError.of("sa.policy", `no policy '${spec.policy}'`, "name one of the policies");
+    const lane = this.#lanes[spec.lane];
+    if (lane === undefined)
+      throw ConfigError.of("sa.lane", `lane ${spec.lane} does not exist`, `give 0 to ${this.#lanes.length - 1}`);
+    this.#refuseUsedSpi(spec);
+    this.#refuseFullTable(spec);
+    const ranges = this.#takeRanges(spec);
+    const mtu = childMtu(spec, spec.pathMtu);
+    const slots = this.#takeSlots(spec);
+    const installs: SaInstall[] = [];
+    const keys: LaneKey[] = [];
+    const protocols: readonly ProtocolSpec[] = spec.outerAh === undefined ? [spec] : [spec, spec.outerAh];
+    for (const [index, protocol] of protocols.entries()) {
+      for (const direction of ["inbound", "outbound"] as const) {
+        const own = slots[index]?.[direction];
+        const pair = slots[index]?.[direction === "inbound" ? "outbound" : "inbound"];
+        assert(own !== undefined && pair !== undefined, "every protocol has its slots");
+        const at: Placement = {
+          slot: own,
+          pair,
+          bundle: slots[1 - index]?.[direction] ?? -1,
+          direction,
+          policy,
+          socket: socketFor(lane.sockets, spec, protocols[protocols.length - 1] ?? spec),
+          windowOffset: direction === "inbound" ? (ranges.windows[index]?.offset ?? 0) : 0,
+          selectorOffset: ranges.selectors.offset,
+          mtu,
+        };
+        installs.push(buildInstall(spec, protocol, at));
+        keys.push(buildKey(spec, protocol, at));
+      }
+    }
+    const child = this.#remember(spec, slots, ranges, mtu);
+    const command = ++this.#commands;
+    lane.send({ kind: "install", id: command, installs, keys });
+    return { child, command: use ? this.use(child.id) : command };
+  }
+
+  /** Packets of the child's policy take its outbound SA from now on. */
+  use(id: number): number {
+    const { child } = this.#entry(id);
+    const policy = this.#policies.findIndex((p) => p.name === child.policy);
+    const command = ++this.#commands;
+    this.#lanes[child.lane]?.send({ kind: "use", id: command, policy, slot: child.outbound });
+    return command;
+  }
+
+  remove(id: number): number {
+    const entry = this.#entry(id);
+    this.#children.delete(id);
+    const command = ++this.#commands;
+    this.#leaving.set(command, entry);
+    this.#lanes[entry.child.lane]?.send({ kind: "remove", id: command, slots: slotsOf(entry.child) });
+    return command;
+  }
+
+  /** A lane answered: what a removed child held can be given to others. */
+  done(command: number): void {
+    const entry = this.#leaving.get(command);
+    if (entry === undefined) return;
+    this.#leaving.delete(command);
+    for (const slot of slotsOf(entry.child)) this.#used[slot] = 0;
+    for (const range of entry.ranges.windows) this.#windows.give(range.offset, range.length);
+    this.#selectors.give(entry.ranges.selectors.offset, entry.ranges.selectors.length);
+  }
+
+  /** Read in place from shared memory; no lane is asked. */
+  counters(id: number): ChildCounters {
+    const { child } = this.#entry(id);
+    return {
+      policy: child.policy,
+      remote: child.remote,
+      inbound: this.#direction(child.inbound, child.inboundSpi),
+      outbound: this.#direction(child.outbound, child.outboundSpi),
+    };
+  }
+
+  #direction(slot: Slot, spi: Spi): DirectionCounters {
+    const number = (column: number) => this.#table.number(slot, column);
+    return {
+      spi: spiToString(spi),
+      state: saStateName(this.#table.state(slot)),
+      packets: number(SaNumber.PACKETS),
+      octets: number(SaNumber.OCTETS),
+      keyOctets: number(SaNumber.KEY_OCTETS),
+      drops: number(SaNumber.DROPS),
+      icvFailures: number(SaNumber.ICV_FAILURES),
+    };
+  }
+
+  #entry(id: number): Entry {
+    const entry = this.#children.get(id);
+    assert(entry !== undefined, `child ${id} is not installed`);
+    return entry;
+  }
+
+  #refuseUsedSpi(spec: ChildSaSpec): void {
+    const wanted = [spec.inbound.spi, ...(spec.outerAh === undefined ? [] : [spec.outerAh.inbound.spi])];
+    for (const { child } of this.#children.values())
+      if (wanted.includes(child.inboundSpi))
+        throw ConfigError.of("sa.inbound.spi", `SPI ${spiToString(child.inboundSpi)} is in use`, "choose another SPI");
+  }
+
+  /** Before anything is taken: a refused installation leaves nothing behind. */
+  #refuseFullTable(spec: ChildSaSpec): void {
+    const needed = spec.outerAh === undefined ? 2 : 4;
+    let free = 0;
+    for (let slot = 0; slot < this.#used.length && free < needed; slot++) if (this.#used[slot] === 0) free++;
+    if (free < needed)
+      throw ConfigError.of(
+        "slots",
+        `all ${this.#used.length} slots are in use`,
+        "give a larger 'slots', a power of two",
+      );
+  }
+
+  #takeRanges(spec: ChildSaSpec): Ranges {
+    const words = windowWords(spec.replayWindow);
+    const count = spec.outerAh === undefined ? 1 : 2;
+    const windows: { offset: number; length: number }[] = [];
+    for (let i = 0; i < count; i++) windows.push({ offset: this.#windows.take(words), length: words });
+    const length = selectorWords(spec);
+    const selectors = { offset: this.#selectors.take(length), length };
+    if (windows.every((w) => w.offset >= 0) && selectors.offset >= 0) return { windows, selectors };
+    for (const w of windows) if (w.offset >= 0) this.#windows.give(w.offset, w.length);
+    if (selectors.offset >= 0) this.#selectors.give(selectors.offset, selectors.length);
+    throw ConfigError.of(
+      "slots",
+      "replay windows and selectors of all SAs together do not fit",
+      "give more slots, or smaller replay windows",
+    );
+  }
+
+  #takeSlots(spec: ChildSaSpec): { inbound: Slot; outbound: Slot }[] {
+    const protocols = spec.outerAh === undefined ? [spec] : [spec, spec.outerAh];
+    const slots: { inbound: Slot; outbound: Slot }[] = [];
+    for (const protocol of protocols) {
+      const inbound = this.#freeSlot(protocol.inbound.spi & (this.#table.capacity - 1));
+      this.#used[inbound] = 1;
+      const outbound = this.#freeSlot(-1);
+      this.#used[outbound] = 1;
+      slots.push({ inbound: slotOf(inbound), outbound: slotOf(outbound) });
+    }
+    return slots;
+  }
+
+  #nextFree = 0;
+
+  /** `wanted` when it is free, else any; `#refuseFullTable` has looked whether there is one. */
+  #freeSlot(wanted: number): number {
+    if (wanted >= 0 && this.#used[wanted] === 0) return wanted;
+    for (let i = 0; i < this.#used.length; i++) {
+      const candidate = (this.#nextFree + i) % this.#used.length;
+      if (this.#used[candidate] !== 0) continue;
+      this.#nextFree = candidate + 1;
+      return candidate;
+    }
+    assert(false, "a slot is free");
+  }
+
+  #remember(
+    spec: ChildSaSpec,
+    slots: readonly { inbound: Slot; outbound: Slot }[],
+    ranges: Ranges,
+    mtu: number,
+  ): InstalledChild {
+    const [main, ah] = slots;
+    assert(main !== undefined, "a child has slots");
+    const child: InstalledChild = {
+      id: ++this.#ids,
+      policy: spec.policy,
+      lane: spec.lane,
+      inbound: main.inbound,
+      outbound: main.outbound,
+      inboundAh: ah?.inbound,
+      outboundAh: ah?.outbound,
+      inboundSpi: spec.inbound.spi,
+      outboundSpi: spec.outbound.spi,
+      remote: `${addressToString(spec.remote.address)}${spec.encapsulation === "udp" ? `:${spec.remote.port}` : ""}`,
+      mtu,
+    };
+    this.#children.set(child.id, { child, ranges });
+    return child;
+  }
+}
+
+/** Removal order: inbound and outbound of both protocols. */
+function slotsOf(child: InstalledChild): number[] {
+  return [child.inbound, child.outbound, child.inboundAh, child.outboundAh].filter((slot) => slot !== undefined);
+}
+
+/** The socket the finished packets leave by; -1 when this gateway opened none of the kind. */
+function socketFor(sockets: readonly LaneSocket[], spec: ChildSaSpec, outermost: ProtocolSpec): number {
+  const kind = spec.encapsulation === "udp" ? "udp" : outermost.protocol;
+  const family = spec.remote.address.family;
+  return sockets.findIndex((socket) => socket.kind === kind && socket.family === family);
+}
+
+function snapshotOf(policies: readonly Policy[], former: readonly Policy[], version: number): PolicySnapshot {
+  return {
+    table: compileSpd(policies, version),
+    formerIndex: policies.map((policy) => former.findIndex((other) => other.name === policy.name)),
+    answersFrom: policies.map((policy) => {
+      const source = policy.source;
+      if (source === undefined) return {};
+      return { [source.family]: [...sourceWords(source.octets)] };
+    }),
+  };
+}
+
+function sourceWords(octets: Uint8Array): number[] {
+  const view = new DataView(octets.buffer, octets.byteOffset, octets.byteLength);
+  const words: number[] = [];
+  for (let at = 0; at < 16; at += 4) words.push(at < octets.length ? view.getInt32(at) : 0);
+  return words;
+}

@@ -1,0 +1,248 @@
+/**
+ * A batch on its way in.
+ *
+ *   socket ──► NAT-T: IKE? keepalive? ──► SPI ──► SAD ──► replay check ──► [cipher] ──► replay accept ──► trailer
+ *                 │                                                                                          │
+ *                 └──► control                    TUN ◄── ECN ◄── selectors of the inner packet ◄── next header
+ *
+ * AH whose next header is ESP goes round once more: the ESP of a bundle (RFC 2401 §4.5).
+ */
+import { Drop } from "#core/drop";
+import { LaneEvent } from "#core/event-ring";
+import { IpProtocol } from "#core/selector";
+import { ROW_STRIDE, Row, TRAIN_COLUMNS, Train, VERDICT_GO, VERDICT_TAKEN } from "#core/slab";
+import { Life } from "#ipsec/lifetime";
+import { SA_COLUMNS, SA_NUMBERS, Sa, SaFlag, SaNumber, SaState } from "#ipsec/sa";
+import { Ipv4 } from "#wire/ip/ipv4";
+import { IPV6_HEADER_LENGTH, Ipv6 } from "#wire/ip/ipv6";
+import { InnerPacket } from "./inner-packet.ts";
+import type { LaneContext } from "./lane-context.ts";
+import type { LaneSad } from "./lane-sad.ts";
+import { PeerWatch } from "./peer-watch.ts";
+
+const SMALLEST_ESP = 8;
+const SMALLEST_AH = 12;
+const KEEPALIVE_OCTET = 0xff;
+const EXTENSION_LIMIT = 8;
+/** Bundles' ESP in one batch at most. */
+const SECOND_ROUND = 4096;
+
+export class Inbound {
+  readonly #context: LaneContext;
+  readonly #rows: Int32Array;
+  readonly #columns: Int32Array;
+  readonly #sad: LaneSad;
+  readonly #inner: InnerPacket;
+  readonly #peers: PeerWatch;
+  /** ESP that came inside AH, and the row it came in. */
+  readonly #second: Int32Array = new Int32Array(new SharedArrayBuffer(4 * SECOND_ROUND * ROW_STRIDE));
+  readonly #secondOf: Int32Array = new Int32Array(SECOND_ROUND);
+  #secondCount = 0;
+
+  constructor(context: LaneContext, sad: LaneSad) {
+    this.#context = context;
+    this.#rows = context.memory.in;
+    this.#columns = context.table.columns;
+    this.#sad = sad;
+    this.#inner = new InnerPacket(context);
+    this.#peers = new PeerWatch(context);
+  }
+
+  /** Takes rows 0 … count - 1 as `receive` left them; rows with VERDICT 0 are then packets for TUN. */
+  process(count: number, now: number): void {
+    const { cipher } = this.#context;
+    this.#secondCount = 0;
+    for (let i = 0; i < count; i++) {
+      const row = i * ROW_STRIDE;
+      this.#rows[row + Row.VERDICT] = this.#identify(row);
+    }
+    cipher.open(this.#rows, count);
+    for (let i = 0; i < count; i++) {
+      const row = i * ROW_STRIDE;
+      if (this.#rows[row + Row.VERDICT] === VERDICT_GO) this.#rows[row + Row.VERDICT] = this.#finish(row, now);
+      else if (this.#rows[row + Row.VERDICT] === Drop.ICV_MISMATCH) this.#countFailure(row);
+    }
+    if (this.#secondCount > 0) this.#secondRound(now);
+  }
+
+  /** First pass: what is it, whose is it, may it be new? */
+  #identify(row: number): number {
+    const rows = this.#rows;
+    const { sockets, memory } = this.#context;
+    const train = (rows[row + Row.GROUP] ?? 0) * TRAIN_COLUMNS;
+    const socket = sockets[memory.trains[train + Train.SOCKET] ?? 0];
+    const offset = rows[row + Row.OFFSET] ?? 0;
+    const length = rows[row + Row.LENGTH] ?? 0;
+    rows[row + Row.SLOT] = -1;
+    if (socket?.kind === "udp") return this.#identifyUdp(row, offset, length, train);
+    return this.#identifyRaw(row, offset, length, train);
+  }
+
+  // RFC 3948 §2: one octet 0xff is a keepalive, four zero octets come before IKE, all else is ESP.
+  #identifyUdp(row: number, offset: number, length: number, train: number): number {
+    const { memory, view, ike } = this.#context;
+    if (length < SMALLEST_ESP)
+      return length === 1 && memory.slab[offset] === KEEPALIVE_OCTET ? Drop.KEEPALIVE : Drop.TOO_SHORT;
+    const spi = view.getInt32(offset);
+    if (spi === 0)
+      return ike.take(memory.slab, offset + 4, length - 4, memory.trains, train) ? VERDICT_TAKEN : Drop.IKE_OVERLOAD;
+    const slot = this.#lookup(spi);
+    if (slot < 0) return slot;
+    const flags = this.#columns[slot * SA_COLUMNS + Sa.FLAGS] ?? 0;
+    if ((flags & SaFlag.UDP) === 0) return Drop.WRONG_ENCAPSULATION;
+    return this.#context.espIn.prepare(this.#rows, row, slot, offset, length);
+  }
+
+  #identifyRaw(row: number, offset: number, length: number, train: number): number {
+    const { memory, view, espIn, ahIn } = this.#context;
+    const family = memory.trains[train + Train.FAMILY] ?? 0;
+    const ipLength = family === 4 ? this.#header4(offset, length) : this.#header6(offset, length);
+    if (ipLength < 0) return ipLength;
+    const protocol = memory.slab[offset + (family === 4 ? Ipv4.PROTOCOL : this.#namedAt)] ?? 0;
+    const rest = length - ipLength;
+    const ah = protocol === IpProtocol.AH;
+    if (rest < (ah ? SMALLEST_AH : SMALLEST_ESP)) return Drop.TOO_SHORT;
+    if (!ah && protocol !== IpProtocol.ESP) return Drop.WRONG_PROTOCOL;
+    const slot = this.#lookup(view.getInt32(offset + ipLength + (ah ? 4 : 0)));
+    if (slot < 0) return slot;
+    const flags = this.#columns[slot * SA_COLUMNS + Sa.FLAGS] ?? 0;
+    if (((flags & SaFlag.AH) !== 0) !== ah) return Drop.WRONG_PROTOCOL;
+    if ((flags & SaFlag.UDP) !== 0 || ((flags & SaFlag.OUTER_IPV6) !== 0) !== (family === 6))
+      return Drop.WRONG_ENCAPSULATION;
+    if (ah) return ahIn.prepare(this.#rows, row, slot, offset, ipLength, length);
+    if ((flags & SaFlag.BUNDLED) !== 0) return Drop.BUNDLE_INCOMPLETE;
+    return espIn.prepare(this.#rows, row, slot, offset + ipLength, rest);
+  }
+
+  /** Where `#header6` found the protocol, in octets from the packet's start. */
+  #namedAt: number = Ipv6.NEXT_HEADER;
+
+  #header4(offset: number, length: number): number {
+    const bytes = this.#context.memory.slab;
+    if (length < 20) return Drop.TOO_SHORT;
+    const ipLength = ((bytes[offset] ?? 0) & 0x0f) << 2;
+    return ipLength < 20 || ipLength > length ? Drop.TOO_SHORT : ipLength;
+  }
+
+  #header6(offset: number, length: number): number {
+    const bytes = this.#context.memory.slab;
+    if (length < IPV6_HEADER_LENGTH) return Drop.TOO_SHORT;
+    this.#namedAt = Ipv6.NEXT_HEADER;
+    let at = IPV6_HEADER_LENGTH;
+    for (let i = 0; i < EXTENSION_LIMIT; i++) {
+      const next = bytes[offset + this.#namedAt] ?? 0;
+      if (next !== IpProtocol.HOPOPT && next !== IpProtocol.ROUTING && next !== IpProtocol.DESTINATION) return at;
+      if (at + 8 > length) return Drop.TOO_SHORT;
+      this.#namedAt = at;
+      at += ((bytes[offset + at + 1] ?? 0) + 1) << 3;
+      if (at > length) return Drop.TOO_SHORT;
+    }
+    return Drop.WRONG_PROTOCOL;
+  }
+
+  /** Slot of the inbound SA with this SPI that takes packets, or a drop code. */
+  #lookup(spi: number): number {
+    const slot = this.#sad.inboundSlot(spi);
+    if (slot < 0) {
+      if (spi >>> 0 < 256) return Drop.RESERVED_SPI;
+      this.#context.events.push(LaneEvent.UNKNOWN_SPI, -1, spi);
+      return Drop.UNKNOWN_SPI;
+    }
+    const state = this.#columns[slot * SA_COLUMNS + Sa.STATE] ?? 0;
+    if (state === SaState.MATURE || state === SaState.DYING) return slot;
+    return state === SaState.DEAD ? Drop.HARD_LIFETIME : Drop.SA_NOT_MATURE;
+  }
+
+  /** Second pass, of a packet whose ICV held. */
+  #finish(row: number, now: number): number {
+    const rows = this.#rows;
+    const slot = rows[row + Row.SLOT] ?? 0;
+    const { espIn, ahIn } = this.#context;
+    const ah = (rows[row + Row.PREFIX_LENGTH] ?? 0) !== 0;
+    const code = ah ? ahIn.finish(rows, row, rows[row + Row.CRYPT_LENGTH] ?? 0, now) : espIn.finish(rows, row, now);
+    if (code < 0) return this.#refused(slot, code);
+    this.#afterGood(row, slot, ah ? ahIn.life : espIn.life);
+    if (!ah) return this.#inner.take(rows, row, slot, espIn.nextHeader, espIn.payloadOffset, espIn.payloadLength, now);
+    const next = ahIn.nextHeader(rows, row);
+    const payload = rows[row + Row.CRYPT_OFFSET] ?? 0;
+    const payloadLength = rows[row + Row.CRYPT_LENGTH] ?? 0;
+    if (((this.#columns[slot * SA_COLUMNS + Sa.FLAGS] ?? 0) & SaFlag.BUNDLED) === 0)
+      return this.#inner.take(rows, row, slot, next, payload, payloadLength, now);
+    if (next !== IpProtocol.ESP || payloadLength < SMALLEST_ESP) return Drop.BUNDLE_INCOMPLETE;
+    return this.#again(row, slot, payload, payloadLength);
+  }
+
+  /** The ESP inside a bundle's AH waits for the second round. */
+  #again(row: number, ahSlot: number, offset: number, length: number): number {
+    const { view, espIn } = this.#context;
+    const slot = this.#lookup(view.getInt32(offset));
+    if (slot < 0) return slot;
+    if (slot !== this.#columns[ahSlot * SA_COLUMNS + Sa.BUNDLE]) return Drop.BUNDLE_INCOMPLETE;
+    if (this.#secondCount >= SECOND_ROUND) return Drop.SCRATCH_FULL;
+    const mine = this.#secondCount * ROW_STRIDE;
+    for (let i = 0; i < ROW_STRIDE; i++) this.#second[mine + i] = this.#rows[row + i] ?? 0;
+    const code = espIn.prepare(this.#second, mine, slot, offset, length);
+    if (code < 0) return code;
+    this.#second[mine + Row.VERDICT] = VERDICT_GO;
+    this.#secondOf[this.#secondCount++] = row;
+    return VERDICT_TAKEN;
+  }
+
+  #secondRound(now: number): void {
+    const { cipher, espIn } = this.#context;
+    const second = this.#second;
+    cipher.open(second, this.#secondCount);
+    for (let i = 0; i < this.#secondCount; i++) {
+      const mine = i * ROW_STRIDE;
+      const row = this.#secondOf[i] ?? 0;
+      let verdict = second[mine + Row.VERDICT] ?? 0;
+      if (verdict === VERDICT_GO) verdict = espIn.finish(second, mine, now);
+      if (verdict === VERDICT_GO) {
+        const slot = second[mine + Row.SLOT] ?? 0;
+        this.#afterGood(mine, slot, espIn.life);
+        verdict = this.#inner.take(
+          this.#rows,
+          row,
+          slot,
+          espIn.nextHeader,
+          espIn.payloadOffset,
+          espIn.payloadLength,
+          now,
+        );
+      }
+      this.#rows[row + Row.VERDICT] = verdict;
+    }
+  }
+
+  #afterGood(row: number, slot: number, life: number): void {
+    const at = slot * SA_COLUMNS + Sa.FLAGS;
+    const flags = this.#columns[at] ?? 0;
+    if ((flags & SaFlag.USED) === 0) {
+      this.#columns[at] = flags | SaFlag.USED;
+      this.#context.events.push(LaneEvent.FIRST_PACKET, slot, 0);
+    }
+    if (life === Life.SOFT && (flags & SaFlag.SOFT_TOLD) === 0) {
+      this.#columns[at] = (this.#columns[at] ?? 0) | SaFlag.SOFT_TOLD;
+      Atomics.store(this.#columns, slot * SA_COLUMNS + Sa.STATE, SaState.DYING);
+      this.#context.events.push(LaneEvent.SOFT, slot, 0);
+    }
+    if ((flags & SaFlag.FOLLOW_PEER) !== 0) this.#peers.look(this.#rows, row, slot);
+  }
+
+  #refused(slot: number, code: number): number {
+    const at = slot * SA_COLUMNS + Sa.FLAGS;
+    const flags = this.#columns[at] ?? 0;
+    if (code === Drop.HARD_LIFETIME && (flags & SaFlag.HARD_TOLD) === 0) {
+      this.#columns[at] = flags | SaFlag.HARD_TOLD;
+      Atomics.store(this.#columns, slot * SA_COLUMNS + Sa.STATE, SaState.DEAD);
+      this.#context.events.push(LaneEvent.HARD, slot, 0);
+    }
+    return code;
+  }
+
+  #countFailure(row: number): void {
+    const at = (this.#rows[row + Row.SLOT] ?? 0) * SA_NUMBERS + SaNumber.ICV_FAILURES;
+    const numbers = this.#context.table.numbers;
+    numbers[at] = (numbers[at] ?? 0) + 1;
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * What an SA carried, made ready for TUN (RFC 4301 §5.2 steps 3c and 4): next header against mode, the inner packet's
+ * selectors against the SA's, ECN, and for transport mode the IP header that the packet gets back.
+ */
+import { Drop } from "#core/drop";
+import { IpProtocol } from "#core/selector";
+import { Row, VERDICT_GO } from "#core/slab";
+import { innerTrafficClass, setTrafficClass } from "#ipsec/ecn";
+import { Flow, INBOUND } from "#ipsec/flow";
+import { SA_COLUMNS, SA_NUMBERS, Sa, SaFlag, SaNumber } from "#ipsec/sa";
+import { matchesSelectors } from "#ipsec/selector-table";
+import type { LaneContext } from "./lane-context.ts";
+import { TransportIn } from "./transport-in.ts";
+
+export class InnerPacket {
+  readonly #context: LaneContext;
+  readonly #transport: TransportIn;
+
+  constructor(context: LaneContext) {
+    this.#context = context;
+    this.#transport = new TransportIn(context);
+  }
+
+  /** `length` octets of payload at `offset`, of a packet that verified. Returns VERDICT_GO or a drop code. */
+  take(
+    rows: Int32Array,
+    row: number,
+    slot: number,
+    nextHeader: number,
+    offset: number,
+    length: number,
+    now: number,
+  ): number {
+    const { flow, view, table } = this.#context;
+    const sa = slot * SA_COLUMNS;
+    const flags = table.columns[sa + Sa.FLAGS] ?? 0;
+    const code =
+      (flags & SaFlag.TUNNEL) !== 0
+        ? this.#tunnel(nextHeader, offset, length)
+        : this.#transport.restore(rows, row, flags, nextHeader, offset, length);
+    if (code < 0) return code;
+    if (!this.#fitsSelectors(slot, now)) return Drop.SELECTOR_MISMATCH;
+    if ((flags & SaFlag.TUNNEL) !== 0) {
+      const trafficClass = innerTrafficClass(flow.trafficClass, this.#outerClass(rows, row, flags));
+      if (trafficClass < 0) return Drop.ECN_DROP;
+      if (trafficClass !== flow.trafficClass)
+        setTrafficClass(view, flow.offset, flow.words[Flow.FAMILY] ?? 4, trafficClass);
+    }
+    if ((table.columns[sa + Sa.MSS] ?? 0) !== 0) this.#context.policies.clampMss(flow, slot, table, view);
+    const octets = slot * SA_NUMBERS + SaNumber.OCTETS;
+    table.numbers[octets] = (table.numbers[octets] ?? 0) + flow.length - length;
+    rows[row + Row.OFFSET] = flow.offset;
+    rows[row + Row.LENGTH] = flow.length;
+    return VERDICT_GO;
+  }
+
+  #tunnel(nextHeader: number, offset: number, length: number): number {
+    const { flow, view } = this.#context;
+    if (nextHeader !== IpProtocol.IPV4 && nextHeader !== IpProtocol.IPV6) return Drop.BAD_NEXT_HEADER;
+    const code = flow.extract(view, offset, length);
+    if (code < 0) return Drop.INNER_MALFORMED;
+    return (flow.words[Flow.FAMILY] === 4) === (nextHeader === IpProtocol.IPV4) ? 0 : Drop.INNER_MALFORMED;
+  }
+
+  #fitsSelectors(slot: number, now: number): boolean {
+    const { flow, table, policies } = this.#context;
+    const sa = slot * SA_COLUMNS;
+    policies.resolveFragment(flow, now);
+    return matchesSelectors(
+      flow.words,
+      INBOUND,
+      table.selectors,
+      table.columns[sa + Sa.SELECTOR_OFFSET] ?? 0,
+      table.columns[sa + Sa.LOCAL_SELECTORS] ?? 0,
+      table.columns[sa + Sa.REMOTE_SELECTORS] ?? 0,
+    );
+  }
+
+  /** Traffic class of the outer header: from the socket in UDP, from the header itself otherwise. */
+  #outerClass(rows: Int32Array, row: number, flags: number): number {
+    const { view } = this.#context;
+    if ((flags & SaFlag.UDP) !== 0) return rows[row + Row.TOS] ?? 0;
+    const outer = rows[row + Row.OFFSET] ?? 0;
+    return view.getUint8(outer) >>> 4 === 4 ? view.getUint8(outer + 1) : (view.getUint16(outer) >>> 4) & 0xff;
+  }
+}

@@ -1,0 +1,37 @@
+/** What control asks of a lane: plain data that crosses threads by message; keys lie in shared memory and are wiped. */
+import type { SaInstall } from "#ipsec/sa";
+import type { PolicySnapshot } from "./lane-policies.ts";
+
+/** A key on its way to a lane's cipher. The octets are over a SharedArrayBuffer: nobody else ever copies them. */
+export interface LaneKey {
+  readonly slot: number;
+  readonly encryption: number;
+  readonly integrity: number;
+  readonly encryptionKey: Uint8Array;
+  readonly integrityKey: Uint8Array;
+  readonly esn: boolean;
+  readonly direction: "seal" | "open";
+}
+
+export type LaneCommand =
+  | { readonly kind: "policies"; readonly id: number; readonly snapshot: PolicySnapshot }
+  /** All rows of one child: they become usable together. */
+  | {
+      readonly kind: "install";
+      readonly id: number;
+      readonly installs: readonly SaInstall[];
+      readonly keys: readonly LaneKey[];
+    }
+  /** From now on packets of this policy leave by this SA. */
+  | { readonly kind: "use"; readonly id: number; readonly policy: number; readonly slot: number }
+  | { readonly kind: "remove"; readonly id: number; readonly slots: readonly number[] }
+  | {
+      readonly kind: "path-mtu";
+      readonly id: number;
+      readonly slot: number;
+      readonly mtu: number;
+      readonly pathMtu: number;
+    }
+  /** One dummy packet (RFC 4303 §2.6) of so many octets of payload. */
+  | { readonly kind: "dummy"; readonly id: number; readonly slot: number; readonly octets: number }
+  | { readonly kind: "stop"; readonly id: number };

@@ -1,0 +1,188 @@
+/**
+ * One lane: both directions of the data plane over one port, without I/O of its own. The caller waits; each step moves
+ * one batch to its end. The same object runs in a Worker, in tests and in benchmarks.
+ */
+import { Drop } from "#core/drop";
+import { LaneEvent } from "#core/event-ring";
+import { HEADROOM, READY_ERROR, READY_SOCKET, READY_TUN, ROW_STRIDE, Row, VERDICT_GO } from "#core/slab";
+import { SA_COLUMNS, SA_NUMBERS, Sa, SaFlag, SaNumber, SaState } from "#ipsec/sa";
+import { Inbound } from "./inbound.ts";
+import type { LaneCommand } from "./lane-command.ts";
+import { createLaneContext, type LaneContext, type LaneParts } from "./lane-context.ts";
+import { LaneSas } from "./lane-sas.ts";
+import { Outbound } from "./outbound.ts";
+import { PathErrors } from "./path-errors.ts";
+
+/** Padding (15), trailer (2) and ICV (32) behind a packet, without TFC; rounded up. */
+const TAILROOM = 64;
+/** How often limits of idle SAs and keepalives are looked at, in milliseconds. */
+const TIMER_INTERVAL = 1000;
+const KEEPALIVE_OCTET = 0xff;
+
+export class LaneEngine {
+  readonly context: LaneContext;
+  readonly #out: Outbound;
+  readonly #in: Inbound;
+  readonly #sas: LaneSas;
+  readonly #errors: PathErrors;
+  #nextTimers = 0;
+  #stopped = false;
+
+  constructor(parts: LaneParts) {
+    this.context = createLaneContext(parts);
+    this.#sas = new LaneSas(this.context);
+    this.#out = new Outbound(this.context);
+    this.#in = new Inbound(this.context, this.#sas.sad);
+    this.#errors = new PathErrors(this.context, this.#sas);
+  }
+
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
+  /** When `timers` wants to be called, in milliseconds of the clock; undefined = nothing to watch. */
+  get nextTimeout(): number | undefined {
+    return this.#sas.watched ? this.#nextTimers : undefined;
+  }
+
+  command(command: LaneCommand, now: number): void {
+    switch (command.kind) {
+      case "policies":
+        this.context.policies.swap(command.snapshot);
+        break;
+      case "install":
+        this.#sas.install(command.installs, command.keys, now);
+        break;
+      case "use":
+        this.context.policies.setOutbound(command.policy, command.slot);
+        break;
+      case "remove":
+        this.#sas.remove(command.slots);
+        break;
+      case "path-mtu":
+        this.#sas.setPathMtu(command.slot, command.mtu, command.pathMtu);
+        break;
+      case "dummy":
+        this.#sendDummy(command.slot, command.octets, now);
+        break;
+      case "stop":
+        this.#stopped = true;
+        break;
+      default:
+        command satisfies never;
+    }
+    this.context.events.push(LaneEvent.DONE, -1, command.id);
+  }
+
+  /** One batch for each bit of `LanePort.wait`'s answer. */
+  run(ready: number, now: number): void {
+    if ((ready & READY_ERROR) !== 0) this.#errors.take();
+    if ((ready & READY_TUN) !== 0) this.outboundStep(now);
+    const sockets = this.context.sockets.length;
+    for (let i = 0; i < sockets; i++) if ((ready & (READY_SOCKET << i)) !== 0) this.inboundStep(i, now);
+    if (this.#sas.watched && now >= this.#nextTimers) this.timers(now);
+  }
+
+  /** Returns the packets read from TUN. */
+  outboundStep(now: number): number {
+    const { port, cipher, memory, scratch } = this.context;
+    const read = port.readTun(TAILROOM + this.#sas.largestTfc);
+    if (read === 0) return 0;
+    scratch.reset();
+    cipher.seal(memory.out, this.#out.process(read, now));
+    const count = this.#out.finish(now);
+    port.send(0, count);
+    this.#countDrops(memory.out, count);
+    if (this.#out.replies > 0) port.deliver(0, this.#out.replies);
+    return read;
+  }
+
+  /** Returns the datagrams received. */
+  inboundStep(socket: number, now: number): number {
+    const { port, memory, scratch } = this.context;
+    const count = port.receive(socket);
+    if (count === 0) return 0;
+    scratch.reset();
+    this.#in.process(count, now);
+    port.deliver(0, count);
+    this.#countDrops(memory.in, count);
+    return count;
+  }
+
+  /** Limits of SAs that carry nothing, and NAT keepalives (RFC 3948 §4). */
+  timers(now: number): void {
+    this.#nextTimers = now + TIMER_INTERVAL;
+    const { numbers, columns } = this.context.table;
+    for (const slot of this.#sas.installed) {
+      const row = slot * SA_NUMBERS;
+      const sa = slot * SA_COLUMNS;
+      const flags = columns[sa + Sa.FLAGS] ?? 0;
+      if (now >= (numbers[row + SaNumber.HARD_TIME] ?? 0)) {
+        if ((flags & SaFlag.HARD_TOLD) === 0) this.#tell(slot, SaFlag.HARD_TOLD, SaState.DEAD, LaneEvent.HARD);
+      } else if (now >= (numbers[row + SaNumber.SOFT_TIME] ?? 0)) {
+        if ((flags & SaFlag.SOFT_TOLD) === 0) this.#tell(slot, SaFlag.SOFT_TOLD, SaState.DYING, LaneEvent.SOFT);
+      }
+      const interval = columns[sa + Sa.KEEPALIVE] ?? 0;
+      if (interval > 0 && now - (numbers[row + SaNumber.LAST_USED] ?? 0) >= interval) this.#sendKeepalive(slot, now);
+    }
+  }
+
+  #tell(slot: number, flag: number, state: number, event: number): void {
+    const { columns } = this.context.table;
+    const sa = slot * SA_COLUMNS;
+    columns[sa + Sa.FLAGS] = (columns[sa + Sa.FLAGS] ?? 0) | flag;
+    Atomics.store(columns, sa + Sa.STATE, state);
+    this.context.events.push(event, slot, 0);
+  }
+
+  #sendKeepalive(slot: number, now: number): void {
+    const { memory, scratch, table, port } = this.context;
+    scratch.reset();
+    const at = scratch.take(1);
+    memory.slab[at] = KEEPALIVE_OCTET;
+    this.#fillRow(slot, at, 1);
+    table.numbers[slot * SA_NUMBERS + SaNumber.LAST_USED] = now;
+    port.send(0, 1);
+    this.#countDrops(memory.out, 1);
+  }
+
+  #sendDummy(slot: number, octets: number, now: number): void {
+    const { memory, scratch, port, cipher } = this.context;
+    scratch.reset();
+    const at = scratch.take(HEADROOM + octets + TAILROOM + this.#sas.largestTfc);
+    if (at < 0 || this.context.table.state(slot) !== SaState.MATURE) return;
+    const payload = at + HEADROOM;
+    memory.slab.fill(0, payload, payload + octets);
+    this.#fillRow(slot, payload, octets);
+    const life = this.#out.dummy(0, slot, payload, octets, now);
+    if (life < 0) memory.out[Row.VERDICT] = life;
+    cipher.seal(memory.out, 1);
+    this.#out.finish(now);
+    port.send(0, 1);
+    this.#countDrops(memory.out, 1);
+  }
+
+  #fillRow(slot: number, offset: number, length: number): void {
+    const rows = this.context.memory.out;
+    rows.fill(0, 0, ROW_STRIDE);
+    rows[Row.OFFSET] = offset;
+    rows[Row.LENGTH] = length;
+    rows[Row.SLOT] = slot;
+    rows[Row.VERDICT] = VERDICT_GO;
+    rows[Row.SOCKET] = this.context.table.column(slot, Sa.SOCKET);
+  }
+
+  /** Every drop of a batch, by whomever, is counted here: once a reason and once an SA. */
+  #countDrops(rows: Int32Array, count: number): void {
+    const { drops, table } = this.context;
+    for (let row = 0, end = count * ROW_STRIDE; row < end; row += ROW_STRIDE) {
+      const verdict = rows[row + Row.VERDICT] ?? 0;
+      if (verdict >= 0) continue;
+      drops[-verdict] = (drops[-verdict] ?? 0) + 1;
+      const slot = rows[row + Row.SLOT] ?? -1;
+      if (slot < 0 || verdict === Drop.DUMMY) continue;
+      const at = slot * SA_NUMBERS + SaNumber.DROPS;
+      table.numbers[at] = (table.numbers[at] ?? 0) + 1;
+    }
+  }
+}

@@ -1,0 +1,126 @@
+/** A lane's view of the SPD: snapshot, flow cache, fragment tracker, and which SA serves which policy. */
+import type { Family } from "#core/address";
+import { Drop } from "#core/drop";
+import type { RandomSource } from "#core/ports";
+import { millis } from "#core/units";
+import { FLAG_FIRST_FRAGMENT, FLAG_LATER_FRAGMENT, Flow, type FlowKey, OUTBOUND } from "#ipsec/flow";
+import { FlowCache, MISS } from "#ipsec/flow-cache";
+import { FragmentTracker } from "#ipsec/fragment-tracker";
+import { clampMss, mssFor } from "#ipsec/mss";
+import { SA_COLUMNS, Sa, type SaTable } from "#ipsec/sa";
+import { matchesSelectors } from "#ipsec/selector-table";
+import { Spd } from "#ipsec/spd";
+
+/** The SPD as control hands it over: plain data that crosses threads. */
+export interface PolicySnapshot {
+  /** Compiled by ipsec/spd-compile.ts. */
+  readonly table: Int32Array;
+  /** For each policy the index it had in the former snapshot, or -1: SAs move with their policy. */
+  readonly formerIndex: readonly number[];
+  /** Address words from which this gateway answers for each policy, per family (ICMP errors); none = undefined. */
+  readonly answersFrom: readonly Readonly<Partial<Record<Family, readonly number[]>>>[];
+}
+
+/** An acquire is told again after this time at the earliest. */
+const ACQUIRE_INTERVAL = 1000;
+
+export class LanePolicies {
+  readonly #spd: Spd;
+  readonly #cache: FlowCache;
+  readonly #fragments: FragmentTracker;
+  #snapshot: PolicySnapshot;
+  /** Slot of the outbound SA of each policy; -1 = none. */
+  #outbound: Int32Array;
+  #acquiredAt: Float64Array;
+
+  constructor(snapshot: PolicySnapshot, random: RandomSource) {
+    this.#snapshot = snapshot;
+    this.#spd = new Spd(snapshot.table);
+    this.#cache = new FlowCache(random);
+    this.#fragments = new FragmentTracker(random);
+    this.#outbound = new Int32Array(this.#spd.policyCount).fill(-1);
+    this.#acquiredAt = new Float64Array(this.#spd.policyCount).fill(Number.NEGATIVE_INFINITY);
+  }
+
+  swap(snapshot: PolicySnapshot): void {
+    this.#snapshot = snapshot;
+    this.#spd.swap(snapshot.table);
+    const former = this.#outbound;
+    this.#outbound = Int32Array.from(snapshot.formerIndex, (index) => former[index] ?? -1);
+    this.#acquiredAt = new Float64Array(this.#spd.policyCount).fill(Number.NEGATIVE_INFINITY);
+  }
+
+  /** Index of the policy that takes the packet, or a drop code. Fragments get their ports from the first one. */
+  find(flow: FlowKey, direction: number, now: number): number {
+    const flags = flow.words[Flow.FLAGS] ?? 0;
+    if ((flags & (FLAG_FIRST_FRAGMENT | FLAG_LATER_FRAGMENT)) !== 0) {
+      const code = this.resolveFragment(flow, now);
+      if (code < 0) return code;
+    }
+    const version = this.#spd.version;
+    const known = this.#cache.find(flow.words, direction, version);
+    if (known !== MISS) return known < 0 ? Drop.NO_POLICY : known;
+    const policy = this.#spd.lookup(flow.words, direction);
+    this.#cache.put(flow.words, direction, version, policy);
+    return policy < 0 ? Drop.NO_POLICY : policy;
+  }
+
+  /**
+   * RFC 4301 §7.3: a first fragment's ports are remembered, a later one's are filled in. Without them (FRAGMENT_UNMATCHED)
+   * a fragment still fits selectors that name no ports.
+   */
+  resolveFragment(flow: FlowKey, now: number): number {
+    const code = this.#fragments.track(flow, millis(now));
+    return code === Drop.FRAGMENT_UNMATCHED ? 0 : code;
+  }
+
+  /** Lowers the MSS of a SYN to what the SA asks for; `Sa.MSS` -1 = what fits its MTU. */
+  clampMss(flow: FlowKey, slot: number, table: SaTable, view: DataView): void {
+    const asked = table.column(slot, Sa.MSS);
+    const mtu = table.column(slot, Sa.MTU);
+    clampMss(view, flow, asked > 0 ? asked : mssFor(mtu, flow.words[Flow.FAMILY] ?? 4));
+  }
+
+  /** ACTION_ code of spd-compile.ts. */
+  action(policy: number): number {
+    return this.#spd.action(policy);
+  }
+
+  outboundSlot(policy: number): number {
+    return this.#outbound[policy] ?? -1;
+  }
+
+  setOutbound(policy: number, slot: number): void {
+    this.#outbound[policy] = slot;
+  }
+
+  /** Forgets the SA wherever it serves. */
+  clearOutbound(slot: number): void {
+    for (let i = 0; i < this.#outbound.length; i++) if (this.#outbound[i] === slot) this.#outbound[i] = -1;
+  }
+
+  /** An SA negotiated for less than its policy carries only that (RFC 4301 §4.4.1: the SPD cache entry decides). */
+  fitsOutbound(slot: number, flow: FlowKey, table: SaTable): boolean {
+    const sa = slot * SA_COLUMNS;
+    return matchesSelectors(
+      flow.words,
+      OUTBOUND,
+      table.selectors,
+      table.columns[sa + Sa.SELECTOR_OFFSET] ?? 0,
+      table.columns[sa + Sa.LOCAL_SELECTORS] ?? 0,
+      table.columns[sa + Sa.REMOTE_SELECTORS] ?? 0,
+    );
+  }
+
+  /** True once an interval and policy: a flood of packets without an SA is one acquire. */
+  mayAcquire(policy: number, now: number): boolean {
+    if (now - (this.#acquiredAt[policy] ?? 0) < ACQUIRE_INTERVAL) return false;
+    this.#acquiredAt[policy] = now;
+    return true;
+  }
+
+  /** Address words to answer from about packets of this policy; undefined when the gateway has none of that family. */
+  answersFrom(policy: number, family: Family): readonly number[] | undefined {
+    return this.#snapshot.answersFrom[policy]?.[family];
+  }
+}

@@ -1,0 +1,51 @@
+/** ICMP errors about our own packets (RFC 4301 §8.2): believed only when they quote an SA of ours to that very peer. */
+import { LaneEvent } from "#core/event-ring";
+import type { PathError } from "#core/ports";
+import { acceptPathMtu } from "#ipsec/pmtu";
+import { SA_COLUMNS, Sa } from "#ipsec/sa";
+import type { LaneContext } from "./lane-context.ts";
+import type { LaneSas } from "./lane-sas.ts";
+
+/** Errors looked at in one go: a flood of them must not keep packets waiting. */
+const BATCH = 32;
+const SPI_OCTETS = 4;
+
+export class PathErrors {
+  readonly #context: LaneContext;
+  readonly #sas: LaneSas;
+
+  constructor(context: LaneContext, sas: LaneSas) {
+    this.#context = context;
+    this.#sas = sas;
+  }
+
+  take(): void {
+    for (let i = 0; i < BATCH; i++) {
+      const error = this.#context.port.takeError();
+      if (error === undefined) return;
+      if (error.mtu > 0) this.#consider(error);
+    }
+  }
+
+  #consider(error: PathError): void {
+    const { table, events } = this.#context;
+    const slot = this.#quotedSlot(error.quoted);
+    if (slot < 0) return;
+    const sa = slot * SA_COLUMNS;
+    const toPeer = error.destination.every((word, i) => word === table.columns[sa + Sa.REMOTE + i]);
+    const current = table.columns[sa + Sa.PATH_MTU] ?? 0;
+    const pathMtu = acceptPathMtu(error.mtu, current, error.family, toPeer);
+    if (pathMtu < 0) return;
+    // The encapsulation's cost is what it was: the inner MTU moves with the path's (alignment rounds it down once more).
+    const align = Math.max(table.columns[sa + Sa.ALIGN] ?? 4, 4);
+    const mtu = (table.columns[sa + Sa.MTU] ?? 0) - (current - pathMtu) - (align - 1);
+    this.#sas.setPathMtu(slot, mtu, pathMtu);
+    events.push(LaneEvent.PATH_MTU, slot, pathMtu);
+  }
+
+  #quotedSlot(quoted: Uint8Array): number {
+    if (quoted.length < SPI_OCTETS) return -1;
+    const view = new DataView(quoted.buffer, quoted.byteOffset, quoted.byteLength);
+    return this.#sas.outboundBySpi.get(view.getInt32(0)) ?? -1;
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * Transport mode on the way out (RFC 4303 §3.1.1, RFC 4302 §3.1.1): the packet's own IP header moves forward and the
+ * security protocol goes behind it and behind the extension headers that routers read.
+ *
+ *     | IP | TCP … |   ──►   | IP | ESP | TCP … | trailer | ICV |      in UDP: the socket makes the IP header
+ */
+import { Drop } from "#core/drop";
+import { IpProtocol } from "#core/selector";
+import { Row } from "#core/slab";
+import { FLAG_FIRST_FRAGMENT, FLAG_LATER_FRAGMENT, Flow } from "#ipsec/flow";
+import { SA_COLUMNS, Sa, SaFlag } from "#ipsec/sa";
+import { Ipv4, refreshIpv4Checksum } from "#wire/ip/ipv4";
+import { IPV6_HEADER_LENGTH, Ipv6 } from "#wire/ip/ipv6";
+import type { BundleOut } from "./bundle-out.ts";
+import type { LaneContext } from "./lane-context.ts";
+
+export class TransportOut {
+  readonly #context: LaneContext;
+  readonly #bundle: BundleOut;
+  /** Where the packet's protocol number stands, in octets from its start. */
+  #namedAt = 0;
+
+  constructor(context: LaneContext, bundle: BundleOut) {
+    this.#context = context;
+    this.#bundle = bundle;
+  }
+
+  /** The row is a whole IP packet. Returns Life.FRESH, Life.SOFT or a drop code. */
+  encapsulate(row: number, slot: number, now: number): number {
+    const { memory, espOut, ahOut, flow, table } = this.#context;
+    const rows = memory.out;
+    const bytes = memory.slab;
+    const offset = rows[row + Row.OFFSET] ?? 0;
+    const length = rows[row + Row.LENGTH] ?? 0;
+    // RFC 4303 §3.3.4: transport mode is for whole datagrams.
+    if (((flow.words[Flow.FLAGS] ?? 0) & (FLAG_FIRST_FRAGMENT | FLAG_LATER_FRAGMENT)) !== 0)
+      return Drop.FRAGMENT_UNMATCHED;
+    const ipLength = this.#headerLength(offset, length);
+    if (ipLength < 0) return ipLength;
+    const payload = offset + ipLength;
+    const payloadLength = length - ipLength;
+    const protocol = bytes[offset + this.#namedAt] ?? 0;
+    const flags = table.columns[slot * SA_COLUMNS + Sa.FLAGS] ?? 0;
+
+    if ((flags & SaFlag.AH) !== 0) {
+      const ahLength = ahOut.headerOctets(slot);
+      const ip = this.#moveHeader(offset, ipLength, ahLength);
+      this.#completeHeader(ip, ipLength, IpProtocol.AH, ahLength + payloadLength);
+      return ahOut.authenticate(rows, row, slot, protocol, ip, ipLength, payloadLength, length, now);
+    }
+    if ((flags & SaFlag.UDP) !== 0)
+      return espOut.encapsulate(rows, row, slot, protocol, payload, payloadLength, length, now);
+    const bundled = (flags & SaFlag.BUNDLED) !== 0;
+    const ahLength = bundled ? ahOut.headerOctets(table.columns[slot * SA_COLUMNS + Sa.BUNDLE] ?? 0) : 0;
+    // Before ESP writes its header over the packet's own.
+    const ip = this.#moveHeader(offset, ipLength, espOut.headerOctets(slot) + ahLength);
+    const life = espOut.encapsulate(rows, row, slot, protocol, payload, payloadLength, length, now);
+    if (life < 0) return life;
+    const espLength = rows[row + Row.LENGTH] ?? 0;
+    this.#completeHeader(ip, ipLength, bundled ? IpProtocol.AH : IpProtocol.ESP, ahLength + espLength);
+    if (bundled) this.#bundle.add(row, ip, ipLength);
+    else {
+      rows[row + Row.OFFSET] = ip;
+      rows[row + Row.LENGTH] = ipLength + espLength;
+    }
+    return life;
+  }
+
+  /** Octets of IP header and of the IPv6 extension headers that stay in front (RFC 4303 §3.1.1). */
+  #headerLength(offset: number, length: number): number {
+    const bytes = this.#context.memory.slab;
+    if ((bytes[offset] ?? 0) >>> 4 === 4) {
+      this.#namedAt = Ipv4.PROTOCOL;
+      return ((bytes[offset] ?? 0) & 0x0f) << 2;
+    }
+    this.#namedAt = Ipv6.NEXT_HEADER;
+    let at = IPV6_HEADER_LENGTH;
+    for (;;) {
+      const next = bytes[offset + this.#namedAt] ?? 0;
+      if (next !== IpProtocol.HOPOPT && next !== IpProtocol.ROUTING) return at;
+      const octets = ((bytes[offset + at + 1] ?? 0) + 1) << 3;
+      if (at + octets > length) return Drop.INNER_MALFORMED;
+      this.#namedAt = at;
+      at += octets;
+    }
+  }
+
+  /** Moves the header `gap` octets forward; returns its new offset. */
+  #moveHeader(offset: number, ipLength: number, gap: number): number {
+    this.#context.memory.slab.copyWithin(offset - gap, offset, offset + ipLength);
+    return offset - gap;
+  }
+
+  /** Gives the header its new protocol and payload length. */
+  #completeHeader(ip: number, ipLength: number, protocol: number, payloadLength: number): void {
+    const { memory, view } = this.#context;
+    memory.slab[ip + this.#namedAt] = protocol;
+    if ((memory.slab[ip] ?? 0) >>> 4 === 4) {
+      view.setUint16(ip + Ipv4.TOTAL_LENGTH, ipLength + payloadLength);
+      // The kernel fills in a zero identification, which AH would not have covered.
+      if (view.getUint16(ip + Ipv4.ID) === 0) view.setUint16(ip + Ipv4.ID, 1);
+      refreshIpv4Checksum(view, ip, ipLength);
+    } else view.setUint16(ip + Ipv6.PAYLOAD_LENGTH, ipLength - IPV6_HEADER_LENGTH + payloadLength);
+  }
+}

@@ -1,0 +1,76 @@
+/** The Worker's entry: attaches a lane's descriptors and memory, then moves batches until it is told to stop. */
+import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import { EventRing } from "#core/event-ring";
+import { IpProtocol } from "#core/selector";
+import { READY_WAKE } from "#core/slab";
+import type { LaneCommand } from "#gateway/lane-command";
+import { LaneEngine } from "#gateway/lane-engine";
+import { LanePolicies } from "#gateway/lane-policies";
+import { openLanePort } from "#io/lane-port";
+import type { LaneSocket as NativeSocket } from "#io/native";
+import { monotonicClock } from "#io/system-clock";
+import { systemRandom } from "#io/system-random";
+import { SaTable } from "#ipsec/sa";
+import { type BirthSocket, IkeQueue, type LaneBirth } from "./lane-birth.ts";
+import { createLaneCipher } from "./lane-cipher.ts";
+
+/** Longest wait without anything to do, in milliseconds; a wake-up ends it at once. */
+const LONGEST_WAIT = 60_000;
+
+function main(birth: LaneBirth): void {
+  const clock = monotonicClock();
+  const table = new SaTable(birth.sas);
+  const events = new EventRing(birth.events);
+  const told = new Int32Array(birth.told);
+  const port = openLanePort({
+    memory: birth.memory,
+    tunFd: birth.tunFd,
+    sockets: birth.sockets.map(nativeSocket),
+    wakeFd: birth.wakeFd,
+    options: { ...birth.offloads, join: birth.offloads.vnetHeader },
+  });
+  const cipher = createLaneCipher(birth.crypto, birth.memory, table.capacity);
+  const engine = new LaneEngine({
+    memory: birth.memory,
+    table,
+    cipher,
+    port,
+    sockets: birth.sockets,
+    events,
+    ike: new IkeQueue(birth.ikeWaiting, (message) => parentPort?.postMessage(message)),
+    drops: birth.drops,
+    policies: new LanePolicies(birth.policies, systemRandom),
+  });
+  parentPort?.postMessage({ kind: "ready", cipher: cipher.description });
+  while (!engine.stopped) {
+    const timeout = engine.nextTimeout;
+    const wait = timeout === undefined ? LONGEST_WAIT : Math.max(0, Math.ceil(timeout - clock.now()));
+    const ready = port.wait(Math.min(LONGEST_WAIT, wait));
+    const now = clock.now();
+    if ((ready & READY_WAKE) !== 0) takeCommands(birth, engine, now);
+    engine.run(ready, now);
+    if (events.pending && Atomics.exchange(told, 0, 1) === 0) parentPort?.postMessage({ kind: "events" });
+  }
+  port.close();
+  cipher.destroy();
+  birth.commands.close();
+}
+
+function takeCommands(birth: LaneBirth, engine: LaneEngine, now: number): void {
+  for (;;) {
+    const received = receiveMessageOnPort(birth.commands);
+    if (received === undefined) return;
+    const command: LaneCommand = received.message;
+    engine.command(command, now);
+  }
+}
+
+/** Raw sockets: the protocol they take; a bypass socket only sends. */
+const PROTOCOL = { udp: 0, esp: IpProtocol.ESP, ah: IpProtocol.AH, bypass: 255 } as const;
+
+function nativeSocket({ fd, kind, family }: BirthSocket): NativeSocket {
+  const form = kind === "udp" ? "udp" : "raw";
+  return { fd, kind: `${form}${family}`, protocol: PROTOCOL[kind] };
+}
+
+main(workerData);
