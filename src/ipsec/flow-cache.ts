@@ -24,6 +24,8 @@ export class FlowCache {
   readonly #next: Uint8Array;
   readonly #mask: number;
   readonly #keys: Int32Array;
+  /** The entry that was found last: packets come in trains of one flow, and then nothing is hashed. */
+  #last = 0;
 
   /** `entries` is a power of two. */
   constructor(random: RandomSource, entries = 4096) {
@@ -37,9 +39,12 @@ export class FlowCache {
   /** The policy index or NO_POLICY that was put in under this snapshot version, or MISS. */
   find(words: Int32Array, direction: number, version: number): number {
     const entries = this.#entries;
+    const last = this.#last;
+    if (isEntry(entries, last, words, direction, version)) return entries[last + POLICY] ?? MISS;
     const first = this.#set(words, direction) * WAYS * STRIDE;
     for (let at = first; at < first + WAYS * STRIDE; at += STRIDE) {
-      if (entries[at + VERSION] === version && entries[at + DIRECTION] === direction && sameKey(entries, at, words)) {
+      if (isEntry(entries, at, words, direction, version)) {
+        this.#last = at;
         return entries[at + POLICY] ?? MISS;
       }
     }
@@ -63,8 +68,10 @@ export class FlowCache {
   }
 }
 
-function sameKey(entries: Int32Array, at: number, words: Int32Array): boolean {
+function isEntry(entries: Int32Array, at: number, words: Int32Array, direction: number, version: number): boolean {
   if (
+    entries[at + VERSION] !== version ||
+    entries[at + DIRECTION] !== direction ||
     entries[at + Flow.SOURCE] !== words[Flow.SOURCE] ||
     entries[at + Flow.DESTINATION] !== words[Flow.DESTINATION] ||
     entries[at + Flow.PORTS] !== words[Flow.PORTS] ||

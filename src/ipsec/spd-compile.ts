@@ -66,6 +66,8 @@ interface Pair {
 interface Boundaries {
   readonly starts: readonly IpAddress[];
   readonly rank: ReadonlyMap<string, number>;
+  /** Work space: where a rank stands among the cuts of the tree that is being built. */
+  readonly position: Int32Array;
 }
 
 export function compileSpd(policies: readonly Policy[], version: number): Int32Array {
@@ -159,27 +161,26 @@ function buildTree(
   boundaries: Readonly<Record<Side, Boundaries>>,
   words: WordBuffer,
 ): number {
-  const { starts } = boundaries[side];
-  const ranks = new Set([0]);
-  for (const pair of pairs) {
-    ranks.add(pair[side].first);
-    if (pair[side].end < starts.length) ranks.add(pair[side].end);
-  }
-  const cuts = [...ranks].sort((a, b) => a - b);
+  const { starts, position } = boundaries[side];
+  const ranks: number[] = [0];
+  for (const pair of pairs) ranks.push(pair[side].first, pair[side].end);
+  const sorted = Int32Array.from(ranks).sort();
+  const cuts = sorted.filter((rank, index) => rank < starts.length && rank !== sorted[index - 1]);
   const count = cuts.length;
-  const position = new Map(cuts.map((rank, index) => [rank, index]));
+  for (const [index, rank] of cuts.entries()) position[rank] = index;
+  position[starts.length] = count;
   const nodes: (Pair[] | undefined)[] = new Array(2 * count);
   for (const pair of pairs) {
     // Canonical nodes of [first, end), from the leaves upwards; node i's children are 2i and 2i + 1, leaf k is count + k.
-    let low = (position.get(pair[side].first) ?? 0) + count;
-    let high = (position.get(pair[side].end) ?? count) + count;
+    let low = (position[pair[side].first] ?? 0) + count;
+    let high = (position[pair[side].end] ?? 0) + count;
     for (; low < high; low >>= 1, high >>= 1) {
       if ((low & 1) === 1) insert(nodes, low++, pair, side);
       if ((high & 1) === 1) insert(nodes, --high, pair, side);
     }
   }
   const tree = words.reserve(TREE_WORDS);
-  const startsAt = words.starts(cuts.map((rank) => starts[rank]));
+  const startsAt = words.starts(starts, cuts);
   const nodesAt = words.reserve(2 * count);
   words.set(tree + Tree.COUNT, count);
   words.set(tree + Tree.STARTS, startsAt);
@@ -213,7 +214,8 @@ function boundariesOf(selectors: readonly TrafficSelector[], family: Family): Bo
     if (next !== undefined) distinct.set(keyOf(next), next);
   }
   const starts = [...distinct.values()].sort(compareAddresses);
-  return { starts, rank: new Map(starts.map((address, index) => [keyOf(address), index])) };
+  const rank = new Map(starts.map((address, index) => [keyOf(address), index]));
+  return { starts, rank, position: new Int32Array(starts.length + 1) };
 }
 
 function spanOf(selector: TrafficSelector, { starts, rank }: Boundaries): Span {
@@ -267,10 +269,11 @@ class WordBuffer {
   }
 
   /** Interval starts, sign bit flipped for signed comparison; one word each for IPv4, four for IPv6. */
-  starts(addresses: readonly (IpAddress | undefined)[]): number {
-    const width = addresses[0]?.family === 6 ? 4 : 1;
-    const at = this.reserve(addresses.length * width);
-    for (const [index, address] of addresses.entries()) {
+  starts(starts: readonly IpAddress[], cuts: Int32Array): number {
+    const width = starts[0]?.family === 6 ? 4 : 1;
+    const at = this.reserve(cuts.length * width);
+    for (const [index, rank] of cuts.entries()) {
+      const address = starts[rank];
       assert(address !== undefined, "each cut is a boundary");
       const words = addressWords(address);
       for (let i = 0; i < width; i++) this.#words[at + index * width + i] = (words[i] ?? 0) ^ SIGN;
