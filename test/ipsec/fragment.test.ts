@@ -145,11 +145,13 @@ test("what cannot be fragmented says why and gives its scratch back", () => {
 
 test("overlaps, contradictory ends and oversize kill the datagram for good (RFC 5722 §4)", () => {
   const piece = (fragment: number, length: number, seed = 9) => ipv4({ fragment, payload: octets(length, seed) });
+  const zeros = (fragment: number, length: number) => ipv4({ fragment, payload: new Uint8Array(length) });
   const first = ipv4({ fragment: 0x2000, payload: udp(1, 2, octets(40)) }); // 0–48
   const rows: [string, Uint8Array[]][] = [
     ["a later one over the first", [first, piece(0x2005, 16), piece(8, 8)]],
     ["another first", [first, ipv4({ fragment: 0x2000, payload: udp(1, 3, octets(40)) }), piece(6, 8)]],
     ["same range, other octets", [first, piece(0x2006, 16, 1), piece(0x2006, 16, 2)]],
+    ["a partial overlap, though its octets are equal", [zeros(0x2000, 48), zeros(0x2005, 16)]],
     ["data past the end", [first, piece(7, 8), piece(0x2008, 8)]],
     ["more fragments at the end", [first, piece(7, 8), piece(0x2007, 8)]],
     ["two ends", [first, piece(7, 8), piece(9, 8)]],
