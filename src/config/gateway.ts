@@ -131,12 +131,12 @@ function readTun(gateway: Fields, lanes: number, policies: readonly PlacedPolicy
       `"${name}" is no name of a device`,
       "take 1–15 characters without spaces, slash, colon and percent",
     );
-  const mtu = fields?.integer("mtu", { minimum: 1, maximum: 65535 }, 1400) ?? 1400;
+  const mtu = fields?.has("mtu") === true ? fields.integer("mtu", { minimum: 1, maximum: 65535 }, 1400) : undefined;
   const addresses = fields === undefined ? [] : readAddresses(fields);
   const families = new Set<Family>(addresses.map(({ address }) => address.family));
   for (const { policy } of policies)
     for (const { first } of policy.action === "protect" ? policy.local : []) families.add(first.family);
-  if (fields !== undefined) checkMtu(fields, mtu, families);
+  if (fields !== undefined && mtu !== undefined) checkMtu(fields, mtu, families);
   const queues = fields?.integer("queues", { minimum: 1, maximum: 64 }, lanes) ?? lanes;
   if (queues !== lanes)
     fields?.error("queues", `${queues} queues for ${lanes} lanes`, "each lane reads one queue: leave it out");

@@ -27,7 +27,8 @@ export interface InterfaceAddress {
 
 export interface TunConfig {
   readonly name: string;
-  readonly mtu: number;
+  /** undefined = the largest that fits every SA. */
+  readonly mtu: number | undefined;
   readonly addresses: readonly InterfaceAddress[];
   /** One for each lane. */
   readonly queues: number;

@@ -22,6 +22,7 @@ const USO4 = 0x20;
 const USO6 = 0x40;
 
 export const ALL_OFFLOADS: TunOffloads = { checksum: true, tso4: true, tso6: true, uso4: true, uso6: true };
+export const NO_OFFLOADS: TunOffloads = { checksum: false, tso4: false, tso6: false, uso4: false, uso6: false };
 
 export interface TunDeviceOptions {
   /** Up to 15 octets; empty, or with %d, where the kernel shall choose. */

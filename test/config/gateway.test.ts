@@ -19,7 +19,7 @@ import {
 
 test("what is left out has the documented default", () => {
   const { config } = read(sample());
-  assert.deepEqual(config.tun, { name: "esp0", mtu: 1400, addresses: [], queues: 1 });
+  assert.deepEqual(config.tun, { name: "esp0", mtu: undefined, addresses: [], queues: 1 });
   assert.equal(config.slots, 16384);
   assert.equal(config.crypto, "auto");
   assert.equal(config.offload, true);
