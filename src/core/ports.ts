@@ -29,8 +29,10 @@ export interface CipherKey {
  * plaintext with trailer, ICV. `seal` writes IV and ICV; counter modes use the 64-bit sequence number as IV and refuse
  * (NONCE_REUSE) one that is not larger than the last of that key. `open` checks the ICV before it decrypts.
  * AH: the ICV is over PREFIX, then CRYPT_LENGTH octets at CRYPT_OFFSET, then SEQ_HIGH with ESN; written at or compared
- * with ICV_OFFSET.
- * On failure VERDICT becomes ICV_MISMATCH, NO_KEY or NONCE_REUSE and the row's octets are undefined.
+ * with ICV_OFFSET, right before which the packet's sequence number stands. GMAC's ICV field is IV then tag
+ * (RFC 4543 §4), and `seal` writes both.
+ * On failure VERDICT becomes ICV_MISMATCH, NO_KEY, NONCE_REUSE, or TOO_SHORT when the row does not lie in the slab or
+ * its ciphertext is not whole blocks, and the row's octets are undefined.
  */
 export interface BatchCipher {
   readonly provider: CipherProvider;
@@ -40,6 +42,16 @@ export interface BatchCipher {
   remove(slot: number): void;
   seal(rows: Int32Array, count: number): void;
   open(rows: Int32Array, count: number): void;
+}
+
+/** A cipher that tells what stands behind it. */
+export interface InspectableCipher extends BatchCipher {
+  /** As shown to people: "native (ipsec-mb 1.3.0, openssl 3.0.19)". */
+  readonly description: string;
+  /** What serves a slot's key: "ipsec-mb 1.3.0"; undefined for an empty slot. */
+  implementation(slot: number): string | undefined;
+  /** Wipes all keys; every later row gets NO_KEY. */
+  destroy(): void;
 }
 
 /** An ICMP error the kernel kept for one of our sockets, about a packet of ours. */
