@@ -143,6 +143,11 @@ export const ENCRYPTION_TRANSFORMS: readonly EncryptionTransform[] = ENCRYPTION_
   }),
 );
 
+/** Tag octets of the AEADs that encrypt, by transform ID. */
+export const AEAD_TAG_OCTETS: ReadonlyMap<number, number> = new Map(
+  ENCRYPTION_TRANSFORMS.filter((t) => t.aead && t.id !== Encryption.NULL_AUTH_AES_GMAC).map((t) => [t.id, t.icvOctets]),
+);
+
 type IntegrityRow = readonly [
   name: string,
   id: number,
