@@ -108,17 +108,22 @@ class CipherObject : public Napi::ObjectWrap<CipherObject> {
     napi_typedarray_type type;
     size_t length = 0;
     void* data = nullptr;
-    if (cipher_ == nullptr ||
-        napi_get_typedarray_info(env, info[0], &type, &length, &data, nullptr, nullptr) != napi_ok ||
+    if (napi_get_typedarray_info(env, info[0], &type, &length, &data, nullptr, nullptr) != napi_ok ||
         type != napi_int32_array)
       return env.Undefined();
     const size_t rows = length / (sizeof(Row) / sizeof(int32_t));
     const int32_t wanted = IntOf(info[1]);
     const size_t count = wanted < 0 ? 0 : static_cast<size_t>(wanted) < rows ? static_cast<size_t>(wanted) : rows;
-    if (kDirection == Direction::kSeal)
-      cipher_->Seal(static_cast<Row*>(data), count);
-    else
-      cipher_->Open(static_cast<Row*>(data), count);
+    Row* table = static_cast<Row*>(data);
+    if (cipher_ == nullptr) {
+      for (size_t i = 0; i < count; i++) {
+        if (table[i].verdict == 0) table[i].verdict = kDropNoKey;
+      }
+    } else if (kDirection == Direction::kSeal) {
+      cipher_->Seal(table, count);
+    } else {
+      cipher_->Open(table, count);
+    }
     return env.Undefined();
   }
 

@@ -1,0 +1,48 @@
+/** Every cipher provider, in every implementation this machine has, as rows for tests. */
+import { createRequire } from "node:module";
+import type { InspectableCipher, RandomSource } from "#core/ports";
+import type { Primitives } from "#core/primitives";
+import { noblePrimitives } from "#crypto/noble-cipher";
+import { nodePrimitives, systemRandom } from "#crypto/node-cipher";
+import { RowCipher } from "#crypto/row-cipher";
+import { type CipherAddon, createNativeCipher, type NativeCipher } from "#io/native-cipher";
+
+export const addon: CipherAddon = createRequire(import.meta.url)("../../../build/Release/esplanade.node");
+
+export interface Provider {
+  readonly name: string;
+  readonly primitives: Primitives;
+  create(slab: Uint8Array, capacity: number, random?: RandomSource): InspectableCipher;
+}
+
+export function newSlab(octets: number): Uint8Array {
+  return new Uint8Array(new SharedArrayBuffer(octets));
+}
+
+function native(name: string, ipsecMb: boolean): Provider {
+  return {
+    name,
+    primitives: createNativeCipher(addon, newSlab(64), 1, { ipsecMb }).primitives,
+    create: (slab, capacity) => createNativeCipher(addon, slab, capacity, { ipsecMb }),
+  };
+}
+
+function nativeProviders(): Provider[] {
+  const cipher: NativeCipher = createNativeCipher(addon, newSlab(64), 1);
+  const openssl = native("native openssl", false);
+  return cipher.memory().ipsecMb === undefined ? [openssl] : [native("native ipsec-mb", true), openssl];
+}
+
+function portable(name: "node" | "noble", primitives: Primitives): Provider {
+  return {
+    name,
+    primitives,
+    create: (slab, capacity, random = systemRandom) => new RowCipher(name, primitives, slab, capacity, random),
+  };
+}
+
+export const PROVIDERS: readonly Provider[] = [
+  ...nativeProviders(),
+  portable("node", nodePrimitives),
+  portable("noble", noblePrimitives),
+];
