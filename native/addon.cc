@@ -3,14 +3,20 @@
 
 #include "cipher_binding.h"
 #include "lane.h"
+#include "netlink.h"
 #include "opening.h"
+#include "poller.h"
+#include "sniffer.h"
 
 namespace esplanade {
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitCipher(env, exports);
   InitLane(env, exports);
+  InitNetlink(env, exports);
   InitOpening(env, exports);
+  InitPoller(env, exports);
+  InitSniffer(env, exports);
   return exports;
 }
 

@@ -101,6 +101,27 @@ export interface NativeSocket {
   readonly gro: boolean;
 }
 
+/** Readiness of a descriptor on this thread's event loop. */
+export interface Poller {
+  /** 1 = readable, 2 = writable; 0 waits for nothing and lets the process end. */
+  watch(events: number): void;
+  /** Harmless when repeated, also in the callback. */
+  close(): void;
+}
+
+export interface SnifferCount {
+  readonly read: number;
+  readonly octets: number;
+  /** Matches that no longer fitted into the socket's buffer. */
+  readonly unread: number;
+  readonly samples: readonly Uint8Array[];
+}
+
+export interface NativeSniffer {
+  drain(samples: number): SnifferCount;
+  close(): void;
+}
+
 export interface NativeIo {
   readonly layout: Readonly<Record<string, number>>;
   readonly checksumVariant: string;
@@ -113,6 +134,14 @@ export interface NativeIo {
   openNamespace(path: string): Descriptor | NativeFailure;
   newNamespace(): Descriptor | NativeFailure;
   inNamespace(fd: number, work: () => void): undefined | NativeFailure;
+  /** All that answers one rtnetlink request. */
+  netlink(request: Uint8Array): Uint8Array | NativeFailure;
+  /** Throws an error with `code` and `syscall`. */
+  readonly Poller: new (
+    fd: number,
+    ready: (events: number) => void,
+  ) => Poller;
+  readonly Sniffer: new (interfaceIndex: number, filter: Uint8Array) => NativeSniffer;
 }
 
 /** Where the addon is: built here, or delivered for this platform. */

@@ -6,7 +6,6 @@ const CAPABILITIES: Readonly<Record<string, string>> = {
   TUNSETIFF: "CAP_NET_ADMIN",
   TUNSETPERSIST: "CAP_NET_ADMIN",
   SO_MARK: "CAP_NET_ADMIN",
-  netlink: "CAP_NET_ADMIN",
   SO_BINDTODEVICE: "CAP_NET_RAW",
   socket: "CAP_NET_RAW",
   bind: "CAP_NET_BIND_SERVICE",
@@ -21,7 +20,7 @@ function remedyFor(code: string, syscall: string): string | undefined {
   if (syscall === "open /dev/net/tun" && (code === "EPERM" || code === "EACCES"))
     return "give the process access to /dev/net/tun; in a container --device /dev/net/tun";
   if (code === "EPERM" || code === "EACCES") {
-    const capability = CAPABILITIES[syscall];
+    const capability = syscall.startsWith("RTM_") ? "CAP_NET_ADMIN" : CAPABILITIES[syscall];
     return capability === undefined ? "run as root" : `run as root or give the process ${capability}`;
   }
   if (syscall === "TUNSETIFF" && code === "EBUSY")
@@ -35,6 +34,12 @@ function remedyFor(code: string, syscall: string): string | undefined {
 
 export function systemError(failure: NativeFailure, subject: string, remedy?: string): SystemError {
   return new SystemError(failure.code, failure.syscall, subject, remedy ?? remedyFor(failure.code, failure.syscall));
+}
+
+/** What a native constructor threw: a failure of the system, or something else that goes on as it is. */
+export function fromThrown(thrown: unknown, subject: string): unknown {
+  if (!(thrown instanceof Error) || !isFailure(thrown)) return thrown;
+  return systemError(thrown, subject);
 }
 
 /** The result of a native call, or its failure thrown. */
