@@ -3,4 +3,5 @@ import type { Command } from "./command.ts";
 
 export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   check: async () => (await import("./check.ts")).check,
+  run: async () => (await import("./run.ts")).run,
 };

@@ -57,7 +57,7 @@ export function readConfig(source: ConfigSource, readSecret: SecretReader): Read
   });
   checkUniqueness(placedSas);
   warnOfIdlePolicies(placedPolicies, placedSas);
-  warnOfKeys(gateway, source, placedSas);
+  checkKeys(gateway, source, placedSas);
   const sas = placedSas.map(({ spec }) => spec);
   const config: GatewayConfig = {
     tun,
@@ -206,13 +206,15 @@ function warnOfIdlePolicies(policies: readonly PlacedPolicy[], sas: readonly Pla
       fields.warn("", `no SA serves "${policy.name}": its packets are dropped`, 'add one to "sas"');
 }
 
-function warnOfKeys(gateway: Fields, source: ConfigSource, sas: readonly PlacedSa[]): void {
+function checkKeys(gateway: Fields, source: ConfigSource, sas: readonly PlacedSa[]): void {
   if (sas.length > 0 && !isPrivate(source.mode))
     gateway.warn("sas", "others may read this file, and it may hold keys", `chmod 600 ${source.name}`);
   const counter = sas.find((sa) => [...directionsOf(sa)].some(({ suite }) => isCounterMode(suite)));
-  counter?.fields.warn(
+  if (counter === undefined || gateway.boolean("oneTimeKeys", false)) return;
+  // RFC 4106 §2, RFC 4309 §2, RFC 3686 §2.1, RFC 8221 §3: never with static keys.
+  counter.fields.error(
     "suite",
-    "a restart would use numbers, and so nonces, of this key again (RFC 8221 §3)",
-    "make new keys for every start, or take a CBC suite such as aes128-sha256",
+    "a restart would use nonces of this key again, which gives the key away",
+    'take a CBC suite such as aes128-sha256, or, where a program writes new keys for every start, say "oneTimeKeys": true',
   );
 }

@@ -1,6 +1,18 @@
 /** Every key of the configuration, by the object it stands in. docs/configuration.md has a table for each. */
 export const GRAMMAR = {
-  gateway: ["tun", "listen", "allowWeak", "lanes", "slots", "crypto", "offload", "fragmentation", "policies", "sas"],
+  gateway: [
+    "tun",
+    "listen",
+    "allowWeak",
+    "lanes",
+    "slots",
+    "crypto",
+    "offload",
+    "fragmentation",
+    "oneTimeKeys",
+    "policies",
+    "sas",
+  ],
   tun: ["name", "mtu", "addresses", "queues"],
   listen: ["address", "port"],
   policy: ["name", "action", "local", "remote", "protocol", "localPorts", "remotePorts", "icmp", "source"],

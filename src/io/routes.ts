@@ -25,7 +25,7 @@ export const MAIN_TABLE = 254;
 
 const Rta = { DST: 1, OIF: 4, GATEWAY: 5, PRIORITY: 6, PREFSRC: 7, METRICS: 8, TABLE: 15 } as const;
 const RTAX_MTU = 2;
-const RouteType = { unicast: 1, blackhole: 6, unreachable: 7 } as const;
+const RouteType = { unicast: 1, blackhole: 6, unreachable: 7, throw: 9 } as const;
 const Scope = { universe: 0, link: 253, nowhere: 255 } as const;
 const Fra = {
   DST: 1,
@@ -61,7 +61,7 @@ export interface UnicastRoute extends RouteCommon {
 
 /** Answers with an ICMP error, or with nothing. */
 export interface DeadRoute extends RouteCommon {
-  readonly kind: "unreachable" | "blackhole";
+  readonly kind: "unreachable" | "blackhole" | "throw";
 }
 
 export type Route = UnicastRoute | DeadRoute;

@@ -21,7 +21,7 @@ export const SA: JsonObject = {
 export const POLICY: JsonObject = { name: "net", action: "protect", local: "10.1.0.0/24", remote: "10.2.0.0/24" };
 
 export function sample(changes: JsonObject = {}): JsonObject {
-  return { tun: { name: "esp0" }, policies: [POLICY], sas: [SA], ...changes };
+  return { tun: { name: "esp0" }, oneTimeKeys: true, policies: [POLICY], sas: [SA], ...changes };
 }
 
 export function withSa(changes: JsonObject, gateway: JsonObject = {}): JsonObject {

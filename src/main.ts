@@ -1,0 +1,264 @@
+/**
+ * The gateway process: opens what a configuration asks for, joins control and lanes, and closes in reverse.
+ *
+ * Order of starting: block (unreachable routes) → TUN → sockets → lanes → SAs → routes into TUN. A failure at any step
+ * undoes the steps before it; a block that was there before (after a crash) outlives it.
+ */
+
+import { DROP_REASONS } from "#core/drop";
+import { ConfigError } from "#core/errors";
+import { LaneEvent } from "#core/event-ring";
+import type { GatewayConfig } from "#core/policy";
+import { IoCounter } from "#core/slab";
+import { type ChildCounters, DataPlane } from "#gateway/data-plane";
+import { childMtu } from "#gateway/sa-install";
+import type { Descriptor } from "#io/native";
+import { openRaw, openUdp, openWake } from "#io/sockets";
+import { systemRandom } from "#io/system-random";
+import { ALL_OFFLOADS, NO_OFFLOADS, openTunDevice, type TunDevice } from "#io/tun-device";
+import { SaTable } from "#ipsec/sa";
+import { compileSpd } from "#ipsec/spd-compile";
+import type { BirthSocket } from "./lane-birth.ts";
+import { type LaneListener, LaneThread } from "./lane-thread.ts";
+import { GatewayNetwork, SOCKET_MARK } from "./network.ts";
+
+/** Octets of each socket buffer: a few milliseconds of a fast link. */
+const SOCKET_BUFFERS = 8 << 20;
+/** Without SAs nothing bounds the TUN's MTU. */
+const DEFAULT_MTU = 1400;
+const IPV6_MINIMUM = 1280;
+
+export interface GatewayLog {
+  info(text: string): void;
+  warn(text: string): void;
+}
+
+export interface GatewaySnapshot {
+  readonly children: readonly ChildCounters[];
+  /** Reason → packets, of all lanes; reasons that never occurred are left out. */
+  readonly drops: Readonly<Record<string, number>>;
+  readonly io: Readonly<Record<string, number>>;
+}
+
+export interface Gateway {
+  readonly tunName: string;
+  readonly mtu: number;
+  /** What serves the packets, for people: cipher and offloads of lane 0. */
+  readonly description: string;
+  /** Resolves with why when the gateway ended by itself, with undefined after `stop`. */
+  readonly ended: Promise<string | undefined>;
+  snapshot(): GatewaySnapshot;
+  stop(): Promise<void>;
+}
+
+/** What was opened so far, closed in reverse. */
+class Opened {
+  readonly #closers: (() => void | Promise<void>)[] = [];
+
+  add(close: () => void | Promise<void>): void {
+    this.#closers.push(close);
+  }
+
+  async closeAll(): Promise<void> {
+    for (const close of this.#closers.splice(0).reverse()) await close();
+  }
+}
+
+export async function startGateway(config: GatewayConfig, log: GatewayLog): Promise<Gateway> {
+  refuseUnservedLanes(config);
+  const opened = new Opened();
+  const network = new GatewayNetwork(config.policies);
+  try {
+    return await start(config, log, opened, network);
+  } catch (error) {
+    await opened.closeAll();
+    network.undoBlock();
+    throw error;
+  }
+}
+
+async function start(
+  config: GatewayConfig,
+  log: GatewayLog,
+  opened: Opened,
+  network: GatewayNetwork,
+): Promise<Gateway> {
+  network.block();
+  const tun = openTun(config, opened);
+  const mtu = tunMtu(config);
+  network.configure(tun.name, mtu, config.tun.addresses);
+
+  const table = SaTable.allocate(config.slots);
+  let settle: (why: string | undefined) => void = () => undefined;
+  const ended = new Promise<string | undefined>((resolve) => {
+    settle = resolve;
+  });
+  const waiting = new Map<number, () => void>();
+  const listener: LaneListener = {
+    event: (_lane, record) => {
+      if (record[0] !== LaneEvent.DONE) return;
+      plane.done(record[2] ?? 0);
+      waiting.get(record[2] ?? 0)?.();
+      waiting.delete(record[2] ?? 0);
+    },
+    ike: () => undefined,
+    // The TUN goes, its routes with it; the block stays: packets wait for nobody and leave in clear for nobody.
+    died: (lane, why) => void opened.closeAll().then(() => settle(`lane ${lane} ended: ${why}`)),
+  };
+  const lanes = openLanes(config, table, tun, listener, opened);
+  const plane = new DataPlane(table, lanes, systemRandom);
+  const ciphers = await Promise.all(lanes.map((lane) => lane.ready));
+
+  plane.setPolicies(config.policies);
+  const children = config.sas.map((sa) => plane.install(sa, true));
+  const last = children.at(-1);
+  if (last !== undefined) await new Promise<void>((resolve) => waiting.set(last.command, resolve));
+  network.attach(tun.name);
+  const description = `${ciphers[0] ?? "no lane"}; ${offloadText(tun)}`;
+  log.info(`${tun.name} mtu ${mtu}; ${description}`);
+
+  return {
+    tunName: tun.name,
+    mtu,
+    description,
+    ended,
+    snapshot: () => ({
+      children: plane.children.map((child) => plane.counters(child.id)),
+      drops: dropsOf(lanes),
+      io: ioOf(lanes),
+    }),
+    stop: async () => {
+      network.detach(tun.name);
+      await opened.closeAll();
+      network.unblock();
+      settle(undefined);
+    },
+  };
+}
+
+/** The kernel spreads flows over all queues, so each lane needs an SA of each policy (RFC 9611). */
+function refuseUnservedLanes(config: GatewayConfig): void {
+  for (let lane = 0; lane < config.lanes; lane++)
+    for (const policy of new Set(config.sas.map((sa) => sa.policy)))
+      if (!config.sas.some((sa) => sa.policy === policy && sa.lane === lane))
+        throw ConfigError.of(
+          "sas",
+          `policy '${policy}' has no SA on lane ${lane}`,
+          "give one SA a lane, or fewer lanes",
+        );
+}
+
+function openTun(config: GatewayConfig, opened: Opened): TunDevice {
+  const tun = openTunDevice({
+    name: config.tun.name,
+    queues: config.lanes,
+    vnetHeader: config.offload,
+    offloads: config.offload ? ALL_OFFLOADS : NO_OFFLOADS,
+  });
+  opened.add(() => tun.close());
+  return tun;
+}
+
+/** The device's MTU follows the smallest SA on it (design: cut packets must fit), but IPv6 needs 1280 (RFC 8200 §5). */
+function tunMtu(config: GatewayConfig): number {
+  const fits = Math.min(...config.sas.map((sa) => childMtu(sa, sa.pathMtu)), Number.POSITIVE_INFINITY);
+  const largest = Number.isFinite(fits) ? fits : DEFAULT_MTU;
+  const ipv6 = config.policies.some((policy) => policy.local.some((selector) => selector.first.family === 6));
+  return Math.max(Math.min(config.tun.mtu ?? largest, largest), ipv6 ? IPV6_MINIMUM : 0);
+}
+
+function openLanes(
+  config: GatewayConfig,
+  table: SaTable,
+  tun: TunDevice,
+  listener: LaneListener,
+  opened: Opened,
+): LaneThread[] {
+  const lanes: LaneThread[] = [];
+  for (let lane = 0; lane < config.lanes; lane++) {
+    const queue = tun.queues[lane];
+    if (queue === undefined) throw ConfigError.of("lanes", `${tun.name} has no queue ${lane}`, "give fewer lanes");
+    const { sockets, udpGro } = openSockets(config, lane, opened);
+    const wake = openWake();
+    opened.add(() => wake.close());
+    const thread = new LaneThread(
+      {
+        lane,
+        table,
+        policies: { table: compileSpd([], 1), formerIndex: [], answersFrom: [] },
+        sockets,
+        tunFd: queue.fd,
+        wake,
+        crypto: config.crypto,
+        offloads: {
+          vnetHeader: tun.vnetHeader,
+          gso: config.offload,
+          gro: config.offload && udpGro,
+          uso: tun.offloads.uso4 && tun.offloads.uso6,
+        },
+      },
+      listener,
+    );
+    opened.add(() => thread.stop());
+    lanes.push(thread);
+  }
+  return lanes;
+}
+
+/** Sockets of the kinds and families that SAs and policies use, and no others. */
+function openSockets(
+  config: GatewayConfig,
+  lane: number,
+  opened: Opened,
+): { readonly sockets: BirthSocket[]; readonly udpGro: boolean } {
+  const sockets: BirthSocket[] = [];
+  let udpGro = true;
+  const keep = (kind: BirthSocket["kind"], family: 4 | 6, descriptor: Descriptor) => {
+    opened.add(() => descriptor.close());
+    sockets.push({ kind, family, fd: descriptor.fd });
+  };
+  const shared = { mark: SOCKET_MARK, buffers: SOCKET_BUFFERS };
+  for (const { address, port } of config.listen) {
+    const socket = openUdp({ ...shared, address, port, reusePort: config.lanes > 1 });
+    udpGro &&= socket.gro;
+    keep("udp", address.family, socket.descriptor);
+  }
+  for (const family of [4, 6] as const) {
+    const raw = config.sas.filter((sa) => sa.encapsulation === "none" && sa.remote.address.family === family);
+    for (const protocol of ["esp", "ah"] as const) {
+      if (!raw.some((sa) => (sa.outerAh ?? sa).protocol === protocol)) continue;
+      keep(protocol, family, openRaw({ ...shared, family, protocol: protocol === "esp" ? 50 : 51 }).descriptor);
+    }
+    const bypass = config.policies.some((p) => p.action === "bypass" && p.local.some((s) => s.first.family === family));
+    if (bypass) keep("bypass", family, openRaw({ ...shared, family, protocol: 255 }).descriptor);
+  }
+  if (lane > 0 && sockets.some((socket) => socket.kind !== "udp" && socket.kind !== "bypass"))
+    throw ConfigError.of(
+      "lanes",
+      "raw ESP and AH cannot be shared by lanes",
+      'give "lanes": 1 or "encapsulation": "udp"',
+    );
+  return { sockets, udpGro };
+}
+
+function offloadText(tun: TunDevice): string {
+  const { tso4, tso6, uso4, uso6 } = tun.offloads;
+  const on = [tso4 && "TSO4", tso6 && "TSO6", uso4 && "USO4", uso6 && "USO6"].filter((name) => name !== false);
+  return on.length === 0 ? "no offloads" : `offloads ${on.join(" ")}`;
+}
+
+function dropsOf(lanes: readonly LaneThread[]): Record<string, number> {
+  const drops: Record<string, number> = {};
+  for (const { code, name } of DROP_REASONS) {
+    const count = lanes.reduce((sum, lane) => sum + (lane.drops[-code] ?? 0), 0);
+    if (count > 0) drops[name] = count;
+  }
+  return drops;
+}
+
+function ioOf(lanes: readonly LaneThread[]): Record<string, number> {
+  const io: Record<string, number> = {};
+  for (const [name, index] of Object.entries(IoCounter))
+    io[name.toLowerCase()] = lanes.reduce((sum, lane) => sum + (lane.memory.ioCounters[index] ?? 0), 0);
+  return io;
+}
