@@ -8,7 +8,6 @@ import { Row, VERDICT_GO } from "#core/slab";
 import { innerTrafficClass, setTrafficClass } from "#ipsec/ecn";
 import { Flow, INBOUND } from "#ipsec/flow";
 import { SA_COLUMNS, SA_NUMBERS, Sa, SaFlag, SaNumber } from "#ipsec/sa";
-import { matchesSelectors } from "#ipsec/selector-table";
 import type { LaneContext } from "./lane-context.ts";
 import { TransportIn } from "./transport-in.ts";
 
@@ -31,7 +30,7 @@ export class InnerPacket {
     length: number,
     now: number,
   ): number {
-    const { flow, view, table } = this.#context;
+    const { flow, view, table, policies } = this.#context;
     const sa = slot * SA_COLUMNS;
     const flags = table.columns[sa + Sa.FLAGS] ?? 0;
     const code =
@@ -39,14 +38,15 @@ export class InnerPacket {
         ? this.#tunnel(nextHeader, offset, length)
         : this.#transport.restore(rows, row, flags, nextHeader, offset, length);
     if (code < 0) return code;
-    if (!this.#fitsSelectors(slot, now)) return Drop.SELECTOR_MISMATCH;
+    policies.resolveFragment(flow, now);
+    if (!policies.fitsSa(slot, flow, INBOUND, table)) return Drop.SELECTOR_MISMATCH;
     if ((flags & SaFlag.TUNNEL) !== 0) {
       const trafficClass = innerTrafficClass(flow.trafficClass, this.#outerClass(rows, row, flags));
       if (trafficClass < 0) return Drop.ECN_DROP;
       if (trafficClass !== flow.trafficClass)
         setTrafficClass(view, flow.offset, flow.words[Flow.FAMILY] ?? 4, trafficClass);
     }
-    if ((table.columns[sa + Sa.MSS] ?? 0) !== 0) this.#context.policies.clampMss(flow, slot, table, view);
+    if ((table.columns[sa + Sa.MSS] ?? 0) !== 0) policies.clampMss(flow, slot, table, view);
     const octets = slot * SA_NUMBERS + SaNumber.OCTETS;
     table.numbers[octets] = (table.numbers[octets] ?? 0) + flow.length - length;
     rows[row + Row.OFFSET] = flow.offset;
@@ -60,20 +60,6 @@ export class InnerPacket {
     const code = flow.extract(view, offset, length);
     if (code < 0) return Drop.INNER_MALFORMED;
     return (flow.words[Flow.FAMILY] === 4) === (nextHeader === IpProtocol.IPV4) ? 0 : Drop.INNER_MALFORMED;
-  }
-
-  #fitsSelectors(slot: number, now: number): boolean {
-    const { flow, table, policies } = this.#context;
-    const sa = slot * SA_COLUMNS;
-    policies.resolveFragment(flow, now);
-    return matchesSelectors(
-      flow.words,
-      INBOUND,
-      table.selectors,
-      table.columns[sa + Sa.SELECTOR_OFFSET] ?? 0,
-      table.columns[sa + Sa.LOCAL_SELECTORS] ?? 0,
-      table.columns[sa + Sa.REMOTE_SELECTORS] ?? 0,
-    );
   }
 
   /** Traffic class of the outer header: from the socket in UDP, from the header itself otherwise. */

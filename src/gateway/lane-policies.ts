@@ -3,7 +3,7 @@ import type { Family } from "#core/address";
 import { Drop } from "#core/drop";
 import type { RandomSource } from "#core/ports";
 import { millis } from "#core/units";
-import { FLAG_FIRST_FRAGMENT, FLAG_LATER_FRAGMENT, Flow, type FlowKey, OUTBOUND } from "#ipsec/flow";
+import { FLAG_FIRST_FRAGMENT, FLAG_LATER_FRAGMENT, Flow, type FlowKey } from "#ipsec/flow";
 import { FlowCache, MISS } from "#ipsec/flow-cache";
 import { FragmentTracker } from "#ipsec/fragment-tracker";
 import { clampMss, mssFor } from "#ipsec/mss";
@@ -99,17 +99,17 @@ export class LanePolicies {
     for (let i = 0; i < this.#outbound.length; i++) if (this.#outbound[i] === slot) this.#outbound[i] = -1;
   }
 
-  /** An SA negotiated for less than its policy carries only that (RFC 4301 §4.4.1: the SPD cache entry decides). */
-  fitsOutbound(slot: number, flow: FlowKey, table: SaTable): boolean {
+  /**
+   * RFC 4301 §5.2 inbound: the inner packet must be one that the SA was made for. Outbound: an SA that was negotiated for
+   * less than its policy carries only that.
+   */
+  fitsSa(slot: number, flow: FlowKey, direction: number, table: SaTable): boolean {
+    const { columns } = table;
     const sa = slot * SA_COLUMNS;
-    return matchesSelectors(
-      flow.words,
-      OUTBOUND,
-      table.selectors,
-      table.columns[sa + Sa.SELECTOR_OFFSET] ?? 0,
-      table.columns[sa + Sa.LOCAL_SELECTORS] ?? 0,
-      table.columns[sa + Sa.REMOTE_SELECTORS] ?? 0,
-    );
+    const offset = columns[sa + Sa.SELECTOR_OFFSET] ?? 0;
+    const locals = columns[sa + Sa.LOCAL_SELECTORS] ?? 0;
+    const remotes = columns[sa + Sa.REMOTE_SELECTORS] ?? 0;
+    return matchesSelectors(flow.words, direction, table.selectors, offset, locals, remotes);
   }
 
   /** True once an interval and policy: a flood of packets without an SA is one acquire. */

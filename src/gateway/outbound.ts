@@ -137,7 +137,7 @@ export class Outbound {
   #protect(row: number, policy: number, now: number): number {
     const { flow, policies, events, table } = this.#context;
     const slot = policies.outboundSlot(policy);
-    if (slot < 0 || !policies.fitsOutbound(slot, flow, table)) {
+    if (slot < 0 || !policies.fitsSa(slot, flow, OUTBOUND, table)) {
       if (policies.mayAcquire(policy, now)) events.push(LaneEvent.ACQUIRE, -1, policy, flow.words);
       return Drop.NO_SA;
     }
