@@ -54,6 +54,8 @@ KeyMemory::Chunk* KeyMemory::NewChunk(size_t size_class) {
   // Best effort: RLIMIT_MEMLOCK may forbid it; locked_octets() tells.
   const bool locked = mlock(memory, kChunkLength) == 0;
   madvise(memory, kChunkLength, MADV_DONTDUMP);
+  // Programs we start get no copy, not even until their exec.
+  madvise(memory, kChunkLength, MADV_DONTFORK);
   octets_ += kChunkLength;
   if (locked) locked_octets_ += kChunkLength;
 
