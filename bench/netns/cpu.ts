@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { setTimeout as after } from "node:timers/promises";
+import { CommandError } from "./process.ts";
 
 /** What /proc counts in: user space has always seen a hundredth of a second (USER_HZ). */
 const TICKS_PER_SECOND = 100;
@@ -21,7 +22,7 @@ export interface CpuUse {
   readonly foreign: number;
 }
 
-interface CpuSnapshot {
+export interface CpuSnapshot {
   readonly at: number;
   readonly busy: number;
   readonly steal: number;
@@ -58,8 +59,8 @@ export async function waitForQuiet(patience: number): Promise<boolean> {
 export function preciseSeconds(pids: readonly number[]): number {
   let nanos = 0;
   for (const pid of pids) {
-    for (const task of readdirSync(`/proc/${pid}/task`)) {
-      const [onCpu = "0"] = readFileSync(`/proc/${pid}/task/${task}/schedstat`, "latin1").split(" ");
+    for (const task of listOf(pid)) {
+      const [onCpu = "0"] = fileOf(pid, `task/${task}/schedstat`).split(" ");
       nanos += Number(onCpu);
     }
   }
@@ -68,7 +69,7 @@ export function preciseSeconds(pids: readonly number[]): number {
 
 /** Resident memory of a process now and at its peak, in MiB. */
 export function residentMiB(pid: number): { readonly now: number; readonly peak: number } {
-  const status = readFileSync(`/proc/${pid}/status`, "latin1");
+  const status = fileOf(pid, "status");
   const kib = (field: string) => Number(new RegExp(`^${field}:\\s*(\\d+)`, "m").exec(status)?.[1] ?? 0);
   return { now: kib("VmRSS") / 1024, peak: kib("VmHWM") / 1024 };
 }
@@ -110,12 +111,28 @@ const OWN = [14, 15] as const;
 const CHILDREN = [16, 17] as const;
 
 function statOf(pid: number): readonly string[] {
-  const text = readFileSync(`/proc/${pid}/stat`, "latin1");
+  const text = fileOf(pid, "stat");
   return text.slice(text.lastIndexOf(")") + 2).split(" ");
 }
 
 function ticksOf(stat: readonly string[], columns: readonly number[]): number {
   return columns.reduce((total, column) => total + Number(stat[column - STATE] ?? 0), 0) / TICKS_PER_SECOND;
+}
+
+function fileOf(pid: number, name: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${name}`, "latin1");
+  } catch (error) {
+    throw new CommandError(`process ${pid} has ended`, { cause: error });
+  }
+}
+
+function listOf(pid: number): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`);
+  } catch (error) {
+    throw new CommandError(`process ${pid} has ended`, { cause: error });
+  }
 }
 
 function sum(pids: readonly number[]): number {
@@ -130,9 +147,8 @@ function kernelThreads(): number {
       const stat = statOf(Number(entry));
       if (Number(stat[PARENT - STATE]) === KERNEL_THREADS_PARENT) total += ticksOf(stat, OWN);
     } catch (error) {
-      // A process may end between the listing and the look; it was no kernel thread of ours to count.
-      const code = error instanceof Error && "code" in error ? error.code : undefined;
-      if (code !== "ENOENT" && code !== "ESRCH") throw error;
+      // A process may end between the listing and the look; then it was no kernel thread.
+      if (!(error instanceof CommandError)) throw error;
     }
   }
   return total;

@@ -2,8 +2,7 @@
  * How fast is the gateway between two namespaces, beside the bare link and other implementations, on the same
  * processors in the same minutes? The candidates take turns, round by round; every round starts with another one.
  */
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { barCharts } from "#bench/report/chart";
@@ -18,6 +17,7 @@ import { mean, measure } from "./measure.ts";
 import { type BenchOptions, OptionError, parseOptions, USAGE } from "./options.ts";
 import { candidates } from "./peers/roster.ts";
 import { CommandError, type Daemon, installed, killDaemons } from "./process.ts";
+import { makeScratch, removeScratch } from "./scratch.ts";
 import { makeTopology, removeTopology } from "./topology.ts";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../../..");
@@ -46,7 +46,7 @@ class Run {
   }
 
   async candidate(candidate: Candidate, round: number): Promise<void> {
-    const directory = mkdtempSync(join(tmpdir(), "esp-bench-"));
+    const directory = makeScratch();
     const daemons: Daemon[] = [];
     let server: Daemon | undefined;
     try {
@@ -78,7 +78,7 @@ class Run {
     } finally {
       for (const daemon of [server, ...daemons]) await daemon?.stop();
       removeTopology();
-      rmSync(directory, { recursive: true, force: true });
+      removeScratch();
     }
   }
 
@@ -121,6 +121,7 @@ function cleanUpAtExit(): void {
   process.on("exit", () => {
     killDaemons();
     removeTopology();
+    removeScratch();
   });
   for (const [signal, status] of [
     ["SIGINT", 130],

@@ -89,10 +89,9 @@ async function perform(bed: Bed, test: BenchTest, options: BenchOptions): Promis
     }
     case "udp": {
       const found = await udpFlood(bed.generator, bed.topology, test.length, options.seconds);
-      const { gbitPerSecond, receivedPerSecond, lossPercent, duplicates, reordered, received } = found;
+      const { gbitPerSecond, receivedPerSecond, lossPercent, duplicates, reordered } = found;
       return {
         values: { gbitPerSecond, packetsPerSecond: receivedPerSecond, lossPercent, duplicates, reordered },
-        gbit: (received * test.length * 8) / 1e9,
       };
     }
     case "ping":
@@ -113,11 +112,12 @@ async function pingUnderLoad(bed: Bed, options: BenchOptions): Promise<Values> {
   const interval = 0.005;
   const count = Math.max(20, Math.floor((options.seconds - 1) / interval));
   const settled = 0.5;
-  const [, found] = await Promise.all([
-    tcp(bed.topology, options.seconds, 1, options.congestion),
-    after(settled * 1000).then(() => ping(bed.topology, count, interval, options.seconds + 20)),
-  ]);
-  return { ...found };
+  const load = tcp(bed.topology, options.seconds, 1, options.congestion);
+  const pings = after(settled * 1000).then(() => ping(bed.topology, count, interval, options.seconds + 20));
+  // Whichever fails, the other must have ended before the next test begins.
+  await Promise.allSettled([load, pings]);
+  await load;
+  return { ...(await pings) };
 }
 
 function memory(bed: Bed): Values {

@@ -6,24 +6,31 @@ export interface Quantity {
   /** Shown = stored × scale. */
   readonly scale: number;
   readonly better: "more" | "less";
+  /** Whole things are shown without decimals. */
+  readonly whole?: true;
 }
 
 const QUANTITIES: Readonly<Record<string, Quantity>> = {
   gbitPerSecond: { label: "", unit: "Gbit/s", scale: 1, better: "more" },
   packetsPerSecond: { label: "", unit: "kpps", scale: 1e-3, better: "more" },
   lossPercent: { label: "loss", unit: "%", scale: 1, better: "less" },
-  retransmits: { label: "retransmits", unit: "segments", scale: 1, better: "less" },
-  machineCpuPerGbit: { label: "processor time, whole machine", unit: "CPU s/Gbit", scale: 1, better: "less" },
-  daemonCpuPerGbit: { label: "processor time, both daemons", unit: "CPU s/Gbit", scale: 1, better: "less" },
-  p50Micros: { label: "p50", unit: "µs", scale: 1, better: "less" },
-  p99Micros: { label: "p99", unit: "µs", scale: 1, better: "less" },
+  retransmits: { label: "retransmits", unit: "segments", scale: 1, better: "less", whole: true },
+  machineCpuPerGbit: { label: "processors, whole machine", unit: "CPU s/Gbit", scale: 1, better: "less" },
+  daemonCpuPerGbit: { label: "processors, both daemons", unit: "CPU s/Gbit", scale: 1, better: "less" },
+  p50Micros: { label: "p50", unit: "µs", scale: 1, better: "less", whole: true },
+  p99Micros: { label: "p99", unit: "µs", scale: 1, better: "less", whole: true },
   idleMiB: { label: "at start", unit: "MiB", scale: 1, better: "less" },
   loadedMiB: { label: "after load", unit: "MiB", scale: 1, better: "less" },
   peakMiB: { label: "at its peak", unit: "MiB", scale: 1, better: "less" },
-  cpuPercent: { label: "of one processor", unit: "%", scale: 1, better: "less" },
-  duplicates: { label: "duplicates", unit: "packets", scale: 1, better: "less" },
-  reordered: { label: "reordered", unit: "packets", scale: 1, better: "less" },
+  cpuPercent: { label: "", unit: "% of one", scale: 1, better: "less" },
+  duplicates: { label: "duplicates", unit: "packets", scale: 1, better: "less", whole: true },
+  reordered: { label: "reordered", unit: "packets", scale: 1, better: "less", whole: true },
 };
+
+/** Where a quantity stands among those of one test. */
+export function rank(key: string): number {
+  return Object.keys(QUANTITIES).indexOf(key.split(".")[1] ?? "");
+}
 
 export interface Metric extends Quantity {
   readonly key: string;
@@ -40,10 +47,10 @@ export function metric(key: string): Metric {
 }
 
 /** Three significant digits, as far as a benchmark deserves them. */
-export function shown(value: number, { scale }: Quantity): string {
+export function shown(value: number, { scale, whole }: Quantity): string {
   const scaled = value * scale;
   if (!Number.isFinite(scaled)) return "–";
-  if (Math.abs(scaled) >= 100) return scaled.toFixed(0);
+  if (whole || Math.abs(scaled) >= 100) return scaled.toFixed(0);
   return scaled.toFixed(Math.abs(scaled) >= 10 ? 1 : 2);
 }
 
@@ -61,9 +68,9 @@ function testTitle(test: string): string {
     case "pingload":
       return "ping under TCP";
     case "rss":
-      return "resident memory of a daemon";
+      return "resident memory";
     case "idle":
-      return "processor time of both daemons when idle";
+      return "idle processor time, both daemons";
     default:
       return test;
   }

@@ -2,7 +2,7 @@
 import type { CpuUse } from "#bench/netns/cpu";
 import type { MachineFacts } from "#bench/netns/machine";
 import type { BenchOptions } from "#bench/netns/options";
-import { metric } from "./metrics.ts";
+import { metric, rank } from "./metrics.ts";
 import { median, type Spread, spread } from "./statistics.ts";
 
 export const BASELINE = "link";
@@ -89,9 +89,11 @@ export function conclude(evidence: Evidence): Results {
   return { kind: "esplanade-bench-netns", ...evidence, summary, against };
 }
 
-/** All metrics that any row has, in the order they were measured. */
+/** All metrics that any row has: test by test in the order asked for. */
 export function metricsIn(results: Results): string[] {
-  return [...new Set(Object.values(results.summary).flatMap((metrics) => Object.keys(metrics)))];
+  const keys = new Set(Object.values(results.summary).flatMap((metrics) => Object.keys(metrics)));
+  const test = (key: string) => results.options.tests.indexOf(key.split(".")[0] ?? "");
+  return [...keys].sort((x, y) => test(x) - test(y) || rank(x) - rank(y));
 }
 
 class RoundTable {

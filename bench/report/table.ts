@@ -68,7 +68,7 @@ function comparedCell(ratio: Spread | undefined): string {
   return `${ratioText(ratio.median)}${span}`;
 }
 
-function remarks({ absent, failures, measurements, rows }: Results): string {
+function remarks({ absent, failures, machine, measurements, rows }: Results): string {
   const disturbed = measurements.filter((m) => m.disturbed);
   const lines = [
     ...absent.map((a) => `- Left out: **${a.name}**: ${a.why}; remedy: ${a.remedy}`),
@@ -79,6 +79,8 @@ function remarks({ absent, failures, measurements, rows }: Results): string {
         `${(m.cpu.foreign * 100).toFixed(0)} % of the machine in the best of ${m.attempts} attempts`,
     ),
   ];
+  const stolen = Math.max(0, ...measurements.map((m) => m.cpu.steal / (machine.processors * m.cpu.wall)));
+  if (stolen > 0.02) lines.push(`- The hypervisor took up to ${(stolen * 100).toFixed(0)} % of the machine (steal)`);
   if (!rows.some((row) => row.name === BASELINE)) lines.push(`- No row ${BASELINE}: no ratios to it`);
   return lines.length === 0 ? "" : ["### Remarks", "", ...lines].join("\n");
 }

@@ -1,13 +1,11 @@
 /** Our own gateway, and the all-C++ loop of the same native parts that bounds it: both read the same configuration. */
-import { randomBytes } from "node:crypto";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Candidate } from "#bench/netns/candidate";
 import { Daemon } from "#bench/netns/process";
-import { innerMtu, type Site, type Topology } from "#bench/netns/topology";
-import { encryptionByName, integrityByName } from "#crypto/transforms";
+import { type GatewayShape, gatewayConfig, keyPairs, mirrored } from "./gateway-config.ts";
 
-export interface GatewayRow {
+export interface GatewayRow extends GatewayShape {
   readonly name: string;
   readonly title: string;
   /** The program and its leading arguments; the configuration's path follows. */
@@ -16,9 +14,6 @@ export interface GatewayRow {
   readonly program: string;
   readonly remedy: string;
   readonly version: string;
-  readonly suite: string;
-  readonly crypto: "auto" | "openssl";
-  readonly sas: number;
 }
 
 const READY_SECONDS = 30;
@@ -52,63 +47,5 @@ export function gatewayCandidate(row: GatewayRow): Candidate {
       }
       await Promise.all(starting);
     },
-  };
-}
-
-interface SaKey {
-  readonly spi: string;
-  readonly key: string;
-  readonly integrityKey?: string;
-}
-
-interface KeyPair {
-  readonly inbound: SaKey;
-  readonly outbound: SaKey;
-}
-
-function mirrored({ inbound, outbound }: KeyPair): KeyPair {
-  return { inbound: outbound, outbound: inbound };
-}
-
-function keyPairs(suite: string, count: number): KeyPair[] {
-  const [encryptionName = "", integrityName] = suite.split("-");
-  const encryption = encryptionByName(encryptionName);
-  const integrity = integrityName === undefined ? undefined : integrityByName(integrityName);
-  if (encryption === undefined || (integrity === undefined) !== encryption.aead)
-    throw new Error(`suite ${suite} is none that ESP knows; remedy: --suite aes128gcm16, aes256-sha256, …`);
-  const half = (spi: number): SaKey => ({
-    spi: `0x${spi.toString(16).padStart(8, "0")}`,
-    key: randomBytes(encryption.keyOctets).toString("hex"),
-    ...(integrity === undefined ? {} : { integrityKey: randomBytes(integrity.keyOctets).toString("hex") }),
-  });
-  return Array.from({ length: count }, (_, i) => ({ inbound: half(0x00100001 + i), outbound: half(0x00200001 + i) }));
-}
-
-/** The last policy carries the traffic; those before it protect single addresses nobody sends to. */
-function gatewayConfig(row: GatewayRow, topology: Topology, gateway: Site, peer: Site, pairs: readonly KeyPair[]) {
-  const last = pairs.length - 1;
-  const unused = (i: number) => `10.${64 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}/32`;
-  const nameOf = (i: number) => (i === last ? "net" : `idle-${i}`);
-  return {
-    ...(row.crypto === "auto" ? {} : { crypto: row.crypto }),
-    tun: { name: "esp0", mtu: innerMtu(topology), addresses: [] },
-    listen: { address: gateway.wan, port: 4500 },
-    policies: pairs.map((_, i) => ({
-      name: nameOf(i),
-      action: "protect",
-      local: gateway.lanPrefix,
-      remote: i === last ? gateway.remotePrefix : unused(i),
-      source: gateway.lan,
-    })),
-    sas: pairs.map((pair, i) => ({
-      policy: nameOf(i),
-      local: gateway.wan,
-      remote: peer.wan,
-      encapsulation: "udp",
-      suite: row.suite,
-      inbound: pair.inbound,
-      outbound: pair.outbound,
-      esn: true,
-    })),
   };
 }

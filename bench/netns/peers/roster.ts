@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Candidate } from "#bench/netns/candidate";
 import { type BenchOptions, OptionError } from "#bench/netns/options";
 import { type GatewayRow, gatewayCandidate } from "./esplanade.ts";
+import { checkSuite } from "./gateway-config.ts";
 import { link } from "./link.ts";
 import { openvpn } from "./openvpn.ts";
 import { strongswan } from "./strongswan.ts";
@@ -18,6 +19,7 @@ export function peersDirectory(): string {
 /** `link` and `esplanade`, then the rows asked for, in their order. */
 export function candidates(options: BenchOptions, root: string, version: string): Candidate[] {
   const { suite, crypto, sas } = options;
+  checkSuite(suite);
   const node = process.execPath;
   const cli = join(root, "dist/src/cli/esplanade.js");
   const ours: Omit<GatewayRow, "name" | "title" | "crypto"> = {
