@@ -1,11 +1,12 @@
 /** Keys in hex, from the configuration's own octets or from a file; at no time a JavaScript string. */
 import type { SaKeys } from "#core/child-sa-spec";
 import { spi } from "#core/units";
+import { keyLengthProblem, type Suite } from "#crypto/suite";
 import type { EncryptionTransform, IntegrityTransform } from "#crypto/transforms";
 import { Encryption } from "#crypto/transforms";
 import type { Fields } from "./fields.ts";
 import { type JsonString, stringText } from "./json.ts";
-import { keyLengthProblem, type Suite, tripleDesKeyProblem } from "./suite.ts";
+import { tripleDesKeyProblem } from "./suite.ts";
 
 /** A file with a secret, and its permission bits. */
 export interface SecretFile {

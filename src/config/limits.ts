@@ -2,8 +2,8 @@
 import type { LifetimeLimits } from "#core/child-sa-spec";
 import { UNLIMITED } from "#core/child-sa-spec";
 import { millis, octets } from "#core/units";
+import type { Suite } from "#crypto/suite";
 import type { Fields } from "./fields.ts";
-import type { Suite } from "./suite.ts";
 
 /** What one key of a 64-bit block cipher should carry at most: 100 MB, decimal. */
 export const SMALL_BLOCK_OCTETS = 100_000_000;

@@ -5,13 +5,14 @@ import { UNLIMITED } from "#core/child-sa-spec";
 import type { Policy } from "#core/policy";
 import { selectorContains, selectorToString, type TrafficSelector } from "#core/selector";
 import { millis } from "#core/units";
+import { type Suite, weakTransforms } from "#crypto/suite";
 import { endpointToString, isUnspecified, NAT_T_PORT, readEndpoint } from "./endpoints.ts";
 import { Fields } from "./fields.ts";
 import { readKeys, type SecretReader } from "./keys.ts";
 import { checkLifetime, readLifetime } from "./limits.ts";
 import { policyOf } from "./policies.ts";
 import { readRanges, selectorsOf } from "./selectors.ts";
-import { isSuite, parseSuite, type Suite, suiteIds, weakTransforms } from "./suite.ts";
+import { isSuite, parseSuite, suiteIds } from "./suite.ts";
 
 /** What the rest of the configuration says to an SA. */
 export interface SaSurroundings {

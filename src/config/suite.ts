@@ -1,26 +1,14 @@
 /** Names of suites and the rules about them: "aes128gcm16", "aes256-sha256", "null-sha1", for AH "sha256" or "aes128gmac". */
 import type { Protocol, SuiteIds } from "#core/child-sa-spec";
 import { nearest } from "#core/nearest";
+import { type Suite, type SuiteProblem, suiteFault } from "#crypto/suite";
 import {
   ENCRYPTION_TRANSFORMS,
   Encryption,
-  type EncryptionTransform,
   encryptionByName,
   INTEGRITY_TRANSFORMS,
-  type IntegrityTransform,
   integrityByName,
 } from "#crypto/transforms";
-
-/** A suite by its transforms; AH has no encryption, an AEAD no integrity of its own. */
-export interface Suite {
-  readonly encryption: EncryptionTransform | undefined;
-  readonly integrity: IntegrityTransform | undefined;
-}
-
-export interface SuiteProblem {
-  readonly problem: string;
-  readonly remedy: string;
-}
 
 export const WEAK_NAMES: readonly string[] = [...ENCRYPTION_TRANSFORMS, ...INTEGRITY_TRANSFORMS]
   .filter((transform) => transform.weak !== undefined)
@@ -50,18 +38,16 @@ export function parseSuite(text: string, protocol: Protocol): Suite | SuiteProbl
 }
 
 function parseAh(name: string, second: string | undefined): Suite | SuiteProblem {
-  const integrity = integrityByName(name);
-  if (integrity !== undefined && second === undefined) return { encryption: undefined, integrity };
-  const meant = integrityByName(second ?? "")?.name;
-  if (integrity !== undefined || encryptionByName(name) !== undefined)
-    return {
-      problem: "AH does not encrypt (RFC 4302)",
-      remedy: `name one integrity transform, for example "${meant ?? "sha256"}", or take protocol "esp"`,
-    };
-  return unknownTransform(
-    name,
-    INTEGRITY_TRANSFORMS.map((t) => t.name),
-  );
+  const encryption = encryptionByName(name);
+  const integrity = integrityByName(second ?? name);
+  if (encryption === undefined && integrity === undefined)
+    return unknownTransform(
+      second ?? name,
+      INTEGRITY_TRANSFORMS.map((t) => t.name),
+    );
+  // "aes128gmac" names both kinds; for AH it is the integrity transform.
+  const suite = { encryption: integrityByName(name) === undefined ? encryption : undefined, integrity };
+  return suiteFault(suite, "ah") ?? suite;
 }
 
 function parseEsp(name: string, second: string | undefined): Suite | SuiteProblem {
@@ -74,27 +60,13 @@ function parseEsp(name: string, second: string | undefined): Suite | SuiteProble
       ENCRYPTION_TRANSFORMS.map((t) => t.name),
     );
   }
-  if (encryption.aead) {
-    if (second === undefined) return { encryption, integrity: undefined };
-    return { problem: `${name} has integrity of its own (RFC 8221 §5)`, remedy: `write "${name}" alone` };
-  }
-  if (second === undefined)
-    return {
-      problem: `${name} without integrity can be forged, and then read (RFC 8221 §4)`,
-      remedy: `write "${name}-sha256", or better "aes128gcm16"`,
-    };
-  const integrity = integrityByName(second);
-  if (integrity === undefined)
+  const integrity = second === undefined ? undefined : integrityByName(second);
+  if (second !== undefined && integrity === undefined)
     return unknownTransform(
       second,
       INTEGRITY_TRANSFORMS.filter((t) => !t.ahOnly).map((t) => t.name),
     );
-  if (integrity.ahOnly)
-    return {
-      problem: `${second} beside encryption is not defined for ESP`,
-      remedy: `write "${second}" alone (RFC 4543)`,
-    };
-  return { encryption, integrity };
+  return suiteFault({ encryption, integrity }, "esp") ?? { encryption, integrity };
 }
 
 function unknownTransform(name: string, known: readonly string[]): SuiteProblem {
@@ -102,32 +74,6 @@ function unknownTransform(name: string, known: readonly string[]): SuiteProblem 
   return {
     problem: `"${name}" is no transform that is known here`,
     remedy: meant === undefined ? `choose ${known.join(", ")}` : `did you mean "${meant}"?`,
-  };
-}
-
-/** One problem for each weak transform that was not allowed by name. */
-export function weakTransforms(suite: Suite, allowed: readonly string[]): SuiteProblem[] {
-  const problems: SuiteProblem[] = [];
-  for (const transform of [suite.encryption, suite.integrity])
-    if (transform?.weak !== undefined && !allowed.includes(transform.name))
-      problems.push({
-        problem: `${transform.name} is weak: ${transform.weak}`,
-        remedy: `add "${transform.name}" to allowWeak if the peer has nothing better`,
-      });
-  return problems;
-}
-
-/** Says what is wrong with the length of a key, or undefined. */
-export function keyLengthProblem(
-  octets: number,
-  transform: EncryptionTransform | IntegrityTransform,
-): SuiteProblem | undefined {
-  const { name, keyOctets, saltOctets } = transform;
-  if (octets === keyOctets) return undefined;
-  const parts = saltOctets === 0 ? "" : ` (${keyOctets - saltOctets} key + ${saltOctets} salt)`;
-  return {
-    problem: `key is ${octets} octets, ${name} needs ${keyOctets}${parts}`,
-    remedy: keyOctets === 0 ? "remove it" : `give ${keyOctets * 2} hex digits`,
   };
 }
 

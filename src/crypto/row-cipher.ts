@@ -5,7 +5,7 @@ import type { CipherKey, CipherProvider, InspectableCipher, RandomSource } from 
 import type { Primitives } from "#core/primitives";
 import { ROW_STRIDE, Row } from "#core/slab";
 import { makePacketTransform, type PacketTransform } from "./packet-transform.ts";
-import { checkCipherKey } from "./suite.ts";
+import { cipherKeyProblem } from "./suite.ts";
 
 const ESP_HEADER = 8;
 const SEQUENCE_BEFORE_ICV = 4;
@@ -37,8 +37,8 @@ export class RowCipher implements InspectableCipher {
 
   install(slot: number, key: CipherKey): void {
     this.remove(slot);
-    const complaint = checkCipherKey(key, `slot ${slot}`);
-    if (complaint !== undefined) throw new ConfigError([complaint]);
+    const fault = cipherKeyProblem(key);
+    if (fault !== undefined) throw ConfigError.of(`slot ${slot}`, fault.problem, fault.remedy);
     if (!(slot >= 0 && slot < this.#transforms.length))
       throw ConfigError.of(`slot ${slot}`, `the cipher has ${this.#transforms.length} slots`, "allow more SAs");
     const transform = makePacketTransform(this.#primitives, key, this.#random);

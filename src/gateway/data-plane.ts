@@ -8,6 +8,7 @@ import { assert, ConfigError } from "#core/errors";
 import type { Policy } from "#core/policy";
 import type { RandomSource } from "#core/ports";
 import { type Slot, type Spi, slot as slotOf, spi as spiOf, spiToString } from "#core/units";
+import { cipherKeyProblem } from "#crypto/suite";
 import { WordArena } from "#ipsec/arena";
 import { windowWords } from "#ipsec/replay-window";
 import { type SaInstall, SaNumber, type SaTable, saStateName } from "#ipsec/sa";
@@ -131,6 +132,7 @@ export class DataPlane {
     const lane = this.#lanes[spec.lane];
     if (lane === undefined)
       throw ConfigError.of("sa.lane", `lane ${spec.lane} does not exist`, `give 0 to ${this.#lanes.length - 1}`);
+    refuseBadKeys(spec);
     this.#refuseUsedSpi(spec);
     this.#refuseFullTable(spec);
     const ranges = this.#takeRanges(spec);
@@ -311,6 +313,19 @@ export class DataPlane {
     this.#children.set(child.id, { child, ranges });
     return child;
   }
+}
+
+/** Whoever asks, IKE or a file: no encryption without integrity, no key of another length, no reserved SPI. */
+function refuseBadKeys(spec: ChildSaSpec): void {
+  for (const protocol of spec.outerAh === undefined ? [spec] : [spec, spec.outerAh])
+    for (const direction of ["inbound", "outbound"] as const) {
+      const { spi, encryptionKey, integrityKey } = protocol[direction];
+      const fault = cipherKeyProblem({ ...protocol.suite, encryptionKey, integrityKey });
+      if (fault !== undefined) throw ConfigError.of(`sa.${direction}`, fault.problem, fault.remedy);
+      // RFC 4303 §2.1
+      if (spi >>> 0 < 256)
+        throw ConfigError.of(`sa.${direction}.spi`, `SPI ${spi >>> 0} is reserved`, "choose 256 or more");
+    }
 }
 
 /** Removal order: inbound and outbound of both protocols. */
