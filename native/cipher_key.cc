@@ -300,6 +300,25 @@ size_t MacIcvLength(int32_t integrity) {
   }
 }
 
+// Octets of key without salt: the packets' MACs have one length each (RFC 4868 §2.1.1 and the transforms' own RFCs).
+size_t MacKeyLength(int32_t integrity) {
+  switch (integrity) {
+    case kHmacSha1:
+      return 20;
+    case kAes192Gmac:
+      return 24;
+    case kHmacSha256:
+    case kAes256Gmac:
+      return 32;
+    case kHmacSha384:
+      return 48;
+    case kHmacSha512:
+      return 64;
+    default:
+      return 16;
+  }
+}
+
 bool IsGmac(int32_t integrity) { return integrity >= kAes128Gmac && integrity <= kAes256Gmac; }
 
 // Splits the salt off the key's end.
@@ -399,6 +418,7 @@ Secret<PacketKey> MakePacketKey(CipherLibraries& libraries, const KeyMaterial& m
   if (material.encryption == kEncryptionNone) {
     const bool gmac = IsGmac(material.integrity);
     if (!SplitSalt(material.integrity_key, gmac ? 4 : 0, &key, &salt)) return nullptr;
+    if (key.length != MacKeyLength(material.integrity)) return nullptr;
     Secret<Mac> mac = MakeMac(libraries, material.integrity, key);
     if (mac == nullptr) return nullptr;
     const uint8_t iv = gmac ? kCounterIv : 0;
@@ -410,7 +430,7 @@ Secret<PacketKey> MakePacketKey(CipherLibraries& libraries, const KeyMaterial& m
   if (!SplitSalt(material.encryption_key, SaltLength(material.encryption), &key, &salt)) return nullptr;
 
   if (AeadTagLength(material.encryption) != 0) {
-    if (material.integrity != kIntegrityNone) return nullptr;
+    if (material.integrity != kIntegrityNone || material.integrity_key.length != 0) return nullptr;
     const size_t tag_length = AeadTagLength(material.encryption);
     Secret<Aead> aead = MakeAead(libraries, material.encryption, key, material.direction);
     if (aead == nullptr) return nullptr;
@@ -450,6 +470,7 @@ Secret<PacketKey> MakePacketKey(CipherLibraries& libraries, const KeyMaterial& m
   const size_t icv_length = MacIcvLength(material.integrity);
   // Encryption without integrity is refused here too, whatever a caller checked.
   if (icv_length == 0 || IsGmac(material.integrity)) return nullptr;
+  if (material.integrity_key.length != MacKeyLength(material.integrity)) return nullptr;
   Secret<Mac> mac = MakeMac(libraries, material.integrity, material.integrity_key);
   Secret<BlockMode> mode;
   if (material.encryption != kNull) {

@@ -277,6 +277,14 @@ for (const provider of PROVIDERS) {
       code: "CONFIG",
     });
     assert.throws(() => cipher.install(1, { ...keyOf(CBC, "seal", false, 1), integrity: 0 }), { code: "CONFIG" });
+    // A MAC of packets has one key length, though HMAC itself takes any (RFC 4868 §2.1.1).
+    for (const integrity of INTEGRITY_TRANSFORMS) {
+      for (const octets of [0, integrity.keyOctets - 1, integrity.keyOctets + 1, integrity.keyOctets + 8]) {
+        const ah = { ...good, encryption: 0, encryptionKey: new Uint8Array(0), integrity: integrity.id };
+        const integrityKey = new Uint8Array(octets);
+        assert.throws(() => cipher.install(1, { ...ah, integrityKey }), { code: "CONFIG" }, integrity.name);
+      }
+    }
     assert.throws(() => cipher.install(4, good), { code: "CONFIG" });
     assert.throws(() => cipher.install(-1, good), { code: "CONFIG" });
   });
