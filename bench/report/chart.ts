@@ -69,7 +69,7 @@ function caption({ machine, options, date }: Results): string[] {
 
 function panel(of: Metric, bars: readonly Bar[]): string {
   const full = PANEL_WIDTH - NAMES - VALUES;
-  const limit = axisEnd(bars.map((bar) => bar.summary.median));
+  const limit = axisWithWhiskers(bars.map((bar) => bar.summary));
   const pixels = (value: number) => (limit === 0 ? 0 : Math.min(1, value / limit) * full);
   const heading = `${of.title} [${of.unit}], ${of.better} is better`;
   const parts = [text(0, 18, heading, 'font-size="14" font-weight="bold" fill="#1c2733"')];
@@ -98,6 +98,12 @@ function panel(of: Metric, bars: readonly Bar[]): string {
 export function axisEnd(values: readonly number[]): number {
   const [first = 0, second = 0] = values.toSorted((x, y) => y - x);
   return second > 0 && first > OUTLIER * second ? second * 1.5 : first;
+}
+
+/** Whiskers of bars that are not cut fit too. */
+function axisWithWhiskers(summaries: readonly Summary[]): number {
+  const end = axisEnd(summaries.map(({ median }) => median));
+  return Math.max(end, ...summaries.filter(({ median }) => median <= end).map(({ max }) => max));
 }
 
 function whisker(from: number, to: number, y: number): string {

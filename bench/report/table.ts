@@ -1,6 +1,6 @@
 /** The report people read: Markdown. */
 import { metric, shown } from "./metrics.ts";
-import { BASELINE, metricsIn, OURS, type Results, type Summary } from "./results.ts";
+import { BASELINE, type Measurement, metricsIn, OURS, type Results, type Summary } from "./results.ts";
 import type { Spread } from "./statistics.ts";
 
 export function markdown(results: Results): string {
@@ -73,16 +73,23 @@ function remarks({ absent, failures, machine, measurements, rows }: Results): st
   const lines = [
     ...absent.map((a) => `- Left out: **${a.name}**: ${a.why}; remedy: ${a.remedy}`),
     ...failures.map((f) => `- Failed: ${f.candidate}, round ${f.round}${f.test ? `, ${f.test}` : ""}: ${f.message}`),
-    ...disturbed.map(
-      (m) =>
-        `- Disturbed: ${m.candidate}, round ${m.round}, ${m.test}: other processes took ` +
-        `${(m.cpu.foreign * 100).toFixed(0)} % of the machine in the best of ${m.attempts} attempts`,
-    ),
+    ...rows.flatMap(({ name }) => {
+      const tests = disturbed.filter((m) => m.candidate === name).map(disturbance);
+      return tests.length === 0
+        ? []
+        : [
+            `- Disturbed: ${name}: other processes took a part of the machine even in the best attempt: ${tests.join(", ")}`,
+          ];
+    }),
   ];
   const stolen = Math.max(0, ...measurements.map((m) => m.cpu.steal / (machine.processors * m.cpu.wall)));
   if (stolen > 0.02) lines.push(`- The hypervisor took up to ${(stolen * 100).toFixed(0)} % of the machine (steal)`);
   if (!rows.some((row) => row.name === BASELINE)) lines.push(`- No row ${BASELINE}: no ratios to it`);
   return lines.length === 0 ? "" : ["### Remarks", "", ...lines].join("\n");
+}
+
+function disturbance({ round, test, cpu, attempts }: Measurement): string {
+  return `${(cpu.foreign * 100).toFixed(0)} % of round ${round}'s ${test} (${attempts} attempts)`;
 }
 
 function ratioText(ratio: number): string {

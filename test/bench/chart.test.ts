@@ -27,6 +27,14 @@ test("a bar that leaves all others behind is cut, marked, and labelled with its 
   assert.match(svg, /l6 -20h6l-6 20z/);
 });
 
+test("a whisker that reaches beyond the longest bar lengthens the axis: it is not cut silently", () => {
+  const svg = barCharts(results([5, 10].map((gbit, i) => measurement("esplanade", i + 1, gbit))));
+  const [ours = 0] = bars(svg);
+  const [, end = 0] = /M[\d.]+ \d+H([\d.]+)M/.exec(svg)?.map(Number) ?? [];
+  const [, start = 0] = /<rect x="([\d.]+)"/.exec(svg)?.map(Number) ?? [];
+  assert.ok(Math.abs(ours / (end - start) - 7.5 / 10) < 0.01);
+});
+
 test("the picture is well-formed XML: names are escaped, tags are closed, no number is NaN", () => {
   const svg = barCharts(results(TWO_ROUNDS));
   assert.match(svg, /Test &lt;CPU&gt; &amp; co/);
