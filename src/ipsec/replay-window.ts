@@ -8,6 +8,8 @@ import { Drop } from "#core/drop";
 import { SA_COLUMNS, SA_NUMBERS, Sa, SaFlag, SaNumber, type SaTable } from "./sa.ts";
 
 const TWO_32 = 2 ** 32;
+/** How far back a number may lie whose high half is guessed, where nothing else bounds it. */
+const HALF_CYCLE = 2 ** 31;
 
 /** Words for a window of `packets`: one more than the window fills, so that a partly cleared word is never read. */
 export function windowWords(packets: number): number {
@@ -41,11 +43,17 @@ export class ReplayWindow {
     if (((columns[row + Sa.FLAGS] ?? 0) & SaFlag.ESN) !== 0) {
       high = Math.floor(top / TWO_32);
       const topLow = top - high * TWO_32;
-      if (topLow >= window - 1) {
-        if (low < topLow - window + 1) high++;
-      } else if (low >= topLow - window + 1 + TWO_32) {
+      // RFC 4303 §3.3.3: without anti-replay service the receiver still has to know the high half.
+      const reach = window === 0 ? HALF_CYCLE : window;
+      if (topLow >= reach - 1) {
+        if (low < topLow - reach + 1) high++;
+      } else if (low >= topLow - reach + 1 + TWO_32) {
         high--;
-        if (high < 0) return Drop.OUTSIDE_WINDOW;
+        if (high < 0) {
+          // The first packet heard of an SA without a window may be any of its first cycle.
+          if (window !== 0) return Drop.OUTSIDE_WINDOW;
+          high = 0;
+        }
       }
     }
     const sequence = high * TWO_32 + low;
