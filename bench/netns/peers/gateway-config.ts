@@ -73,6 +73,8 @@ export function gatewayConfig(
     crypto: shape.crypto,
     ...(pairs.length <= DEFAULT_SA_PAIRS ? {} : { slots: 2 ** Math.ceil(Math.log2(pairs.length * 4)) }),
     tun: { name: "esp0", mtu: innerMtu(topology), addresses: [] },
+    // Keys are drawn for every start.
+    oneTimeKeys: true,
     listen: { address: gateway.wan, port: 4500 },
     policies: pairs.map((_, i) => ({
       name: nameOf(i),
