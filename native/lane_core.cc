@@ -62,8 +62,8 @@ Failure LaneCore::Open() {
 int32_t LaneCore::Wait(int timeout) {
   epoll_event events[32];
   memory_.Count(kWaits);
-  const int count = epoll_wait(epoll_.get(), events, 32, timeout);
-  int32_t ready = 0;
+  const int count = epoll_wait(epoll_.get(), events, 32, reader_.holds() ? 0 : timeout);
+  int32_t ready = reader_.holds() ? kReadyTun : 0;
   for (int i = 0; i < count; i++) {
     const uint32_t what = events[i].data.u32;
     if (what == kTunEvent) {

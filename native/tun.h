@@ -47,6 +47,8 @@ class TunReader {
 
   // Takes what is there, at most one batch. Returns the out rows; `failure` says when the device is gone.
   uint32_t Read(uint32_t tailroom, Failure* failure);
+  // A super-packet is read and waits for the next batch: the device itself may have nothing to read then.
+  bool holds() const { return held_ > 0; }
 
  private:
   bool CutStaged(uint32_t length, int32_t group);
