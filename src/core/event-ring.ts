@@ -1,6 +1,7 @@
 /**
- * What a lane tells control: fixed records in shared memory, one writer, one reader, bounded. When the ring is full the
- * event is counted and lost: each kind is either told again by the next packet or only informs.
+ * What a lane tells control: fixed records in shared memory, one writer, one reader, bounded. Kinds that anybody's packets
+ * can cause are told again by the next packet: they take half of the ring at most, then they are counted and lost. The
+ * others are told once an SA or command, so they wait on the writer's side when the ring is full.
  */
 
 export const LaneEvent = {
@@ -31,10 +32,20 @@ const TAIL = 1;
 const LOST = 2;
 const HEADER = 16;
 
+/** Caused by packets that nobody has authenticated, or told again. */
+const MAY_BE_LOST: ReadonlySet<number> = new Set<number>([
+  LaneEvent.ACQUIRE,
+  LaneEvent.UNKNOWN_SPI,
+  LaneEvent.PEER_MOVED,
+  LaneEvent.PATH_MTU,
+]);
+
 export class EventRing {
   readonly buffer: SharedArrayBuffer;
   readonly #words: Int32Array;
   readonly #records: number;
+  /** Kind, slot and value of events that found no room: one a limit of an SA, or a command. */
+  readonly #waiting: number[] = [];
 
   constructor(buffer: SharedArrayBuffer) {
     this.buffer = buffer;
@@ -46,15 +57,39 @@ export class EventRing {
     return new EventRing(new SharedArrayBuffer(4 * (HEADER + records * EVENT_COLUMNS)));
   }
 
-  /** Writer's side. Returns false when the ring is full. `more` stands behind `value`. */
+  /** Writer's side. Returns false when the event is lost. `more` stands behind `value`. */
   push(kind: number, slot: number, value: number, more?: ArrayLike<number>): boolean {
     const words = this.#words;
-    const head = words[HEAD] ?? 0;
-    const next = (head + 1) % this.#records;
-    if (next === Atomics.load(words, TAIL)) {
+    if (MAY_BE_LOST.has(kind)) {
+      if (2 * this.#used() < this.#records && this.#write(kind, slot, value, more)) return true;
       words[LOST] = (words[LOST] ?? 0) + 1;
       return false;
     }
+    this.flush();
+    if (this.#waiting.length > 0 || !this.#write(kind, slot, value, more)) this.#waiting.push(kind, slot, value);
+    return true;
+  }
+
+  /** Writer's side: tells what waited for room. */
+  flush(): void {
+    const waiting = this.#waiting;
+    if (waiting.length === 0) return;
+    let done = 0;
+    while (done < waiting.length && this.#write(waiting[done] ?? 0, waiting[done + 1] ?? 0, waiting[done + 2] ?? 0))
+      done += 3;
+    waiting.splice(0, done);
+  }
+
+  #used(): number {
+    const words = this.#words;
+    return ((words[HEAD] ?? 0) - Atomics.load(words, TAIL) + this.#records) % this.#records;
+  }
+
+  #write(kind: number, slot: number, value: number, more?: ArrayLike<number>): boolean {
+    const words = this.#words;
+    const head = words[HEAD] ?? 0;
+    const next = (head + 1) % this.#records;
+    if (next === Atomics.load(words, TAIL)) return false;
     const at = HEADER + head * EVENT_COLUMNS;
     words[at] = kind;
     words[at + 1] = slot;

@@ -4,8 +4,11 @@
  *
  *     | IP | AH (room) | ESP … ICV |
  */
+import { Drop } from "#core/drop";
+import { LaneEvent } from "#core/event-ring";
 import { IpProtocol } from "#core/selector";
 import { ROW_STRIDE, Row, VERDICT_GO } from "#core/slab";
+import { Life } from "#ipsec/lifetime";
 import { SA_COLUMNS, Sa } from "#ipsec/sa";
 import type { LaneContext } from "./lane-context.ts";
 
@@ -68,6 +71,9 @@ export class BundleOut {
         now,
       );
       if (life < 0) this.#rows[mine + Row.VERDICT] = life;
+      if (life === Life.SOFT) this.#context.limits.soft(slot);
+      if (life === Drop.HARD_LIFETIME) this.#context.limits.hard(slot, LaneEvent.HARD);
+      if (life === Drop.SEQUENCE_EXHAUSTED) this.#context.limits.hard(slot, LaneEvent.SEQUENCE_END);
     }
     cipher.seal(this.#rows, count);
     for (let at = from, i = 0; at < to; at += 3, i++) {

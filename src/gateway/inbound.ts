@@ -60,7 +60,7 @@ export class Inbound {
     for (let i = 0; i < count; i++) {
       const row = i * ROW_STRIDE;
       if (this.#rows[row + Row.VERDICT] === VERDICT_GO) this.#rows[row + Row.VERDICT] = this.#finish(row, now);
-      else if (this.#rows[row + Row.VERDICT] === Drop.ICV_MISMATCH) this.#countFailure(row);
+      else if (this.#rows[row + Row.VERDICT] === Drop.ICV_MISMATCH) this.#countFailure(this.#rows, row);
     }
     if (this.#secondCount > 0) this.#secondRound(now);
   }
@@ -196,9 +196,10 @@ export class Inbound {
       const mine = i * ROW_STRIDE;
       const row = this.#secondOf[i] ?? 0;
       let verdict = second[mine + Row.VERDICT] ?? 0;
-      if (verdict === VERDICT_GO) verdict = espIn.finish(second, mine, now);
+      const slot = second[mine + Row.SLOT] ?? 0;
+      if (verdict === Drop.ICV_MISMATCH) this.#countFailure(second, mine);
+      if (verdict === VERDICT_GO) verdict = this.#refused(slot, espIn.finish(second, mine, now));
       if (verdict === VERDICT_GO) {
-        const slot = second[mine + Row.SLOT] ?? 0;
         this.#afterGood(mine, slot, espIn.life);
         verdict = this.#inner.take(
           this.#rows,
@@ -221,27 +222,17 @@ export class Inbound {
       this.#columns[at] = flags | SaFlag.USED;
       this.#context.events.push(LaneEvent.FIRST_PACKET, slot, 0);
     }
-    if (life === Life.SOFT && (flags & SaFlag.SOFT_TOLD) === 0) {
-      this.#columns[at] = (this.#columns[at] ?? 0) | SaFlag.SOFT_TOLD;
-      Atomics.store(this.#columns, slot * SA_COLUMNS + Sa.STATE, SaState.DYING);
-      this.#context.events.push(LaneEvent.SOFT, slot, 0);
-    }
+    if (life === Life.SOFT) this.#context.limits.soft(slot);
     if ((flags & SaFlag.FOLLOW_PEER) !== 0) this.#peers.look(this.#rows, row, slot);
   }
 
   #refused(slot: number, code: number): number {
-    const at = slot * SA_COLUMNS + Sa.FLAGS;
-    const flags = this.#columns[at] ?? 0;
-    if (code === Drop.HARD_LIFETIME && (flags & SaFlag.HARD_TOLD) === 0) {
-      this.#columns[at] = flags | SaFlag.HARD_TOLD;
-      Atomics.store(this.#columns, slot * SA_COLUMNS + Sa.STATE, SaState.DEAD);
-      this.#context.events.push(LaneEvent.HARD, slot, 0);
-    }
+    if (code === Drop.HARD_LIFETIME) this.#context.limits.hard(slot, LaneEvent.HARD);
     return code;
   }
 
-  #countFailure(row: number): void {
-    const at = (this.#rows[row + Row.SLOT] ?? 0) * SA_NUMBERS + SaNumber.ICV_FAILURES;
+  #countFailure(rows: Int32Array, row: number): void {
+    const at = (rows[row + Row.SLOT] ?? 0) * SA_NUMBERS + SaNumber.ICV_FAILURES;
     const numbers = this.#context.table.numbers;
     numbers[at] = (numbers[at] ?? 0) + 1;
   }

@@ -16,6 +16,7 @@ import type { SaTable } from "#ipsec/sa";
 import { Scratch } from "#ipsec/scratch";
 import { Sequence } from "#ipsec/sequence";
 import type { LanePolicies } from "./lane-policies.ts";
+import { LimitReports } from "./limit-reports.ts";
 
 export type SocketKind = "udp" | "esp" | "ah" | "bypass";
 
@@ -53,6 +54,7 @@ export interface LaneContext extends LaneParts {
   readonly ahOut: AhOut;
   readonly ahIn: AhIn;
   readonly outer: OuterHeader;
+  readonly limits: LimitReports;
 }
 
 export function allocateDropCounters(): Float64Array {
@@ -75,5 +77,6 @@ export function createLaneContext(parts: LaneParts): LaneContext {
     ahOut: new AhOut(memory, table, lifetime, sequence, scratch),
     ahIn: new AhIn(memory, table, window, lifetime, scratch),
     outer: new OuterHeader(memory, table),
+    limits: new LimitReports(table, parts.events),
   };
 }

@@ -5,7 +5,7 @@
 import { Drop } from "#core/drop";
 import { LaneEvent } from "#core/event-ring";
 import { HEADROOM, READY_ERROR, READY_SOCKET, READY_TUN, ROW_STRIDE, Row, VERDICT_GO } from "#core/slab";
-import { SA_COLUMNS, SA_NUMBERS, Sa, SaFlag, SaNumber, SaState } from "#ipsec/sa";
+import { SA_COLUMNS, SA_NUMBERS, Sa, SaNumber, SaState } from "#ipsec/sa";
 import { Inbound } from "./inbound.ts";
 import type { LaneCommand } from "./lane-command.ts";
 import { createLaneContext, type LaneContext, type LaneParts } from "./lane-context.ts";
@@ -76,6 +76,7 @@ export class LaneEngine {
 
   /** One batch for each bit of `LanePort.wait`'s answer. */
   run(ready: number, now: number): void {
+    this.context.events.flush();
     if ((ready & READY_ERROR) !== 0) this.#errors.take();
     if ((ready & READY_TUN) !== 0) this.outboundStep(now);
     const sockets = this.context.sockets.length;
@@ -116,23 +117,11 @@ export class LaneEngine {
     for (const slot of this.#sas.installed) {
       const row = slot * SA_NUMBERS;
       const sa = slot * SA_COLUMNS;
-      const flags = columns[sa + Sa.FLAGS] ?? 0;
-      if (now >= (numbers[row + SaNumber.HARD_TIME] ?? 0)) {
-        if ((flags & SaFlag.HARD_TOLD) === 0) this.#tell(slot, SaFlag.HARD_TOLD, SaState.DEAD, LaneEvent.HARD);
-      } else if (now >= (numbers[row + SaNumber.SOFT_TIME] ?? 0)) {
-        if ((flags & SaFlag.SOFT_TOLD) === 0) this.#tell(slot, SaFlag.SOFT_TOLD, SaState.DYING, LaneEvent.SOFT);
-      }
+      if (now >= (numbers[row + SaNumber.HARD_TIME] ?? 0)) this.context.limits.hard(slot, LaneEvent.HARD);
+      else if (now >= (numbers[row + SaNumber.SOFT_TIME] ?? 0)) this.context.limits.soft(slot);
       const interval = columns[sa + Sa.KEEPALIVE] ?? 0;
       if (interval > 0 && now - (numbers[row + SaNumber.LAST_USED] ?? 0) >= interval) this.#sendKeepalive(slot, now);
     }
-  }
-
-  #tell(slot: number, flag: number, state: number, event: number): void {
-    const { columns } = this.context.table;
-    const sa = slot * SA_COLUMNS;
-    columns[sa + Sa.FLAGS] = (columns[sa + Sa.FLAGS] ?? 0) | flag;
-    Atomics.store(columns, sa + Sa.STATE, state);
-    this.context.events.push(event, slot, 0);
   }
 
   #sendKeepalive(slot: number, now: number): void {
@@ -150,7 +139,8 @@ export class LaneEngine {
     const { memory, scratch, port, cipher } = this.context;
     scratch.reset();
     const at = scratch.take(HEADROOM + octets + TAILROOM + this.#sas.largestTfc);
-    if (at < 0 || this.context.table.state(slot) !== SaState.MATURE) return;
+    const state = this.context.table.state(slot);
+    if (at < 0 || (state !== SaState.MATURE && state !== SaState.DYING)) return;
     const payload = at + HEADROOM;
     memory.slab.fill(0, payload, payload + octets);
     this.#fillRow(slot, payload, octets);

@@ -98,9 +98,10 @@ export class Outbound {
     const udp = (flags & SaFlag.UDP) !== 0;
     const { espOut } = this.#context;
     if ((flags & SaFlag.AH) !== 0) return Drop.WRONG_PROTOCOL;
-    return udp
+    const life = udp
       ? espOut.encapsulate(rows, row, slot, IpProtocol.NO_NEXT, offset, octets, 0, now)
       : this.#wrapRaw(row, slot, flags, IpProtocol.NO_NEXT, offset, octets, 0, now);
+    return life === Life.FRESH ? VERDICT_GO : this.#limit(slot, life);
   }
 
   #classify(row: number, now: number): number {
@@ -228,19 +229,13 @@ export class Outbound {
 
   /** A soft limit is told once and the packet goes; a hard one ends the SA. */
   #limit(slot: number, life: number): number {
-    const at = slot * SA_COLUMNS;
-    const flags = this.#columns[at + Sa.FLAGS] ?? 0;
+    const { limits } = this.#context;
     if (life === Life.SOFT) {
-      this.#columns[at + Sa.FLAGS] = flags | SaFlag.SOFT_TOLD;
-      Atomics.store(this.#columns, at + Sa.STATE, SaState.DYING);
-      this.#context.events.push(LaneEvent.SOFT, slot, 0);
+      limits.soft(slot);
       return VERDICT_GO;
     }
-    if ((life === Drop.HARD_LIFETIME || life === Drop.SEQUENCE_EXHAUSTED) && (flags & SaFlag.HARD_TOLD) === 0) {
-      this.#columns[at + Sa.FLAGS] = flags | SaFlag.HARD_TOLD;
-      Atomics.store(this.#columns, at + Sa.STATE, SaState.DEAD);
-      this.#context.events.push(life === Drop.HARD_LIFETIME ? LaneEvent.HARD : LaneEvent.SEQUENCE_END, slot, 0);
-    }
+    if (life === Drop.HARD_LIFETIME) limits.hard(slot, LaneEvent.HARD);
+    if (life === Drop.SEQUENCE_EXHAUSTED) limits.hard(slot, LaneEvent.SEQUENCE_END);
     return life;
   }
 

@@ -135,11 +135,11 @@ export function virtualGateway(choice: CryptoChoice = "native"): VirtualGateway 
 export function joined(
   spec: ChildSaSpec,
   choice: CryptoChoice = "native",
-): { left: VirtualGateway; right: VirtualGateway; ours: InstalledChild; theirs: InstalledChild } {
+): { spec: ChildSaSpec; left: VirtualGateway; right: VirtualGateway; ours: InstalledChild; theirs: InstalledChild } {
   const left = virtualGateway(choice);
   const right = virtualGateway(choice);
   const [ours] = left.configure([protect(LEFT, RIGHT, "10.1.0.1")], spec);
   const [theirs] = right.configure([protect(RIGHT, LEFT, "10.2.0.1")], mirrored(spec));
   assert(ours !== undefined && theirs !== undefined, "both ends have the child");
-  return { left, right, ours, theirs };
+  return { spec, left, right, ours, theirs };
 }
