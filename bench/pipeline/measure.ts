@@ -1,8 +1,8 @@
 /** One row of the pipeline benchmark: two gateways, packets through both, nanoseconds a packet by stage. */
 import { randomFillSync } from "node:crypto";
 import { type Spread, spread } from "#bench/report/statistics";
-import type { Suite } from "#config/suite";
 import { assert } from "#core/errors";
+import type { Suite } from "#crypto/suite";
 import { BenchGateway, type CipherMaker, type KeyPair } from "./gateway.ts";
 import { Stage, Stopwatch } from "./stopwatch.ts";
 import { inBatch, outBatches, type Traffic } from "./traffic.ts";

@@ -1,7 +1,8 @@
 /** The command line of `npm run bench:pipeline`. */
 import { parseArgs } from "node:util";
-import { isSuite, parseSuite, type Suite } from "#config/suite";
+import { isSuite, parseSuite } from "#config/suite";
 import { createCipher } from "#crypto/create-cipher";
+import type { Suite } from "#crypto/suite";
 import { loadAddon } from "#io/native";
 import { type CipherAddon, createNativeCipher } from "#io/native-cipher";
 import { systemRandom } from "#io/system-random";
