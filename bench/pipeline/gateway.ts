@@ -1,5 +1,6 @@
 /** One gateway's data plane over a BenchPort, with as many SAs as asked for. */
 
+import { suiteIds } from "#config/suite";
 import { addressOf, type Endpoint, type Prefix } from "#core/address";
 import { type ChildSaSpec, type SaKeys, UNLIMITED } from "#core/child-sa-spec";
 import { EVENT_COLUMNS, EventRing, LaneEvent } from "#core/event-ring";
@@ -9,7 +10,7 @@ import type { BatchCipher, InspectableCipher } from "#core/ports";
 import { prefixSelector } from "#core/selector";
 import { ROW_STRIDE, Row, TRAIN_COLUMNS, TRAINS, Train } from "#core/slab";
 import { millis, type Spi } from "#core/units";
-import { type Suite, suiteIds } from "#crypto/suite";
+import type { Suite } from "#crypto/suite";
 import { DataPlane } from "#gateway/data-plane";
 import { allocateDropCounters, type LaneSocket } from "#gateway/lane-context";
 import { LaneEngine } from "#gateway/lane-engine";
