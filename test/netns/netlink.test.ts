@@ -1,6 +1,7 @@
 // One namespace a test; a veth pair where there are two:
 //   [left] left0 10.77.0.1 fd77::1 ---- right0 10.77.0.2 fd77::2 [right]
 import assert from "node:assert/strict";
+import { readlinkSync } from "node:fs";
 import { test } from "node:test";
 import { type IpAddress, type Prefix, parseAddress, parsePrefix } from "#core/address";
 import {
@@ -14,6 +15,7 @@ import {
   listAddresses,
   listLinks,
 } from "#io/links";
+import { inNamespace } from "#io/namespace";
 import {
   addRoute,
   type DeadRoute,
@@ -27,6 +29,7 @@ import {
   routeToString,
   type UnicastRoute,
 } from "#io/routes";
+import { openWake } from "#io/sockets";
 import { NEEDS_ROOT, Netns } from "./root.ts";
 
 function prefix(text: string): Prefix {
@@ -72,6 +75,24 @@ test("a veth pair is made across namespaces, changed, found and removed", NEEDS_
     ensureNoLink("left0");
     assert.ok(!names().includes("wire"), "a veth goes with its peer");
   });
+});
+
+test("the thread is back home after the work, also when that throws", NEEDS_ROOT, () => {
+  using netns = new Netns();
+  const home = readlinkSync("/proc/thread-self/ns/net");
+  const away = netns.run(() => readlinkSync("/proc/thread-self/ns/net"));
+  assert.notEqual(away, home);
+  assert.throws(
+    () =>
+      netns.run(() => {
+        throw new RangeError("from the work");
+      }),
+    RangeError,
+  );
+  assert.equal(readlinkSync("/proc/thread-self/ns/net"), home);
+  const wrong = openWake();
+  assert.throws(() => inNamespace(wrong, () => {}), { name: "SystemError", syscall: "setns" });
+  wrong.close();
 });
 
 test("what does not exist is said by name, with errno's name", NEEDS_ROOT, () => {
