@@ -16,7 +16,7 @@ const SKIP = reason();
 if (SKIP !== false) console.error(SKIP);
 
 /** Options of a test that needs namespaces of its own. */
-export const NEEDS_ROOT: TestOptions = { skip: SKIP };
+export const NEEDS_ROOT: TestOptions = { skip: SKIP, timeout: 60_000 };
 
 /** A namespace that is gone with its scope, and with the process at the latest. */
 export class Netns implements Disposable {

@@ -1,4 +1,5 @@
-// Two hosts, each with a TUN device whose lane runs in a Worker; the lanes talk by UDP on loopback, in clear.
+// Two hosts, each with a TUN device whose lane runs in a Worker; the lanes talk by UDP in clear, on the loopback of a
+// third namespace, which is the wire.
 //   [left] tun 10.88.0.1/24 fd88::1/64 == lane == UDP 127.0.0.1 == lane == tun 10.88.0.2/24 fd88::2/64 [right]
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
@@ -25,16 +26,23 @@ function address(text: string): IpAddress {
 
 const LOOPBACK = address("127.0.0.1");
 
+function newWire(): Netns {
+  const wire = new Netns();
+  wire.run(() => changeLink(getLink("lo").index, { up: true }));
+  return wire;
+}
+
 class Host implements AsyncDisposable {
   readonly netns: Netns = new Netns();
   readonly tun: TunDevice;
-  readonly socket: UdpSocket = openUdp({ address: LOOPBACK, port: 0, buffers: 8 << 20 });
+  readonly socket: UdpSocket;
   readonly memory: LaneMemory = allocateLaneMemory(1);
   readonly #wake: Descriptor = openWake();
   readonly #children: ChildProcess[] = [];
   #worker: Worker | undefined;
 
-  constructor(number: number, vnetHeader = true) {
+  constructor(wire: Netns, number: number, vnetHeader = true) {
+    this.socket = wire.run(() => openUdp({ address: LOOPBACK, port: 0, buffers: 8 << 20 }));
     this.tun = this.netns.run(() => {
       const tun = openTunDevice({ name: "tun%d", vnetHeader });
       const { index } = getLink(tun.name);
@@ -160,8 +168,9 @@ for (const [family, host] of [
   ["IPv6", "fd88::2"],
 ] as const)
   test(`TCP over ${family} passes as super-packets, unchanged, both ways of the octets`, NEEDS_ROOT, async () => {
-    await using left = new Host(1);
-    await using right = new Host(2);
+    using wire = newWire();
+    await using left = new Host(wire, 1);
+    await using right = new Host(wire, 2);
     left.start(right);
     right.start(left);
     await transfer(left, right, host, TOTAL);
@@ -177,8 +186,9 @@ for (const [family, host] of [
   });
 
 test("TCP passes with every offload off", NEEDS_ROOT, async () => {
-  await using left = new Host(1, false);
-  await using right = new Host(2, false);
+  using wire = newWire();
+  await using left = new Host(wire, 1, false);
+  await using right = new Host(wire, 2, false);
   left.start(right, { gso: false, gro: false, join: false });
   right.start(left, { gso: false, gro: false, join: false });
   await transfer(left, right, "10.88.0.2", TOTAL / 4);
@@ -192,8 +202,9 @@ for (const [family, from, to] of [
   ["IPv6", "fd88::1", "fd88::2"],
 ] as const)
   test(`trains of UDP over ${family} pass TUN as super-packets`, NEEDS_ROOT, async (context) => {
-    await using left = new Host(1);
-    await using right = new Host(2);
+    using wire = newWire();
+    await using left = new Host(wire, 1);
+    await using right = new Host(wire, 2);
     if (!left.tun.offloads.uso4) return context.skip("this kernel has no USO on TUN");
     left.start(right);
     right.start(left);
@@ -217,7 +228,8 @@ for (const [family, from, to] of [
   });
 
 test("a device that is taken away ends the lane's reading with an error, not with a spin", NEEDS_ROOT, async () => {
-  await using host = new Host(1);
+  using wire = newWire();
+  await using host = new Host(wire, 1);
   using rig = new LaneRig();
   const { openLanePort } = await import("#io/lane-port");
   const tunFd = host.tun.queues[0]?.fd ?? -1;
