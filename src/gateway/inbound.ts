@@ -13,7 +13,7 @@ import { IpProtocol } from "#core/selector";
 import { ROW_STRIDE, Row, TRAIN_COLUMNS, Train, VERDICT_GO, VERDICT_TAKEN } from "#core/slab";
 import { Life } from "#ipsec/lifetime";
 import { SA_COLUMNS, SA_NUMBERS, Sa, SaFlag, SaNumber, SaState } from "#ipsec/sa";
-import { Ipv4 } from "#wire/ip/ipv4";
+import { IPV4_MF, IPV4_OFFSET_MASK, Ipv4 } from "#wire/ip/ipv4";
 import { IPV6_HEADER_LENGTH, Ipv6 } from "#wire/ip/ipv6";
 import { InnerPacket } from "./inner-packet.ts";
 import type { LaneContext } from "./lane-context.ts";
@@ -24,6 +24,7 @@ const SMALLEST_ESP = 8;
 const SMALLEST_AH = 12;
 const KEEPALIVE_OCTET = 0xff;
 const EXTENSION_LIMIT = 8;
+const FRAGMENT_BITS: number = IPV4_MF | IPV4_OFFSET_MASK;
 /** Bundles' ESP in one batch at most. */
 const SECOND_ROUND = 4096;
 
@@ -120,6 +121,13 @@ export class Inbound {
   #header4(offset: number, length: number): number {
     const bytes = this.#context.memory.slab;
     if (length < 20) return Drop.TOO_SHORT;
+    if ((bytes[offset] ?? 0) >>> 4 !== 4) return Drop.NOT_IP;
+    // RFC 4303 §3.4.1, RFC 4302 §3.4.1: what still is a fragment is not for ESP or AH.
+    if (
+      ((((bytes[offset + Ipv4.FRAGMENT] ?? 0) << 8) | (bytes[offset + Ipv4.FRAGMENT + 1] ?? 0)) & FRAGMENT_BITS) !==
+      0
+    )
+      return Drop.FRAGMENT_UNMATCHED;
     const ipLength = ((bytes[offset] ?? 0) & 0x0f) << 2;
     return ipLength < 20 || ipLength > length ? Drop.TOO_SHORT : ipLength;
   }
@@ -127,6 +135,7 @@ export class Inbound {
   #header6(offset: number, length: number): number {
     const bytes = this.#context.memory.slab;
     if (length < IPV6_HEADER_LENGTH) return Drop.TOO_SHORT;
+    if ((bytes[offset] ?? 0) >>> 4 !== 6) return Drop.NOT_IP;
     this.#namedAt = Ipv6.NEXT_HEADER;
     let at = IPV6_HEADER_LENGTH;
     for (let i = 0; i < EXTENSION_LIMIT; i++) {

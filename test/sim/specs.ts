@@ -44,6 +44,13 @@ export function suiteOf(name: string): Suite {
   return suite;
 }
 
+/** GMAC has the same name as a cipher of ESP. */
+export function ahSuiteOf(name: string): Suite {
+  const suite = AH_SUITES.find((s) => s.name === name);
+  assert(suite !== undefined, `${name} is a suite of AH`);
+  return suite;
+}
+
 export function selector(prefix: string): TrafficSelector {
   const parsed = parsePrefix(prefix);
   assert(parsed !== undefined, `${prefix} is a prefix`);

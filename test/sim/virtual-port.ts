@@ -37,10 +37,12 @@ export class VirtualPort implements LanePort {
   readonly sent: Datagram[] = [];
   readonly written: Uint8Array[] = [];
   readonly errors: PathError[] = [];
+  /** Datagrams with the same `peer` and `local` objects arrive in one train, octet behind octet, as GRO hands them over. */
+  packed = false;
   readonly #memory: LaneMemory;
   readonly #sockets: readonly LaneSocket[];
   #fromTun: { packet: Uint8Array; group: number }[] = [];
-  #fromSocket: Datagram[] = [];
+  readonly #fromSocket: Datagram[][] = [];
   #groups = 0;
 
   constructor(memory: LaneMemory, sockets: readonly LaneSocket[]) {
@@ -55,7 +57,9 @@ export class VirtualPort implements LanePort {
   }
 
   offerDatagram(datagram: Datagram): void {
-    this.#fromSocket.push(datagram);
+    const waiting = this.#fromSocket[datagram.socket];
+    if (waiting === undefined) this.#fromSocket[datagram.socket] = [datagram];
+    else waiting.push(datagram);
   }
 
   wait(): number {
@@ -109,22 +113,30 @@ export class VirtualPort implements LanePort {
   receive(socket: number): number {
     const { slab, trains } = this.#memory;
     const rows = this.#memory.in;
-    const mine = this.#fromSocket.filter((datagram) => datagram.socket === socket).slice(0, TRAINS);
-    this.#fromSocket = this.#fromSocket.filter((datagram) => !mine.includes(datagram));
+    const mine = (this.#fromSocket[socket] ?? []).splice(0, TRAINS);
+    let train = -1;
+    let at = 0;
+    let before: Datagram | undefined;
     for (const [i, datagram] of mine.entries()) {
       const row = i * ROW_STRIDE;
-      const train = i * TRAIN_COLUMNS;
-      const offset = IN_OFFSET + i * TRAIN_STRIDE + TRAIN_HEADROOM;
-      slab.set(datagram.bytes, offset);
+      const end = IN_OFFSET + train * TRAIN_STRIDE + TRAIN_STRIDE;
+      const joins = this.packed && before?.peer === datagram.peer && before.local === datagram.local;
+      if (!joins || at + datagram.bytes.length > end) {
+        train++;
+        at = IN_OFFSET + train * TRAIN_STRIDE + TRAIN_HEADROOM;
+        trains.set(datagram.peer, train * TRAIN_COLUMNS + Train.FAMILY);
+        trains.set(datagram.local, train * TRAIN_COLUMNS + Train.LOCAL_ADDRESS);
+        trains[train * TRAIN_COLUMNS + Train.SOCKET] = socket;
+      }
+      before = datagram;
+      slab.set(datagram.bytes, at);
       rows.fill(0, row, row + ROW_STRIDE);
-      rows[row + Row.OFFSET] = offset;
+      rows[row + Row.OFFSET] = at;
       rows[row + Row.LENGTH] = datagram.bytes.length;
       rows[row + Row.SLOT] = -1;
-      rows[row + Row.GROUP] = i;
+      rows[row + Row.GROUP] = train;
       rows[row + Row.TOS] = datagram.tos;
-      trains.set(datagram.peer, train + Train.FAMILY);
-      trains.set(datagram.local, train + Train.LOCAL_ADDRESS);
-      trains[train + Train.SOCKET] = socket;
+      at += datagram.bytes.length;
     }
     return mine.length;
   }
@@ -145,7 +157,7 @@ export class VirtualPort implements LanePort {
 
   /** True when some datagram waits at this socket. */
   waiting(socket: number): boolean {
-    return this.#fromSocket.some((datagram) => datagram.socket === socket);
+    return (this.#fromSocket[socket]?.length ?? 0) > 0;
   }
 
   get sockets(): readonly LaneSocket[] {
