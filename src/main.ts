@@ -18,6 +18,7 @@ import { systemRandom } from "#io/system-random";
 import { ALL_OFFLOADS, NO_OFFLOADS, openTunDevice, type TunDevice } from "#io/tun-device";
 import { SaTable } from "#ipsec/sa";
 import { compileSpd } from "#ipsec/spd-compile";
+import { ClearGuard } from "./clear-guard.ts";
 import type { BirthSocket } from "./lane-birth.ts";
 import { type LaneListener, LaneThread } from "./lane-thread.ts";
 import { GatewayNetwork, SOCKET_MARK } from "./network.ts";
@@ -68,11 +69,12 @@ export async function startGateway(config: GatewayConfig, log: GatewayLog): Prom
   refuseUnservedLanes(config);
   const opened = new Opened();
   const network = new GatewayNetwork(config.policies);
+  const guard = new ClearGuard(config);
   try {
-    return await start(config, log, opened, network);
+    return await start(config, log, opened, network, guard);
   } catch (error) {
     await opened.closeAll();
-    network.undoBlock();
+    if (network.undoBlock()) guard.lower();
     throw error;
   }
 }
@@ -82,11 +84,15 @@ async function start(
   log: GatewayLog,
   opened: Opened,
   network: GatewayNetwork,
+  guard: ClearGuard,
 ): Promise<Gateway> {
   network.block();
   const tun = openTun(config, opened);
   const mtu = tunMtu(config);
   network.configure(tun.name, mtu, config.tun.addresses);
+  const unguarded = guard.raise();
+  if (unguarded !== undefined)
+    log.warn(`clear packets to this host's own protected addresses are not dropped: ${unguarded}; install nftables`);
 
   const table = SaTable.allocate(config.slots);
   let settle: (why: string | undefined) => void = () => undefined;
@@ -131,6 +137,7 @@ async function start(
       network.detach(tun.name);
       await opened.closeAll();
       network.unblock();
+      guard.lower();
       settle(undefined);
     },
   };

@@ -66,11 +66,13 @@ export class GatewayNetwork {
     for (const rule of this.#clearRules()) ensureRule(rule);
   }
 
-  /** After a start that failed: takes back what `block` of this start added. */
-  undoBlock(): void {
+  /** After a start that failed: takes back what `block` of this start added. False: it was all there before. */
+  undoBlock(): boolean {
     for (const destination of this.#added)
       ensureNoRoute({ kind: "unreachable", destination, table: TABLE, metric: BLOCK_METRIC });
-    if (this.#added.length > 0) this.#removeIdleRules();
+    if (this.#added.length === 0) return false;
+    this.#removeIdleRules();
+    return true;
   }
 
   /** MTU, queue and addresses of the TUN, and up. */

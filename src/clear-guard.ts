@@ -1,0 +1,85 @@
+/**
+ * Drops what comes in clear though a policy protects it (RFC 4301 §5.2), also when it is for this host itself, where the
+ * rules of network.ts do not reach: the kernel looks into its table of local addresses before any rule of ours.
+ *
+ * One nftables table for each TUN, replaced as a whole, left in place by a crash. Without the `nft` program only
+ * forwarded packets are guarded, and the log says so.
+ */
+import { spawnSync } from "node:child_process";
+import { addressToString } from "#core/address";
+import type { GatewayConfig, Policy } from "#core/policy";
+import { ANY_PROTOCOL, IpProtocol, type TrafficSelector } from "#core/selector";
+
+/** Before connection tracking (-200) and after defragmentation (-400). */
+const PRIORITY = -300;
+
+export class ClearGuard {
+  readonly #table: string;
+  readonly #config: GatewayConfig;
+
+  constructor(config: GatewayConfig) {
+    this.#config = config;
+    this.#table = `esplanade_${Buffer.from(config.tun.name).toString("hex")}`;
+  }
+
+  /** Returns why it could not be put up, or undefined. */
+  raise(): string | undefined {
+    return nft(guardRules(this.#table, this.#config));
+  }
+
+  lower(): void {
+    nft(`add table inet ${this.#table}\ndelete table inet ${this.#table}\n`);
+  }
+}
+
+/** The rules as `nft -f` reads them. Of the first rule that matches the verdict stands. */
+export function guardRules(table: string, config: GatewayConfig): string {
+  const ports = [...new Set([500, ...config.listen.map(({ port }) => port)])].join(", ");
+  const lines = [
+    `iifname { "${config.tun.name}", "lo" } accept`,
+    "meta l4proto { esp, ah } accept",
+    `udp dport { ${ports} } accept`,
+    ...config.policies.flatMap((policy) => policyRules(policy)),
+  ];
+  return [
+    `add table inet ${table}`,
+    `delete table inet ${table}`,
+    `table inet ${table} {`,
+    "  chain clear {",
+    `    type filter hook prerouting priority ${PRIORITY}; policy accept;`,
+    ...lines.map((line) => `    ${line}`),
+    "  }",
+    "}",
+    "",
+  ].join("\n");
+}
+
+function policyRules(policy: Policy): string[] {
+  const verdict = policy.action === "bypass" ? "accept" : "counter drop";
+  return policy.local.flatMap((local) =>
+    policy.remote
+      .filter((remote) => remote.first.family === local.first.family)
+      .map((remote) => `${addresses(remote, "saddr")} ${addresses(local, "daddr")} ${layer(local, remote)}${verdict}`),
+  );
+}
+
+function addresses({ first, last }: TrafficSelector, side: "saddr" | "daddr"): string {
+  const family = first.family === 4 ? "ip" : "ip6";
+  return `${family} ${side} ${addressToString(first)}-${addressToString(last)}`;
+}
+
+/** Inbound the peer's port is the source's. ICMP's types are left to the tunnel: all of that protocol match. */
+function layer(local: TrafficSelector, remote: TrafficSelector): string {
+  if (local.protocol === ANY_PROTOCOL) return "";
+  const name = local.protocol === IpProtocol.TCP ? "tcp" : local.protocol === IpProtocol.UDP ? "udp" : undefined;
+  if (name === undefined) return `meta l4proto ${local.protocol} `;
+  const range = (s: TrafficSelector, port: string) =>
+    s.firstPort === 0 && s.lastPort === 65535 ? "" : `${name} ${port} ${s.firstPort}-${s.lastPort} `;
+  return `meta l4proto ${name} ${range(remote, "sport")}${range(local, "dport")}`;
+}
+
+function nft(rules: string): string | undefined {
+  const result = spawnSync("nft", ["-f", "-"], { input: rules, encoding: "utf8", timeout: 10_000 });
+  if (result.error !== undefined) return "the nft program is missing";
+  return result.status === 0 ? undefined : (result.stderr.split("\n")[0] ?? "nft failed");
+}

@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Policy } from "#core/policy";
+import { guardRules } from "#src/clear-guard";
+import { read, sample } from "#test/config/sample";
+import { protect, selector } from "#test/sim/specs";
+
+const { config } = read(sample());
+
+function rules(policies: readonly Policy[]): string[] {
+  return guardRules("t", { ...config, policies })
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line.startsWith("ip") && !line.startsWith("iifname"));
+}
+
+test("what a policy protects is dropped in clear, by address family, and counted (RFC 4301 §5.2)", () => {
+  const policy = protect(["10.1.0.0/24", "fd01::/64"], ["10.2.0.0/24", "fd02::/64"]);
+  assert.deepEqual(rules([policy]), [
+    "ip saddr 10.2.0.0-10.2.0.255 ip daddr 10.1.0.0-10.1.0.255 counter drop",
+    "ip6 saddr fd02::-fd02::ffff:ffff:ffff:ffff ip6 daddr fd01::-fd01::ffff:ffff:ffff:ffff counter drop",
+  ]);
+});
+
+test("a bypass policy in front lets its packets in, by the ports that the peer sends from and we listen on", () => {
+  const tcp = (prefix: string, firstPort: number, lastPort: number) => ({
+    ...selector(prefix),
+    protocol: 6,
+    firstPort,
+    lastPort,
+  });
+  const ssh: Policy = {
+    name: "ssh",
+    action: "bypass",
+    local: [tcp("10.1.0.0/24", 0, 65535)],
+    remote: [tcp("10.2.0.7", 22, 22)],
+    source: undefined,
+  };
+  assert.deepEqual(rules([ssh, protect(["10.1.0.0/24"], ["10.2.0.0/24"])]), [
+    "ip saddr 10.2.0.7-10.2.0.7 ip daddr 10.1.0.0-10.1.0.255 meta l4proto tcp tcp sport 22-22 accept",
+    "ip saddr 10.2.0.0-10.2.0.255 ip daddr 10.1.0.0-10.1.0.255 counter drop",
+  ]);
+});
