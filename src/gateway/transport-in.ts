@@ -3,17 +3,28 @@
  * security header named. In UDP: a header made of the datagram's addresses; TCP's and UDP's checksums are computed anew,
  * because a NAT may have changed the addresses they cover (RFC 3948 §3.1.2) and the ICV vouches for the octets.
  */
-import { Drop } from "#core/drop";
-import { IpProtocol } from "#core/selector";
-import { Row, TRAIN_COLUMNS, Train } from "#core/slab";
+import * as drops from "#core/drop";
+import * as selectors from "#core/selector";
+import * as slab from "#core/slab";
 import { AH_FIXED_OCTETS } from "#ipsec/ah-header";
-import { SaFlag } from "#ipsec/sa";
+import * as sas from "#ipsec/sa";
 import { fold, pseudoSum4, pseudoSum6, sumWords } from "#wire/ip/checksum";
-import { IPV4_HEADER_LENGTH, Ipv4, refreshIpv4Checksum, writeIpv4Header } from "#wire/ip/ipv4";
-import { IPV6_HEADER_LENGTH, Ipv6, writeIpv6Header } from "#wire/ip/ipv6";
-import { Tcp } from "#wire/ip/tcp";
+import * as ipv4 from "#wire/ip/ipv4";
+import { refreshIpv4Checksum, writeIpv4Header } from "#wire/ip/ipv4";
+import * as ipv6 from "#wire/ip/ipv6";
+import { writeIpv6Header } from "#wire/ip/ipv6";
+import * as tcp from "#wire/ip/tcp";
 import { Udp } from "#wire/ip/udp";
 import type { LaneContext } from "./lane-context.ts";
+
+// Constants of its own are folded into the machine code, imported ones are loaded at each use: a third of a packet's time.
+const { Drop } = drops;
+const { IpProtocol } = selectors;
+const { Row, TRAIN_COLUMNS, Train } = slab;
+const { SaFlag } = sas;
+const { IPV4_HEADER_LENGTH, Ipv4 } = ipv4;
+const { IPV6_HEADER_LENGTH, Ipv6 } = ipv6;
+const { Tcp } = tcp;
 
 const HOP_LIMIT = 64;
 

@@ -2,14 +2,22 @@
  * ESP on the way in (RFC 4303 §3.4), in two passes around the cipher: `prepare` finds lengths and checks the replay
  * window, then the cipher verifies and decrypts, then `finish` marks the window and takes the trailer off.
  */
-import { Drop } from "#core/drop";
+import * as drops from "#core/drop";
 import type { LaneMemory } from "#core/lane-memory";
-import { IpProtocol } from "#core/selector";
-import { Row } from "#core/slab";
-import { ESP_HEADER_OCTETS, ESP_TRAILER_OCTETS } from "./esp-out.ts";
+import * as selectors from "#core/selector";
+import * as slab from "#core/slab";
+import * as espOut from "./esp-out.ts";
 import type { Lifetime } from "./lifetime.ts";
 import type { ReplayWindow } from "./replay-window.ts";
-import { SA_COLUMNS, Sa, type SaTable } from "./sa.ts";
+import type { SaTable } from "./sa.ts";
+import * as sas from "./sa.ts";
+
+// Constants of its own are folded into the machine code, imported ones are loaded at each use: a third of a packet's time.
+const { Drop } = drops;
+const { IpProtocol } = selectors;
+const { Row } = slab;
+const { ESP_HEADER_OCTETS, ESP_TRAILER_OCTETS } = espOut;
+const { SA_COLUMNS, Sa } = sas;
 
 export class EspIn {
   readonly #bytes: Uint8Array;
