@@ -68,6 +68,7 @@ interface Ranges {
 
 interface Entry {
   readonly child: InstalledChild;
+  readonly inboundSpis: readonly Spi[];
   readonly ranges: Ranges;
 }
 
@@ -79,6 +80,8 @@ export class DataPlane {
   readonly #windows: WordArena;
   readonly #selectors: WordArena;
   readonly #children = new Map<number, Entry>();
+  /** Inbound SPIs of all children. */
+  readonly #spis = new Set<Spi>();
   /** Removed children whose slots are free once the lane has answered this command. */
   readonly #leaving = new Map<number, Entry>();
   #policies: readonly Policy[] = [];
@@ -179,6 +182,7 @@ export class DataPlane {
   remove(id: number): number {
     const entry = this.#entry(id);
     this.#children.delete(id);
+    for (const spi of entry.inboundSpis) this.#spis.delete(spi);
     const command = ++this.#commands;
     this.#leaving.set(command, entry);
     this.#lanes[entry.child.lane]?.send({ kind: "remove", id: command, slots: slotsOf(entry.child) });
@@ -225,11 +229,13 @@ export class DataPlane {
     return entry;
   }
 
+  /** The SAD finds an inbound SA by its SPI alone (RFC 4301 §4.1), so ESP and AH share one space. */
   #refuseUsedSpi(spec: ChildSaSpec): void {
-    const wanted = [spec.inbound.spi, ...(spec.outerAh === undefined ? [] : [spec.outerAh.inbound.spi])];
-    for (const { child } of this.#children.values())
-      if (wanted.includes(child.inboundSpi))
-        throw ConfigError.of("sa.inbound.spi", `SPI ${spiToString(child.inboundSpi)} is in use`, "choose another SPI");
+    const own = inboundSpisOf(spec);
+    for (const [i, spi] of own.entries()) {
+      if (this.#spis.has(spi) || own.indexOf(spi) !== i)
+        throw ConfigError.of("sa.inbound.spi", `SPI ${spiToString(spi)} is in use`, "choose another SPI");
+    }
   }
 
   /** Before anything is taken: a refused installation leaves nothing behind. */
@@ -310,7 +316,9 @@ export class DataPlane {
       remote: `${addressToString(spec.remote.address)}${spec.encapsulation === "udp" ? `:${spec.remote.port}` : ""}`,
       mtu,
     };
-    this.#children.set(child.id, { child, ranges });
+    const inboundSpis = inboundSpisOf(spec);
+    for (const spi of inboundSpis) this.#spis.add(spi);
+    this.#children.set(child.id, { child, inboundSpis, ranges });
     return child;
   }
 }
@@ -322,10 +330,14 @@ function refuseBadKeys(spec: ChildSaSpec): void {
       const { spi, encryptionKey, integrityKey } = protocol[direction];
       const fault = cipherKeyProblem({ ...protocol.suite, encryptionKey, integrityKey });
       if (fault !== undefined) throw ConfigError.of(`sa.${direction}`, fault.problem, fault.remedy);
-      // RFC 4303 §2.1
+      // RFC 4303 §2.1. On the wire 0 would be IKE's (RFC 3948 §2.2).
       if (spi >>> 0 < 256)
-        throw ConfigError.of(`sa.${direction}.spi`, `SPI ${spi >>> 0} is reserved`, "choose 256 or more");
+        throw ConfigError.of(`sa.${direction}.spi`, `SPI ${spiToString(spi)} is reserved`, "choose one from 256 on");
     }
+}
+
+function inboundSpisOf(spec: ChildSaSpec): Spi[] {
+  return [spec.inbound.spi, ...(spec.outerAh === undefined ? [] : [spec.outerAh.inbound.spi])];
 }
 
 /** Removal order: inbound and outbound of both protocols. */

@@ -263,11 +263,14 @@ export class Outbound {
       const code = flow.extract(view, rows[row + Row.OFFSET] ?? 0, rows[row + Row.LENGTH] ?? 0);
       if (code < 0) return code;
     }
-    const mustNotFragment = flow.dontFragment === 1 && (flags & (SaFlag.DF_COPY | SaFlag.DF_SET)) !== 0;
+    // RFC 4303 §3.3.4: transport mode is for whole datagrams, whose header and DF bit are the sender's.
+    const transport = (flags & SaFlag.TUNNEL) === 0;
+    const mayRefuse = transport || (flags & (SaFlag.DF_COPY | SaFlag.DF_SET)) !== 0;
+    const mustNotFragment = flow.dontFragment === 1 && mayRefuse;
     const ipv6 = flow.words[Flow.FAMILY] === 6;
     const smallest = ipv6 ? IPV6_MINIMUM : IPV4_MINIMUM;
     // A packet of the smallest size is never refused: then the outer one is fragmented (RFC 2473 §7.1).
-    const after = (flags & SaFlag.FRAGMENT_AFTER) !== 0 || flow.length <= smallest;
+    const after = transport || (flags & SaFlag.FRAGMENT_AFTER) !== 0 || flow.length <= smallest;
     if ((mustNotFragment || ipv6) && flow.length > smallest) return this.#oversize.tellSender(row, slot, now);
     rows[row + Row.TOS] = this.#outerClass;
     rows[row + Row.SOCKET] = this.#columns[sa + Sa.SOCKET] ?? -1;

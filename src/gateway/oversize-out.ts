@@ -67,6 +67,7 @@ export class OversizeOut {
   cutBefore(row: number, slot: number, first: number): number {
     const { memory, table, view } = this.#context;
     const offset = memory.out[row + Row.OFFSET] ?? 0;
+    this.#fragmenter.tailroom = TAILROOM + (table.columns[slot * SA_COLUMNS + Sa.TFC_OCTETS] ?? 0);
     // An SA that clears DF may fragment in spite of it (RFC 4301 §8.1); the fragments do not carry it then.
     const pieces = this.#fragmenter.ipv4(clearDf(view, offset), table.columns[slot * SA_COLUMNS + Sa.MTU] ?? 0);
     return pieces < 0 ? pieces : this.#addRows(row, first, pieces);
@@ -77,6 +78,7 @@ export class OversizeOut {
     const { memory, table, view } = this.#context;
     const offset = memory.out[row + Row.OFFSET] ?? 0;
     const mtu = table.columns[slot * SA_COLUMNS + Sa.PATH_MTU] ?? 0;
+    this.#fragmenter.tailroom = 0;
     const ipv4 = view.getUint8(offset) >>> 4 === 4;
     if (!ipv4) this.#fragmentId = (this.#fragmentId + 1) | 0;
     const pieces = ipv4 ? this.#fragmenter.ipv4(offset, mtu) : this.#fragmenter.ipv6(offset, mtu, this.#fragmentId);

@@ -1,13 +1,16 @@
 /** ICMP errors about our own packets (RFC 4301 §8.2): believed only when they quote an SA of ours to that very peer. */
 import { LaneEvent } from "#core/event-ring";
 import type { PathError } from "#core/ports";
+import { AH_SPI } from "#ipsec/ah-header";
 import { acceptPathMtu } from "#ipsec/pmtu";
-import { SA_COLUMNS, Sa } from "#ipsec/sa";
+import { SA_COLUMNS, Sa, SaFlag } from "#ipsec/sa";
 import type { LaneContext } from "./lane-context.ts";
 import type { LaneSas } from "./lane-sas.ts";
 
 /** Errors looked at in one go: a flood of them must not keep packets waiting. */
 const BATCH = 32;
+/** Where the SPI stands: first in ESP (RFC 4303 §2), after next header, length and reserved in AH (RFC 4302 §2). */
+const ESP_SPI = 0;
 const SPI_OCTETS = 4;
 
 export class PathErrors {
@@ -29,7 +32,7 @@ export class PathErrors {
 
   #consider(error: PathError): void {
     const { table, events } = this.#context;
-    const slot = this.#quotedSlot(error.quoted);
+    const slot = this.#quotedSlot(error);
     if (slot < 0) return;
     const sa = slot * SA_COLUMNS;
     const toPeer = error.destination.every((word, i) => word === table.columns[sa + Sa.REMOTE + i]);
@@ -43,9 +46,16 @@ export class PathErrors {
     events.push(LaneEvent.PATH_MTU, slot, pathMtu);
   }
 
-  #quotedSlot(quoted: Uint8Array): number {
-    if (quoted.length < SPI_OCTETS) return -1;
+  /** The outbound SA whose MTU is asked for packets: of a bundle the one inside the AH. */
+  #quotedSlot({ quoted, socket }: PathError): number {
+    const { sockets, table } = this.#context;
+    const ah = sockets[socket]?.kind === "ah";
+    const at = ah ? AH_SPI : ESP_SPI;
+    if (quoted.length < at + SPI_OCTETS) return -1;
     const view = new DataView(quoted.buffer, quoted.byteOffset, quoted.byteLength);
-    return this.#sas.outboundBySpi.get(view.getInt32(0)) ?? -1;
+    const slot = this.#sas.outboundBySpi.get(view.getInt32(at)) ?? -1;
+    if (slot < 0 || ((table.column(slot, Sa.FLAGS) & SaFlag.AH) !== 0) !== ah) return -1;
+    const bundled = table.column(slot, Sa.FLAGS) & SaFlag.BUNDLED;
+    return ah && bundled !== 0 ? table.column(slot, Sa.BUNDLE) : slot;
   }
 }

@@ -28,7 +28,8 @@ export class Fragmenter {
   readonly #view: DataView;
   readonly #scratch: Scratch;
   readonly #headroom: number;
-  readonly #tailroom: number;
+  /** Octets that stay free behind each fragment: trailer, ICV and TFC padding of the SA that takes it. */
+  tailroom: number;
 
   /** `limit`: fragments of one packet at most. */
   constructor(bytes: Uint8Array, view: DataView, scratch: Scratch, headroom: number, tailroom: number, limit = 128) {
@@ -37,7 +38,7 @@ export class Fragmenter {
     this.#view = view;
     this.#scratch = scratch;
     this.#headroom = headroom;
-    this.#tailroom = tailroom;
+    this.tailroom = tailroom;
   }
 
   /**
@@ -169,7 +170,7 @@ export class Fragmenter {
   /** Room for fragment number `index`; returns its first octet or a drop code. */
   #take(index: number, length: number): number {
     if (2 * index >= this.fragments.length) return Drop.FRAGMENT_LIMIT;
-    const at = this.#scratch.take(this.#headroom + length + this.#tailroom);
+    const at = this.#scratch.take(this.#headroom + length + this.tailroom);
     if (at < 0) return Drop.SCRATCH_FULL;
     this.fragments[2 * index] = at + this.#headroom;
     this.fragments[2 * index + 1] = length;

@@ -7,7 +7,8 @@ import { childSpec, joined, protocolSpec, suiteOf } from "#test/sim/specs";
 import { dropsOf, pass, rightward, rightward6 } from "#test/sim/traffic";
 import { footprint, mutator, seedOfRun } from "./mutation.ts";
 
-const PACKETS = Number(process.env["ESPLANADE_FUZZ_TUN_PACKETS"] ?? 200_000);
+const { ESPLANADE_FUZZ_TUN_PACKETS } = process.env;
+const PACKETS = Number(ESPLANADE_FUZZ_TUN_PACKETS ?? 200_000);
 const BATCH = 200;
 
 const CORPUS: readonly Uint8Array[] = [

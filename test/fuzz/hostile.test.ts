@@ -18,7 +18,8 @@ import { captured, offer, rightward, rightward6 } from "#test/sim/traffic";
 import type { Datagram } from "#test/sim/virtual-port";
 import { footprint, type Mutator, mutator, seedOfRun } from "./mutation.ts";
 
-const PACKETS = Number(process.env["ESPLANADE_FUZZ_PACKETS"] ?? 1_000_000);
+const { ESPLANADE_FUZZ_PACKETS } = process.env;
+const PACKETS = Number(ESPLANADE_FUZZ_PACKETS ?? 1_000_000);
 const BATCH = 64;
 const BATCHES_A_ROUND = 30;
 

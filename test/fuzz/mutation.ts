@@ -87,7 +87,8 @@ function same(a: Uint8Array, b: Uint8Array): boolean {
 
 /** The seed of a run: printed, and given again by ESPLANADE_SEED to replay it. */
 export function seedOfRun(report: (line: string) => void): number {
-  const seed = Number(process.env["ESPLANADE_SEED"] ?? Date.now() & 0x7fffffff);
+  const { ESPLANADE_SEED } = process.env;
+  const seed = Number(ESPLANADE_SEED ?? Date.now() & 0x7fffffff);
   report(`seed ${seed}: replay with ESPLANADE_SEED=${seed}`);
   return seed;
 }
