@@ -37,7 +37,8 @@ export interface LaneBirth {
 
 /** What a lane's Worker posts. Events themselves are in the ring. */
 export type LaneMessage =
-  | { readonly kind: "ready"; readonly cipher: string }
+  /** `preferred`: the lane runs at a higher priority than other processes. */
+  | { readonly kind: "ready"; readonly cipher: string; readonly preferred: boolean }
   | { readonly kind: "events" }
   | { readonly kind: "ike"; readonly bytes: Uint8Array; readonly train: Int32Array };
 

@@ -15,6 +15,9 @@ const EVENTS = 1024;
 /** A lane that does not stop by then is stuck in a call that never ends. */
 const STOP_LIMIT = 3000;
 
+/** What a lane says when it is ready. */
+export type LaneReady = Extract<LaneMessage, { kind: "ready" }>;
+
 export interface LaneThreadOptions {
   readonly lane: number;
   readonly table: SaTable;
@@ -38,7 +41,7 @@ export class LaneThread implements LaneLink {
   readonly sockets: readonly BirthSocket[];
   readonly memory: LaneMemory;
   readonly drops: Float64Array;
-  readonly ready: Promise<string>;
+  readonly ready: Promise<LaneReady>;
   readonly #lane: number;
   readonly #worker: Worker;
   readonly #commands: MessagePort;
@@ -85,7 +88,7 @@ export class LaneThread implements LaneLink {
     this.#worker = new Worker(new URL("./lane.js", import.meta.url), { workerData: birth, transferList: [port2] });
     this.ready = new Promise((resolve, reject) => {
       this.#worker.on("message", (message: LaneMessage) => {
-        if (message.kind === "ready") resolve(message.cipher);
+        if (message.kind === "ready") resolve(message);
         else this.#take(message);
       });
       this.#worker.once("error", reject);

@@ -113,14 +113,15 @@ async function start(
   };
   const lanes = openLanes(config, table, tun, listener, opened);
   const plane = new DataPlane(table, lanes, systemRandom);
-  const ciphers = await Promise.all(lanes.map((lane) => lane.ready));
+  const [first] = await Promise.all(lanes.map((lane) => lane.ready));
 
   plane.setPolicies(config.policies);
   const children = config.sas.map((sa) => plane.install(sa, true));
   const last = children.at(-1);
   if (last !== undefined) await new Promise<void>((resolve) => waiting.set(last.command, resolve));
   network.attach(tun.name);
-  const description = `${ciphers[0] ?? "no lane"}; ${offloadText(tun)}`;
+  const priority = first?.preferred === true ? "raised" : "normal";
+  const description = `${first?.cipher ?? "no lane"}; ${offloadText(tun)}; ${priority} priority`;
   log.info(`${tun.name} mtu ${mtu}; ${description}`);
 
   return {
