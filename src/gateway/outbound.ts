@@ -156,6 +156,10 @@ export class Outbound {
     }
     const sa = slot * SA_COLUMNS;
     const flags = this.#columns[sa + Sa.FLAGS] ?? 0;
+    if ((flags & SaFlag.TUNNEL) === 0) {
+      const whole = this.#transport.assemble(row, now);
+      if (whole !== VERDICT_GO) return whole;
+    }
     const dscp = this.#columns[sa + Sa.DSCP] ?? DSCP_COPY;
     this.#outerClass = outerTrafficClass(flow.trafficClass, dscp, (flags & SaFlag.ECN) !== 0);
     this.#df = (flags & SaFlag.DF_COPY) !== 0 ? flow.dontFragment : (flags & SaFlag.DF_SET) !== 0 ? 1 : 0;

@@ -7,7 +7,9 @@
 import * as drops from "#core/drop";
 import * as selectors from "#core/selector";
 import * as slab from "#core/slab";
+import { millis } from "#core/units";
 import * as flows from "#ipsec/flow";
+import { PENDING, Reassembler } from "#ipsec/reassembler";
 import * as sas from "#ipsec/sa";
 import * as ipv4 from "#wire/ip/ipv4";
 import { refreshIpv4Checksum } from "#wire/ip/ipv4";
@@ -18,33 +20,53 @@ import type { LaneContext } from "./lane-context.ts";
 // Constants of its own are folded into the machine code, imported ones are loaded at each use: a third of a packet's time.
 const { Drop } = drops;
 const { IpProtocol } = selectors;
-const { Row } = slab;
+const { HEADROOM, Row, VERDICT_GO, VERDICT_TAKEN } = slab;
 const { FLAG_FIRST_FRAGMENT, FLAG_LATER_FRAGMENT, Flow } = flows;
 const { SA_COLUMNS, Sa, SaFlag } = sas;
 const { Ipv4 } = ipv4;
 const { IPV6_HEADER_LENGTH, Ipv6 } = ipv6;
+
+/** Trailer and ICV behind a datagram. */
+const TAILROOM = 64;
 
 export class TransportOut {
   readonly #context: LaneContext;
   readonly #bundle: BundleOut;
   /** Where the packet's protocol number stands, in octets from its start. */
   #namedAt = 0;
+  /** Made for the first fragment: it holds four megabytes. */
+  #reassembler: Reassembler | undefined;
 
   constructor(context: LaneContext, bundle: BundleOut) {
     this.#context = context;
     this.#bundle = bundle;
   }
 
+  /**
+   * RFC 4303 §3.3.4: transport mode is for whole datagrams. The context's flow is the row's packet. VERDICT_GO: the row is
+   * whole, and so is the flow. VERDICT_TAKEN: a fragment, kept until the others come. Else a drop code.
+   */
+  assemble(row: number, now: number): number {
+    const { memory, flow, view, scratch } = this.#context;
+    if (((flow.words[Flow.FLAGS] ?? 0) & (FLAG_FIRST_FRAGMENT | FLAG_LATER_FRAGMENT)) === 0) return VERDICT_GO;
+    this.#reassembler ??= new Reassembler();
+    const length = this.#reassembler.add(view, flow, millis(now));
+    if (length <= 0) return length === PENDING ? VERDICT_TAKEN : length;
+    const at = scratch.take(HEADROOM + length + TAILROOM);
+    if (at < 0) return Drop.SCRATCH_FULL;
+    this.#reassembler.copyTo(view, at + HEADROOM);
+    memory.out[row + Row.OFFSET] = at + HEADROOM;
+    memory.out[row + Row.LENGTH] = length;
+    return flow.extract(view, at + HEADROOM, length);
+  }
+
   /** The row is a whole IP packet. Returns Life.FRESH, Life.SOFT or a drop code. */
   encapsulate(row: number, slot: number, now: number): number {
-    const { memory, espOut, ahOut, flow, table } = this.#context;
+    const { memory, espOut, ahOut, table } = this.#context;
     const rows = memory.out;
     const bytes = memory.slab;
     const offset = rows[row + Row.OFFSET] ?? 0;
     const length = rows[row + Row.LENGTH] ?? 0;
-    // RFC 4303 §3.3.4: transport mode is for whole datagrams.
-    if (((flow.words[Flow.FLAGS] ?? 0) & (FLAG_FIRST_FRAGMENT | FLAG_LATER_FRAGMENT)) !== 0)
-      return Drop.FRAGMENT_UNMATCHED;
     const ipLength = this.#headerLength(offset, length);
     if (ipLength < 0) return ipLength;
     const payload = offset + ipLength;

@@ -237,6 +237,42 @@ test("transport mode never seals fragments: too large ones are cut after, and th
   }
 });
 
+test("transport mode: fragments that the host made are put together, then sealed as one (RFC 4303 §3.3.4)", () => {
+  const { left, right } = joined(
+    childSpec({
+      ...protocolSpec("esp", "transport", suiteOf("aes128gcm16"), 34),
+      local: { address: address("10.1.0.5"), port: 4500 },
+      remote: { address: address("10.2.0.9"), port: 4500 },
+      encapsulation: "none",
+      pathMtu: 1500,
+    }),
+  );
+  const packet = sized(1400, false);
+  const header = 20;
+  const cut = 800;
+  const fragment = (from: number, to: number, more: boolean) => {
+    const piece = new Uint8Array(header + to - from);
+    piece.set(packet.subarray(0, header));
+    piece.set(packet.subarray(header + from, header + to), header);
+    const view = new DataView(piece.buffer);
+    view.setUint16(2, piece.length);
+    view.setUint16(6, (more ? 0x2000 : 0) | (from / 8));
+    view.setUint16(10, 0);
+    let sum = 0;
+    for (let i = 0; i < header; i += 2) sum += view.getUint16(i);
+    sum = (sum & 0xffff) + (sum >>> 16);
+    view.setUint16(10, ~sum & 0xffff);
+    return piece;
+  };
+  left.port.offerTun(fragment(cut, 1380, false));
+  left.drive();
+  assert.equal(left.port.sent.length, 0, "one fragment alone waits");
+  left.port.offerTun(fragment(0, cut, true));
+  left.drive();
+  assert.equal(left.port.sent.length, 1);
+  assert.deepEqual(pass(left, right, []), [packet]);
+});
+
 test("DF of the outer packet: copied, set or cleared, in UDP rows and in raw headers (RFC 4301 §8.1)", () => {
   for (const encapsulation of ["udp", "none"] as const)
     for (const df of ["copy", "set", "clear"] as const)
