@@ -139,7 +139,9 @@ function flagsOf(child: ChildSaSpec, protocol: ProtocolSpec, at: Placement): num
   if (child.esn) flags |= SaFlag.ESN;
   if (protocol.mode === "tunnel") flags |= SaFlag.TUNNEL;
   if (protocol.protocol === "ah") flags |= SaFlag.AH;
-  if (child.encapsulation === "udp") flags |= SaFlag.UDP | SaFlag.FOLLOW_PEER;
+  if (child.encapsulation === "udp") flags |= SaFlag.UDP;
+  // Without anti-replay service a copy of the newest packet, sent from elsewhere, would move the peer.
+  if (child.encapsulation === "udp" && child.replayWindow > 0) flags |= SaFlag.FOLLOW_PEER;
   if (child.remote.address.family === 6) flags |= SaFlag.OUTER_IPV6;
   if (child.df === "copy") flags |= SaFlag.DF_COPY;
   if (child.df === "set") flags |= SaFlag.DF_SET;

@@ -69,7 +69,9 @@ export class EspOut {
     const align = this.#columns[sa + Sa.ALIGN] ?? 4;
     const icv = this.#columns[sa + Sa.ICV_OCTETS] ?? 0;
     const tfc = (flags & SaFlag.TUNNEL) !== 0 ? (this.#columns[sa + Sa.TFC_OCTETS] ?? 0) : 0;
-    const padded = Math.max(tfc, length);
+    // The path may have become smaller than what was asked for.
+    const mtu = this.#columns[sa + Sa.MTU] ?? 0;
+    const padded = Math.max(mtu !== 0 && tfc > mtu ? mtu : tfc, length);
     const pad = -(padded + ESP_TRAILER_OCTETS) & (align - 1);
     const cryptLength = padded + pad + ESP_TRAILER_OCTETS;
 
