@@ -2,6 +2,8 @@
   "variables": {
     # Intel's ipsec-mb makes AES-GCM two to four times as fast; it is linked statically where its headers are there.
     "ipsec_mb%": "<!(node scripts/ipsec-mb.mjs)",
+    # `npm run bench:bound` sets it: the all-C++ gateway that benchmarks compare with.
+    "bound%": 0,
   },
   "target_defaults": {
     "cflags_cc!": ["-fno-rtti", "-std=gnu++17", "-std=gnu++20"],
@@ -55,5 +57,43 @@
       ],
       "libraries": ["-pthread"],
     },
+  ],
+  "conditions": [
+    ["bound==1", {
+      "targets": [
+        {
+          "target_name": "esplanade-bound",
+          "type": "executable",
+          "sources": [
+            "native/bound/config.cc",
+            "native/bound/engine.cc",
+            "native/bound/flow.cc",
+            "native/bound/json.cc",
+            "native/bound/main.cc",
+            "native/bound/network.cc",
+            "native/checksum.cc",
+            "native/cipher.cc",
+            "native/cipher_hmac.cc",
+            "native/cipher_ipsec_mb.cc",
+            "native/cipher_key.cc",
+            "native/cipher_openssl.cc",
+            "native/des.cc",
+            "native/join.cc",
+            "native/key_memory.cc",
+            "native/lane_core.cc",
+            "native/raw.cc",
+            "native/segment.cc",
+            "native/tun.cc",
+            "native/udp.cc",
+          ],
+          "include_dirs": ["native"],
+          # The addon takes OpenSSL from Node; a program of its own takes the system's.
+          "libraries": ["-lcrypto"],
+          "conditions": [
+            ["ipsec_mb==1", {"defines": ["WITH_IPSEC_MB"], "libraries": ["-l:libIPSec_MB.a"]}],
+          ],
+        },
+      ],
+    }],
   ],
 }

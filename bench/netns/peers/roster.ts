@@ -55,7 +55,7 @@ export function candidates(options: BenchOptions, root: string, version: string)
       sas: 1,
       command: [bound],
       program: bound,
-      remedy: "npm run build:native",
+      remedy: "npm run bench:bound",
     }),
     openvpn,
     wireguardGo("wireguard-go", "wireguard-go of 2023, ChaCha20-Poly1305", WIREGUARD_GO_2023 ?? unpacked),
