@@ -45,17 +45,14 @@ export const Drop = {
   DUMMY: -27,
   KEEPALIVE: -28,
   IKE_OVERLOAD: -29,
-  WRONG_PEER: -30,
   ECN_DROP: -31,
   NO_SOCKET: -32,
-  HOP_LIMIT: -33,
   AH_HEADER: -34,
   BUNDLE_INCOMPLETE: -35,
-  CLEAR_FOR_PROTECTED: -36,
   SCRATCH_FULL: -37,
   TUN_WRITE_FAILED: -38,
-  QUEUE_FULL: -39,
   LOOP: -40,
+  FRAGMENT_HELD: -42,
 } as const;
 export type DropCode = (typeof Drop)[keyof typeof Drop];
 
@@ -97,17 +94,14 @@ const TABLE: readonly Entry[] = [
   [Drop.DUMMY, "expected", "dummy packet of traffic flow confidentiality (RFC 4303 §2.6)"],
   [Drop.KEEPALIVE, "expected", "NAT keepalive (RFC 3948 §2.3)"],
   [Drop.IKE_OVERLOAD, "overload", "too many IKE messages wait for the control thread"],
-  [Drop.WRONG_PEER, "attack", "came from another address than the SA's peer"],
   [Drop.ECN_DROP, "expected", "congestion was marked on a packet that cannot carry the mark (RFC 6040 §4.2)"],
   [Drop.NO_SOCKET, "misconfiguration", "no socket for the SA's address family and encapsulation"],
-  [Drop.HOP_LIMIT, "expected", "hop limit exceeded"],
   [Drop.AH_HEADER, "attack", "the authentication header is malformed (RFC 4302 §2)"],
   [Drop.BUNDLE_INCOMPLETE, "attack", "ESP of an AH+ESP bundle came without its AH"],
-  [Drop.CLEAR_FOR_PROTECTED, "attack", "came in clear though a policy protects it (RFC 4301 §5.2)"],
   [Drop.SCRATCH_FULL, "overload", "no scratch memory left in this batch"],
   [Drop.TUN_WRITE_FAILED, "overload", "the TUN device refused the packet"],
-  [Drop.QUEUE_FULL, "overload", "the queue of packets waiting for an SA is full"],
   [Drop.LOOP, "misconfiguration", "an encapsulated packet of ours came back into the tunnel"],
+  [Drop.FRAGMENT_HELD, "expected", "kept until its datagram is whole, which then leaves in its place"],
 ];
 
 function nameOf(code: number): string {

@@ -156,6 +156,7 @@ export class Outbound {
     }
     const sa = slot * SA_COLUMNS;
     const flags = this.#columns[sa + Sa.FLAGS] ?? 0;
+    if (flow.words[Flow.DESTINATION] === this.#columns[sa + Sa.REMOTE] && this.#isOurs(sa, flags)) return Drop.LOOP;
     if ((flags & SaFlag.TUNNEL) === 0) {
       const whole = this.#transport.assemble(row, now);
       if (whole !== VERDICT_GO) return whole;
@@ -167,6 +168,16 @@ export class Outbound {
     const mss = this.#columns[sa + Sa.MSS] ?? 0;
     if (mss !== 0) policies.clampMss(flow, slot, table, this.#context.view);
     return this.#encapsulate(row, now);
+  }
+
+  /** An encapsulated packet of ours that routing brought back: sealing it again would go on for ever. */
+  #isOurs(sa: number, flags: number): boolean {
+    const { words } = this.#context.flow;
+    for (let i = 1; i < 4; i++) if (words[Flow.DESTINATION + i] !== this.#columns[sa + Sa.REMOTE + i]) return false;
+    if ((flags & SaFlag.UDP) === 0)
+      return words[Flow.PROTOCOL] === IpProtocol.ESP || words[Flow.PROTOCOL] === IpProtocol.AH;
+    const port = (words[Flow.PORTS] ?? 0) & 0xffff;
+    return words[Flow.PROTOCOL] === IpProtocol.UDP && port === this.#columns[sa + Sa.REMOTE_PORT];
   }
 
   /** The row's packet is of the flow that `#classify` last saw. */

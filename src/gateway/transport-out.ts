@@ -20,7 +20,7 @@ import type { LaneContext } from "./lane-context.ts";
 // Constants of its own are folded into the machine code, imported ones are loaded at each use: a third of a packet's time.
 const { Drop } = drops;
 const { IpProtocol } = selectors;
-const { HEADROOM, Row, VERDICT_GO, VERDICT_TAKEN } = slab;
+const { HEADROOM, Row, VERDICT_GO } = slab;
 const { FLAG_FIRST_FRAGMENT, FLAG_LATER_FRAGMENT, Flow } = flows;
 const { SA_COLUMNS, Sa, SaFlag } = sas;
 const { Ipv4 } = ipv4;
@@ -44,14 +44,14 @@ export class TransportOut {
 
   /**
    * RFC 4303 §3.3.4: transport mode is for whole datagrams. The context's flow is the row's packet. VERDICT_GO: the row is
-   * whole, and so is the flow. VERDICT_TAKEN: a fragment, kept until the others come. Else a drop code.
+   * whole, and so is the flow. Else a drop code; FRAGMENT_HELD: a fragment, kept until the others come.
    */
   assemble(row: number, now: number): number {
     const { memory, flow, view, scratch } = this.#context;
     if (((flow.words[Flow.FLAGS] ?? 0) & (FLAG_FIRST_FRAGMENT | FLAG_LATER_FRAGMENT)) === 0) return VERDICT_GO;
     this.#reassembler ??= new Reassembler();
     const length = this.#reassembler.add(view, flow, millis(now));
-    if (length <= 0) return length === PENDING ? VERDICT_TAKEN : length;
+    if (length <= 0) return length === PENDING ? Drop.FRAGMENT_HELD : length;
     const at = scratch.take(HEADROOM + length + TAILROOM);
     if (at < 0) return Drop.SCRATCH_FULL;
     this.#reassembler.copyTo(view, at + HEADROOM);

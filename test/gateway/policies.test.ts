@@ -175,3 +175,15 @@ test("a new child takes over without a gap, and packets of the old one are still
   assert.equal(pass(right, left, [packet({ source: RIGHT_6, destination: LEFT_6 })]).length, 1);
   assert.deepEqual([dropsOf(left), dropsOf(right)], [{}, {}]);
 });
+
+test("an encapsulated packet that routing brought back into the tunnel is dropped, not sealed again", () => {
+  const { left } = joined(childSpec({ remoteSelectors: [selector("0.0.0.0/0")] }));
+  left.plane.setPolicies([protect(LEFT, ["0.0.0.0/0"])]);
+  const back = (destinationPort: number) =>
+    packet({ source: "10.1.0.1", destination: "192.0.2.2", sourcePort: 4500, destinationPort });
+  left.port.offerTun(back(4500));
+  left.port.offerTun(back(53));
+  left.drive();
+  assert.equal(left.port.sent.length, 1, "what only goes to the same host is protected");
+  assert.deepEqual(dropsOf(left), { LOOP: 1 });
+});
