@@ -78,10 +78,13 @@ export class TransportIn {
     const train = (rows[row + Row.GROUP] ?? 0) * TRAIN_COLUMNS;
     const ipv4 = trains[train + Train.FAMILY] === 4;
     const header = ipv4 ? IPV4_HEADER_LENGTH : IPV6_HEADER_LENGTH;
-    // In front of a packet of a train stands the packet before it: the header has no room there.
-    const ip = scratch.take(header + length);
+    // In front of a packet of a train stands the packet before it, so the header must do with the datagram's own octets:
+    // those of ESP header and IV, and where they are too few the payload moves over trailer and ICV. IPv6 may need more.
+    const own = rows[row + Row.OFFSET] ?? 0;
+    const room = (rows[row + Row.LENGTH] ?? 0) - length;
+    const ip = header > room ? scratch.take(header + length) : Math.max(own, offset - header);
     if (ip < 0) return Drop.SCRATCH_FULL;
-    slab.copyWithin(ip + header, offset, offset + length);
+    if (ip + header !== offset) slab.copyWithin(ip + header, offset, offset + length);
     this.#total = header + length;
     const source = train + Train.ADDRESS;
     const destination = train + Train.LOCAL_ADDRESS;

@@ -113,7 +113,8 @@ export class VirtualPort implements LanePort {
   receive(socket: number): number {
     const { slab, trains } = this.#memory;
     const rows = this.#memory.in;
-    const mine = (this.#fromSocket[socket] ?? []).splice(0, TRAINS);
+    const waiting = this.#fromSocket[socket] ?? [];
+    const mine = waiting.splice(0, this.packed ? ROWS : TRAINS);
     let train = -1;
     let at = 0;
     let before: Datagram | undefined;
@@ -122,6 +123,10 @@ export class VirtualPort implements LanePort {
       const end = IN_OFFSET + train * TRAIN_STRIDE + TRAIN_STRIDE;
       const joins = this.packed && before?.peer === datagram.peer && before.local === datagram.local;
       if (!joins || at + datagram.bytes.length > end) {
+        if (train === TRAINS - 1) {
+          waiting.unshift(...mine.splice(i));
+          break;
+        }
         train++;
         at = IN_OFFSET + train * TRAIN_STRIDE + TRAIN_HEADROOM;
         trains.set(datagram.peer, train * TRAIN_COLUMNS + Train.FAMILY);
