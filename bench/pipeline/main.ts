@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { machineFacts } from "#bench/netns/machine";
 import type { Spread } from "#bench/report/statistics";
-import { measure, type StageColumn, type StageTimes } from "./measure.ts";
+import { measure, type StageColumn, type StageTimes, WARM_UP } from "./measure.ts";
 import { cipherMaker, OptionError, type PipelineOptions, parseOptions, USAGE } from "./options.ts";
 import { largestBatch, type Traffic } from "./traffic.ts";
 
@@ -62,7 +62,7 @@ function run(options: PipelineOptions): void {
   process.stdout.write(line(["-----", "-----", "-----", "-----", "-----", ...HEAD.map(() => "----------")]));
   const rows: Row[] = [];
   for (const traffic of traffics(options)) {
-    const times = measure({ traffic, suite: options.suite, makeCipher }, options);
+    const times = measure({ traffic, suite: options.suite, makeCipher }, { ...options, warmUp: WARM_UP });
     rows.push({ traffic, times });
     process.stdout.write(line([...nameOf(traffic), ...HEAD.map(([, column]) => cell(times[column]))]));
   }

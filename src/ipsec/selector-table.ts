@@ -78,19 +78,35 @@ function someRowFits(words: Int32Array, side: number, arena: Int32Array, rows: n
   return false;
 }
 
-/** Both ends in one walk that stops where the address has left both edges: 64 → 38 ns a packet of two such sides. */
+/**
+ * The first words are between the row's; the others matter only on an edge. Straight on, for a loop over both edges takes
+ * twice as long.
+ */
 function isBetween6(words: Int32Array, side: number, arena: Int32Array, row: number): boolean {
-  let onFirst = true;
-  let onLast = true;
-  for (let i = 0; i < 4 && (onFirst || onLast); i++) {
-    const word = (words[side + i] ?? 0) ^ SIGN;
-    const first = arena[row + FIRST + i] ?? 0;
-    const last = arena[row + LAST + i] ?? 0;
-    if ((onFirst && word < first) || (onLast && word > last)) return false;
-    onFirst = onFirst && word === first;
-    onLast = onLast && word === last;
-  }
-  return true;
+  const word = (words[side] ?? 0) ^ SIGN;
+  if (word === arena[row + FIRST] && isBelow6(words, side, arena, row + FIRST)) return false;
+  return word !== arena[row + LAST] || !isAbove6(words, side, arena, row + LAST);
+}
+
+/** Of two addresses whose first words are equal. */
+function isBelow6(words: Int32Array, side: number, arena: Int32Array, at: number): boolean {
+  const second = arena[at + 1] ?? 0;
+  const word = (words[side + 1] ?? 0) ^ SIGN;
+  if (word !== second) return word < second;
+  const third = arena[at + 2] ?? 0;
+  const next = (words[side + 2] ?? 0) ^ SIGN;
+  if (next !== third) return next < third;
+  return ((words[side + 3] ?? 0) ^ SIGN) < (arena[at + 3] ?? 0);
+}
+
+function isAbove6(words: Int32Array, side: number, arena: Int32Array, at: number): boolean {
+  const second = arena[at + 1] ?? 0;
+  const word = (words[side + 1] ?? 0) ^ SIGN;
+  if (word !== second) return word > second;
+  const third = arena[at + 2] ?? 0;
+  const next = (words[side + 2] ?? 0) ^ SIGN;
+  if (next !== third) return next > third;
+  return ((words[side + 3] ?? 0) ^ SIGN) > (arena[at + 3] ?? 0);
 }
 
 /** `side` is Flow.SOURCE or Flow.DESTINATION. */
