@@ -2,6 +2,7 @@
 import type { Command } from "./command.ts";
 
 export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  demo: async () => (await import("./demo.ts")).demo,
   check: async () => (await import("./check.ts")).check,
   run: async () => (await import("./run.ts")).run,
 };

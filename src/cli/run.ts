@@ -17,6 +17,9 @@ export const run: Command = {
 };
 
 async function runGateway(args: Arguments, io: CliIo): Promise<number> {
+  // SIGUSR1 would open Node's debugger on a port of its own.
+  process.on("SIGUSR1", () => undefined);
+  const wanted = stopWanted();
   const path = args.parameter("FILE");
   const config = load(path, io);
   let gateway: Gateway;
@@ -28,18 +31,24 @@ async function runGateway(args: Arguments, io: CliIo): Promise<number> {
   } finally {
     wipeKeys(config);
   }
-  const stop = () => void gateway.stop();
-  process.once("SIGINT", stop);
-  process.once("SIGTERM", stop);
-  // SIGUSR1 would open Node's debugger on a port of its own.
-  process.on("SIGUSR1", () => undefined);
   answerParent(gateway);
   io.out(`ready: ${config.sas.length} SAs on ${gateway.tunName}\n`);
-  const why = await gateway.ended;
-  process.disconnect?.();
+  const why = await Promise.race([gateway.ended, wanted]);
+  if (why === undefined) await gateway.stop();
+  if (process.connected === true) process.disconnect();
   if (why === undefined) return 0;
   io.err(`esplanade: ${why}; protected traffic stays blocked until the gateway runs again\n`);
   return 1;
+}
+
+/** Listens from the start on: a gateway that is told to stop while it starts must not leave half of itself behind. */
+function stopWanted(): Promise<undefined> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => resolve(undefined));
+    // A parent that forked us is the only one who can stop us.
+    process.once("disconnect", () => resolve(undefined));
+    process.channel?.unref();
+  });
 }
 
 function load(path: string, io: CliIo): GatewayConfig {

@@ -1,0 +1,126 @@
+/** What the demo found, as a program reads it and as people do. */
+import { paint } from "#cli/colour";
+import type { CliIo } from "#cli/command";
+import { count, gigabits, millis, size } from "./figures.ts";
+
+export interface DemoReport {
+  readonly ok: boolean;
+  readonly suite: string;
+  readonly tcpGbps: number;
+  readonly tcpGbpsReverse: number;
+  readonly tcpGbpsIpv6: number;
+  /** Absent where iperf3 is not installed. */
+  readonly iperf3Gbps?: number;
+  readonly udp: {
+    readonly sent: number;
+    readonly received: number;
+    readonly lossPercent: number;
+    readonly duplicates: number;
+    readonly reordered: number;
+    readonly damaged: number;
+  };
+  readonly latencyMs: { readonly p50: number; readonly p99: number; readonly lost: number };
+  /** Frames on the wire between the gateways that were neither ESP nor what neighbours must say in clear. */
+  readonly clearPackets: number;
+  readonly clearOctets: number;
+  readonly control: ControlFigures;
+  readonly counters: CounterFigures;
+  readonly crash: CrashFigures;
+  readonly seconds: number;
+}
+
+/** Clear datagrams sent on purpose while there was no gateway: a sniffer that misses them proves nothing. */
+export interface ControlFigures {
+  readonly sent: number;
+  readonly seen: number;
+}
+
+export interface CounterFigures {
+  /** What one gateway encapsulated is what the other accepted, packet by packet and octet by octet, both ways. */
+  readonly agree: boolean;
+  readonly packets: number;
+  readonly octets: number;
+  readonly lostPackets: number;
+  /** How often the kernels had no room for what came: explains lost packets. */
+  readonly kernelDrops: number;
+}
+
+export interface CrashFigures {
+  readonly sent: number;
+  readonly received: number;
+  readonly clearPackets: number;
+  /** Datagrams that arrived after both gateways were started again with new keys. */
+  readonly receivedAfterRestart: number;
+  readonly sentAfterRestart: number;
+}
+
+export interface VerdictLine {
+  readonly ok: boolean;
+  readonly claim: string;
+  readonly figure: string;
+}
+
+/** UDP may lose a little where other work has the CPU; more is a fault. */
+const LOSS_PERCENT_ALLOWED = 0.5;
+
+export function verdictOf(report: Omit<DemoReport, "ok" | "seconds">): readonly VerdictLine[] {
+  const { udp, latencyMs, counters, control, crash } = report;
+  const lost = counters.lostPackets;
+  const iperf3 = report.iperf3Gbps === undefined ? "" : `, iperf3 ${report.iperf3Gbps.toFixed(2)}`;
+  return [
+    {
+      ok: report.tcpGbps > 0 && report.tcpGbpsReverse > 0 && report.tcpGbpsIpv6 > 0,
+      claim: "TCP flows both ways",
+      figure: `${gigabits(report.tcpGbps)}, back ${report.tcpGbpsReverse.toFixed(2)}, IPv6 ${report.tcpGbpsIpv6.toFixed(2)}${iperf3}`,
+    },
+    {
+      ok: udp.lossPercent <= LOSS_PERCENT_ALLOWED && udp.duplicates === 0 && udp.damaged === 0 && udp.received > 0,
+      claim: "UDP arrives as sent",
+      figure: `${count(udp.received)} of ${count(udp.sent)}, ${udp.duplicates} twice, ${udp.reordered} out of order`,
+    },
+    {
+      ok: latencyMs.lost === 0,
+      claim: "round trips",
+      figure: `median ${millis(latencyMs.p50)}, p99 ${millis(latencyMs.p99)}, ${latencyMs.lost} lost`,
+    },
+    {
+      ok: counters.packets > 0 && (counters.agree || (lost > 0 && counters.kernelDrops > 0)),
+      claim: "counters agree",
+      figure: counters.agree
+        ? `${count(counters.packets)} packets, ${size(counters.octets)}: all sealed, all opened`
+        : `${count(lost)} of ${count(counters.packets)} packets lost, ${count(counters.kernelDrops)} kernel drops`,
+    },
+    {
+      ok: control.sent > 0 && control.seen === control.sent,
+      claim: "sniffers see",
+      figure: `${control.seen} of ${control.sent} packets sent in clear before the gateways ran`,
+    },
+    {
+      ok: report.clearPackets === 0 && report.clearOctets === 0,
+      claim: "nothing in clear",
+      figure: `${count(report.clearPackets)} packets, ${count(report.clearOctets)} octets since`,
+    },
+    {
+      ok: crash.clearPackets === 0 && crash.received > 0 && crash.received < crash.sent,
+      claim: "kill -9 leaks nothing",
+      figure: `${count(crash.sent - crash.received)} of ${count(crash.sent)} stopped, ${crash.clearPackets} in clear`,
+    },
+    {
+      ok: crash.sentAfterRestart > 0 && crash.receivedAfterRestart === crash.sentAfterRestart,
+      claim: "restart with new keys",
+      figure: `${crash.receivedAfterRestart} of ${crash.sentAfterRestart} answered`,
+    },
+  ];
+}
+
+const CLAIM_WIDTH = 23;
+
+export function verdictText(lines: readonly VerdictLine[], seconds: number, io: CliIo): string {
+  const rows = lines.map(({ ok, claim, figure }) => {
+    const word = ok ? paint(io, "green", "ok    ") : paint(io, "red", "failed");
+    return `  ${word}  ${claim.padEnd(CLAIM_WIDTH)}${figure}`;
+  });
+  const failed = lines.filter((line) => !line.ok).length;
+  const end = failed === 0 ? paint(io, "green", "passed") : paint(io, "red", `${failed} of ${lines.length} failed`);
+  return ["", paint(io, "bold", "Verdict"), ...rows, "", `${end} in ${seconds.toFixed(1)} s`].join("\n");
+}

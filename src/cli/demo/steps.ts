@@ -1,0 +1,248 @@
+/** The demo itself: what is done, in which order, and what is measured. */
+import { addressToString } from "#core/address";
+import type { Agent } from "#lab/agent";
+import { LabError } from "#lab/children";
+import { bothDirections, kernelDrops } from "#lab/counters";
+import { type Gateways, hostA, hostB, type Lab } from "#lab/lab";
+import { SITE_B } from "#lab/network";
+import type { PullResult } from "#lab/traffic-messages";
+import type { WireTap } from "#lab/wire-tap";
+import type { Display } from "./display.ts";
+import { count, gigabits, millis, percentile, rounded, size } from "./figures.ts";
+import { isInstalled, measureIperf3 } from "./iperf3.ts";
+import type { DemoOptions } from "./options.ts";
+import type { ControlFigures, CounterFigures, CrashFigures, DemoReport } from "./report.ts";
+
+const CONTROL_PACKETS = 20;
+const ROUND_TRIPS = 500;
+const SMALL_OCTETS = 64;
+/** A datagram that fits every link's MTU with headers around it. */
+const FLOW_OCTETS = 1000;
+const FLOW_MOST_PER_SECOND = 10_000;
+const FLOW_LEAST_PER_SECOND = 100;
+/** A flow shall arrive whole: it asks for no more than this share of what TCP got through. */
+const FLOW_SHARE = 0.25;
+const CRASH_PER_SECOND = 2000;
+const CRASH_SECONDS = 1;
+const CRASH_AFTER_MILLIS = 300;
+const AFTER_RESTART = 20;
+
+/** Numbers of UDP flows: each is counted on its own. */
+const Flow = { controlThere: 1, controlBack: 2, measured: 3, crashThere: 4, crashBack: 5 } as const;
+
+export interface Hosts {
+  readonly a: Agent;
+  readonly b: Agent;
+}
+
+export interface Demo {
+  readonly lab: Lab;
+  readonly options: DemoOptions;
+  readonly display: Display;
+}
+
+export type Findings = Omit<DemoReport, "ok" | "seconds">;
+
+export interface Outcome {
+  readonly findings: Findings;
+  readonly hosts: Hosts;
+  readonly gateways: Gateways;
+}
+
+export async function runDemo(demo: Demo): Promise<Outcome> {
+  const { lab, options, display } = demo;
+  const hosts = await display.step(
+    "network",
+    "namespaces, links, traffic agents",
+    () => lab.startHosts(),
+    () => `4 namespaces, 3 links of MTU ${options.plan.pathMtu}, an agent on each host`,
+  );
+  const control = await controlSniffers(demo, hosts);
+  const gateways = await display.step(
+    "gateways",
+    "starting both",
+    () => lab.startGateways(options.plan),
+    ({ a }) => `both ready: ${a.description[0] ?? ""}`,
+  );
+  for (const part of gateways.a.description.slice(1)) display.note("", part);
+  const tap = lab.openTap();
+  const latencyMs = await measureLatency(demo, hosts);
+  const throughput = await measureThroughput(demo, hosts);
+  const udp = await measureUdp(demo, hosts, throughput.tcpGbps);
+  const counters = await compareCounters(demo, gateways);
+  const clear = await display.step(
+    "wire",
+    "asking the sniffers",
+    () => tap.report(),
+    (report) => `${report.clearPackets} packets in clear${report.example === undefined ? "" : `: ${report.example}`}`,
+  );
+  const { crash, restarted } = await crashGateway(demo, hosts, gateways, tap, clear.clearPackets);
+  const { clearPackets, clearOctets } = tap.report();
+  const findings = {
+    suite: options.plan.suite,
+    ...throughput,
+    udp,
+    latencyMs,
+    clearPackets,
+    clearOctets,
+    control,
+    counters,
+    crash,
+  };
+  return { findings, hosts, gateways: restarted };
+}
+
+/** The same packets that are protected later, now in clear and on purpose. */
+async function controlSniffers({ lab, display }: Demo, { a, b }: Hosts): Promise<ControlFigures> {
+  const tap = lab.openTap();
+  return display.step(
+    "sniffers",
+    "clear packets on purpose",
+    async () => {
+      await Promise.all([
+        a.flow(hostB(b), Flow.controlThere, CONTROL_PACKETS, 1000, SMALL_OCTETS),
+        b.flow(hostA(a), Flow.controlBack, CONTROL_PACKETS, 1000, SMALL_OCTETS),
+      ]);
+      return { sent: 2 * CONTROL_PACKETS, seen: tap.report().innerPackets };
+    },
+    ({ sent, seen }) => `without gateways they saw ${seen} of ${sent} clear packets`,
+  );
+}
+
+async function measureLatency({ display }: Demo, { a, b }: Hosts): Promise<DemoReport["latencyMs"]> {
+  const latency = await display.step(
+    "round trips",
+    `${ROUND_TRIPS} small datagrams to and fro`,
+    async () => {
+      const { roundTrips, lost } = await a.echo(hostB(b), ROUND_TRIPS, SMALL_OCTETS);
+      return { p50: rounded(percentile(roundTrips, 0.5), 3), p99: rounded(percentile(roundTrips, 0.99), 3), lost };
+    },
+    ({ p50, p99, lost }) => `UDP median ${millis(p50)}, p99 ${millis(p99)}, ${lost} lost`,
+  );
+  const ping = await a.execute(5, "ping", "-n", "-q", "-c", "10", "-i", "0.02", addressToString(SITE_B.host[4]));
+  if (ping.status === undefined) display.note("ping", "is not installed: left out");
+  else display.note("ping", /\d+ packets transmitted.*loss/.exec(ping.stdout)?.[0] ?? ping.stderr.trim());
+  return latency;
+}
+
+type Throughput = Pick<DemoReport, "tcpGbps" | "tcpGbpsReverse" | "tcpGbpsIpv6" | "iperf3Gbps">;
+
+async function measureThroughput({ display, options }: Demo, { a, b }: Hosts): Promise<Throughput> {
+  const { seconds } = options;
+  const measure = (label: string, work: () => Promise<PullResult>) =>
+    display.step(
+      "TCP",
+      `${label} for ${seconds} s`,
+      async () => {
+        const { octets, seconds: taken, damaged } = await work();
+        if (damaged > 0) throw new LabError(`TCP ${label}: ${damaged} pieces are not what was sent`);
+        return { gbps: rounded((octets * 8) / taken / 1e9, 3), octets };
+      },
+      ({ gbps, octets }) => `${label}: ${gigabits(gbps)}, ${size(octets)}`,
+    );
+  const there = await measure("host A to host B", () => b.pull(hostA(a), seconds));
+  const back = await measure("host B to host A", () => a.pull(hostB(b), seconds));
+  const ipv6 = await measure("host A to host B over IPv6", () => b.pull(hostA(a, 6), seconds / 2));
+  const own = { tcpGbps: there.gbps, tcpGbpsReverse: back.gbps, tcpGbpsIpv6: ipv6.gbps };
+  if (!(await isInstalled(a))) {
+    display.note("iperf3", "is not installed: left out");
+    return own;
+  }
+  const whole = Math.max(1, Math.round(seconds));
+  const iperf3Gbps = await display.step(
+    "iperf3",
+    `host A to host B for ${whole} s`,
+    async () => rounded(await measureIperf3(a, b, addressToString(SITE_B.host[4]), whole), 3),
+    (gbps) => `host A to host B: ${gigabits(gbps)}`,
+  );
+  return { ...own, iperf3Gbps };
+}
+
+async function measureUdp({ display, options }: Demo, { a, b }: Hosts, tcpGbps: number): Promise<DemoReport["udp"]> {
+  const possible = (FLOW_SHARE * tcpGbps * 1e9) / (8 * FLOW_OCTETS);
+  const perSecond = Math.round(Math.min(FLOW_MOST_PER_SECOND, Math.max(FLOW_LEAST_PER_SECOND, possible)));
+  const packets = Math.ceil(perSecond * Math.min(1, options.seconds));
+  return display.step(
+    "UDP",
+    `${count(packets)} numbered datagrams`,
+    async () => {
+      const { sent } = await a.flow(hostB(b), Flow.measured, packets, perSecond, FLOW_OCTETS);
+      const report = await b.flowReport(Flow.measured);
+      return { sent, ...report, lossPercent: rounded((100 * (sent - report.received)) / sent, 3) };
+    },
+    ({ sent, received, lossPercent }) =>
+      `${count(received)} of ${count(sent)} datagrams arrived, ${lossPercent} % lost`,
+  );
+}
+
+async function compareCounters({ lab, display }: Demo, gateways: Gateways): Promise<CounterFigures> {
+  return display.step(
+    "counters",
+    "waiting until both are quiet",
+    async () => {
+      const { sent, received } = await bothDirections(gateways);
+      return {
+        agree: sent.packets === received.packets && sent.octets === received.octets,
+        packets: sent.packets,
+        octets: sent.octets,
+        lostPackets: sent.packets - received.packets,
+        kernelDrops: kernelDrops(lab.network.gatewayA) + kernelDrops(lab.network.gatewayB),
+      };
+    },
+    ({ packets, lostPackets }) => `${count(packets)} packets sealed, ${count(packets - lostPackets)} opened`,
+  );
+}
+
+interface Crash {
+  readonly crash: CrashFigures;
+  readonly restarted: Gateways;
+}
+
+/** Gateway A dies without a word while both hosts send; then both start again, with new keys. */
+async function crashGateway(
+  { lab, options, display }: Demo,
+  { a, b }: Hosts,
+  gateways: Gateways,
+  tap: WireTap,
+  clearBefore: number,
+): Promise<Crash> {
+  const packets = CRASH_PER_SECOND * CRASH_SECONDS;
+  const figures = await display.step(
+    "kill -9",
+    "gateway A dies under traffic",
+    async () => {
+      const kill = setTimeout(() => gateways.a.process.signal("SIGKILL"), CRASH_AFTER_MILLIS);
+      try {
+        await Promise.all([
+          a.flow(hostB(b), Flow.crashThere, packets, CRASH_PER_SECOND, SMALL_OCTETS),
+          b.flow(hostA(a), Flow.crashBack, packets, CRASH_PER_SECOND, SMALL_OCTETS),
+          b.pull(hostA(a), CRASH_SECONDS),
+        ]);
+      } finally {
+        clearTimeout(kill);
+      }
+      const [there, back] = await Promise.all([b.flowReport(Flow.crashThere), a.flowReport(Flow.crashBack)]);
+      return {
+        sent: 2 * packets,
+        received: there.received + back.received,
+        clearPackets: tap.report().clearPackets - clearBefore,
+      };
+    },
+    ({ sent, received, clearPackets }) =>
+      `${count(received)} of ${count(sent)} datagrams came before, ${clearPackets} in clear after`,
+  );
+  const { restarted, lost } = await display.step(
+    "restart",
+    "both gateways, with new keys",
+    async () => {
+      // Not by SIGTERM: a wanted stop lifts the block, and the hosts would go on in clear.
+      await gateways.b.process.end("SIGKILL");
+      const fresh = await lab.startGateways(options.plan);
+      const echo = await a.echo(hostB(b), AFTER_RESTART, SMALL_OCTETS);
+      return { restarted: fresh, lost: echo.lost };
+    },
+    (result) => `new keys: ${AFTER_RESTART - result.lost} of ${AFTER_RESTART} round trips`,
+  );
+  const after = { sentAfterRestart: AFTER_RESTART, receivedAfterRestart: AFTER_RESTART - lost };
+  return { crash: { ...figures, ...after }, restarted };
+}
