@@ -63,6 +63,7 @@ export class Inbound {
   process(count: number, now: number): void {
     const { cipher } = this.#context;
     this.#secondCount = 0;
+    this.#inner.reset();
     for (let i = 0; i < count; i++) {
       const row = i * ROW_STRIDE;
       this.#rows[row + Row.VERDICT] = this.#identify(row);

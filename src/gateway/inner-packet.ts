@@ -23,10 +23,18 @@ const FRAGMENT_FLAGS = FLAG_FIRST_FRAGMENT | FLAG_LATER_FRAGMENT;
 export class InnerPacket {
   readonly #context: LaneContext;
   readonly #transport: TransportIn;
+  /** SA and next header of the flow that is in the context's key and fits; neighbours in a train are of one flow. */
+  #lastSlot = -1;
+  #lastNextHeader = 0;
 
   constructor(context: LaneContext) {
     this.#context = context;
     this.#transport = new TransportIn(context);
+  }
+
+  /** A new batch: the flow key has been used for other packets since. */
+  reset(): void {
+    this.#lastSlot = -1;
   }
 
   /** `length` octets of payload at `offset`, of a packet that verified. Returns VERDICT_GO or a drop code. */
@@ -42,13 +50,19 @@ export class InnerPacket {
     const { flow, view, table, policies } = this.#context;
     const sa = slot * SA_COLUMNS;
     const flags = table.columns[sa + Sa.FLAGS] ?? 0;
-    const code =
-      (flags & SaFlag.TUNNEL) !== 0
-        ? this.#tunnel(nextHeader, offset, length)
-        : this.#transport.restore(rows, row, flags, nextHeader, offset, length);
-    if (code < 0) return code;
-    if (((flow.words[Flow.FLAGS] ?? 0) & FRAGMENT_FLAGS) !== 0) policies.resolveFragment(flow, now);
-    if (!policies.fitsSa(slot, flow, INBOUND, table)) return Drop.SELECTOR_MISMATCH;
+    const again = slot === this.#lastSlot && flow.repeats(view, offset, length);
+    if (!again || nextHeader !== this.#lastNextHeader) {
+      this.#lastSlot = -1;
+      const code =
+        (flags & SaFlag.TUNNEL) !== 0
+          ? this.#tunnel(nextHeader, offset, length)
+          : this.#transport.restore(rows, row, flags, nextHeader, offset, length);
+      if (code < 0) return code;
+      if (((flow.words[Flow.FLAGS] ?? 0) & FRAGMENT_FLAGS) !== 0) policies.resolveFragment(flow, now);
+      if (!policies.fitsSa(slot, flow, INBOUND, table)) return Drop.SELECTOR_MISMATCH;
+      if ((flags & SaFlag.TUNNEL) !== 0) this.#lastSlot = slot;
+      this.#lastNextHeader = nextHeader;
+    }
     if ((flags & SaFlag.TUNNEL) !== 0) {
       const trafficClass = innerTrafficClass(flow.trafficClass, this.#outerClass(rows, row, flags));
       if (trafficClass < 0) return Drop.ECN_DROP;

@@ -48,6 +48,8 @@ export class Outbound {
   #count = 0;
   /** What the last looked-up packet decided, for the rest of its super-packet. */
   #slot = -1;
+  /** Policy of the flow in the context's key, when it is protected by `#slot`; -1 = look it up. */
+  #policy = -1;
   #outerClass = 0;
   #df = 0;
   /** Rows whose outer packet is larger than the path and leaves by a raw socket. */
@@ -74,6 +76,7 @@ export class Outbound {
     this.#bundle.reset();
     this.#oversize.reset();
     this.#cutAfter.length = 0;
+    this.#policy = -1;
     let group = -1;
     for (let i = 0; i < count; i++) {
       const row = i * ROW_STRIDE;
@@ -119,7 +122,15 @@ export class Outbound {
   #classify(row: number, now: number): number {
     const { flow, view, policies } = this.#context;
     const rows = this.#rows;
-    const code = flow.extract(view, rows[row + Row.OFFSET] ?? 0, rows[row + Row.LENGTH] ?? 0);
+    const offset = rows[row + Row.OFFSET] ?? 0;
+    const length = rows[row + Row.LENGTH] ?? 0;
+    if (this.#policy >= 0 && flow.repeats(view, offset, length)) {
+      rows[row + Row.LENGTH] = flow.length;
+      rows[row + Row.POLICY] = this.#policy;
+      return this.#seal(row, this.#slot, now);
+    }
+    this.#policy = -1;
+    const code = flow.extract(view, offset, length);
     if (code < 0) return code;
     rows[row + Row.LENGTH] = flow.length;
     const policy = policies.find(flow, OUTBOUND, now);
@@ -161,12 +172,21 @@ export class Outbound {
       const whole = this.#transport.assemble(row, now);
       if (whole !== VERDICT_GO) return whole;
     }
+    this.#policy = policy;
+    this.#slot = slot;
+    return this.#seal(row, slot, now);
+  }
+
+  /** The context's flow is the row's packet, and this SA takes it. */
+  #seal(row: number, slot: number, now: number): number {
+    const { flow, policies, table, view } = this.#context;
+    const sa = slot * SA_COLUMNS;
+    const flags = this.#columns[sa + Sa.FLAGS] ?? 0;
     const dscp = this.#columns[sa + Sa.DSCP] ?? DSCP_COPY;
     this.#outerClass = outerTrafficClass(flow.trafficClass, dscp, (flags & SaFlag.ECN) !== 0);
     this.#df = (flags & SaFlag.DF_COPY) !== 0 ? flow.dontFragment : (flags & SaFlag.DF_SET) !== 0 ? 1 : 0;
-    this.#slot = slot;
     const mss = this.#columns[sa + Sa.MSS] ?? 0;
-    if (mss !== 0) policies.clampMss(flow, slot, table, this.#context.view);
+    if (mss !== 0) policies.clampMss(flow, slot, table, view);
     return this.#encapsulate(row, now);
   }
 

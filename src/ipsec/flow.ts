@@ -53,6 +53,10 @@ const UDP_LITE = 136;
 const EXTENSION_LIMIT = 8;
 /** Octets of the upper layer that must be there: two ports, or ICMP's type, code and checksum. */
 const UPPER_MINIMUM = 4;
+/** Version 4 and a header of five words: no options. */
+const PLAIN_IPV4 = 0x45;
+/** The shortest packet whose octets `repeats` may compare: IPv6 with ports. */
+const SHORTEST_REPEAT: number = IPV6_HEADER_LENGTH + UPPER_MINIMUM;
 
 export class FlowKey {
   readonly words: Int32Array = new Int32Array(FLOW_WORDS);
@@ -89,6 +93,67 @@ export class FlowKey {
     if (version === 4) return this.#extract4(view, offset, length);
     if (version === 6) return this.#extract6(view, offset, length);
     return Drop.NOT_IP;
+  }
+
+  /**
+   * True when `length` octets at `offset` are a further whole packet of the flow in the key, told by the same octets that
+   * the key was made of; then the packet's own fields are set. False says nothing: extract. The caller vouches that the
+   * key's last extraction succeeded. Costs a third of an extraction and saves the lookups behind it.
+   */
+  repeats(view: DataView, offset: number, length: number): boolean {
+    const words = this.words;
+    if (words[Flow.FLAGS] !== FLAG_PORTS || length < SHORTEST_REPEAT) return false;
+    return words[Flow.FAMILY] === 4 ? this.#repeats4(view, offset, length) : this.#repeats6(view, offset, length);
+  }
+
+  #repeats4(view: DataView, offset: number, length: number): boolean {
+    const words = this.words;
+    const first = view.getInt32(offset);
+    const total = first & 0xffff;
+    const fragment = view.getUint16(offset + Ipv4.FRAGMENT);
+    if (
+      first >>> 24 !== PLAIN_IPV4 ||
+      total > length ||
+      total < IPV4_HEADER_LENGTH + UPPER_MINIMUM ||
+      (fragment & (IPV4_MF | IPV4_OFFSET_MASK)) !== 0 ||
+      view.getUint8(offset + Ipv4.PROTOCOL) !== words[Flow.PROTOCOL] ||
+      view.getInt32(offset + Ipv4.SOURCE) !== words[Flow.SOURCE] ||
+      view.getInt32(offset + Ipv4.DESTINATION) !== words[Flow.DESTINATION] ||
+      view.getInt32(offset + IPV4_HEADER_LENGTH) !== words[Flow.PORTS]
+    )
+      return false;
+    this.offset = offset;
+    this.length = total;
+    this.headerLength = IPV4_HEADER_LENGTH;
+    this.upperOffset = offset + IPV4_HEADER_LENGTH;
+    this.trafficClass = (first >>> 16) & 0xff;
+    this.dontFragment = (fragment >>> 14) & 1;
+    this.fragmentId = view.getUint16(offset + Ipv4.ID);
+    return true;
+  }
+
+  #repeats6(view: DataView, offset: number, length: number): boolean {
+    const words = this.words;
+    const first = view.getInt32(offset);
+    const total = IPV6_HEADER_LENGTH + view.getUint16(offset + Ipv6.PAYLOAD_LENGTH);
+    if (
+      first >>> 28 !== 6 ||
+      total > length ||
+      total < IPV6_HEADER_LENGTH + UPPER_MINIMUM ||
+      view.getUint8(offset + Ipv6.NEXT_HEADER) !== words[Flow.PROTOCOL]
+    )
+      return false;
+    for (let i = 0; i < 4; i++) {
+      if (view.getInt32(offset + Ipv6.SOURCE + 4 * i) !== words[Flow.SOURCE + i]) return false;
+      if (view.getInt32(offset + Ipv6.DESTINATION + 4 * i) !== words[Flow.DESTINATION + i]) return false;
+    }
+    if (view.getInt32(offset + IPV6_HEADER_LENGTH) !== words[Flow.PORTS]) return false;
+    this.offset = offset;
+    this.length = total;
+    this.headerLength = IPV6_HEADER_LENGTH;
+    this.upperOffset = offset + IPV6_HEADER_LENGTH;
+    this.trafficClass = (first >>> 20) & 0xff;
+    return true;
   }
 
   /** Ports that the fragment tracker remembered for this later fragment (RFC 4301 §7.3). */
