@@ -53,15 +53,13 @@ test("what repeats a flow has the key that extraction would have made, whatever 
       const second = viewOf(bytes);
       const quick = new FlowKey();
       assert.equal(quick.extract(first, ROOM, first.byteLength - ROOM), 0);
-      const before = [...quick.words];
       const full = new FlowKey();
       const code = full.extract(second, ROOM, second.byteLength - ROOM);
       if (quick.repeats(second, ROOM, second.byteLength - ROOM)) {
         repeated++;
         assert.equal(code, 0);
         assert.deepEqual(fieldsOf(quick), fieldsOf(full));
-      } else
-        assert.notDeepEqual([code, ...full.words], [0, ...before], "a plain packet of the same flow is seen as one");
+      } else assert.ok(c.flips.length > 0 || bytes.length < 44, "a plain packet of the same flow is seen as one");
     }),
     { numRuns: 5000 },
   );
