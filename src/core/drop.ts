@@ -56,6 +56,7 @@ export const Drop = {
   TUN_WRITE_FAILED: -38,
   QUEUE_FULL: -39,
   LOOP: -40,
+  LANE_OVERLOAD: -41,
 } as const;
 export type DropCode = (typeof Drop)[keyof typeof Drop];
 
@@ -108,6 +109,7 @@ const TABLE: readonly Entry[] = [
   [Drop.TUN_WRITE_FAILED, "overload", "the TUN device refused the packet"],
   [Drop.QUEUE_FULL, "overload", "the queue of packets waiting for an SA is full"],
   [Drop.LOOP, "misconfiguration", "an encapsulated packet of ours came back into the tunnel"],
+  [Drop.LANE_OVERLOAD, "overload", "too many packets wait for the lane that owns their SA"],
 ];
 
 function nameOf(code: number): string {
