@@ -52,6 +52,7 @@ export const Drop = {
   SCRATCH_FULL: -37,
   TUN_WRITE_FAILED: -38,
   LOOP: -40,
+  LANE_OVERLOAD: -41,
   FRAGMENT_HELD: -42,
 } as const;
 export type DropCode = (typeof Drop)[keyof typeof Drop];
@@ -101,6 +102,7 @@ const TABLE: readonly Entry[] = [
   [Drop.SCRATCH_FULL, "overload", "no scratch memory left in this batch"],
   [Drop.TUN_WRITE_FAILED, "overload", "the TUN device refused the packet"],
   [Drop.LOOP, "misconfiguration", "an encapsulated packet of ours came back into the tunnel"],
+  [Drop.LANE_OVERLOAD, "overload", "too many packets wait for the lane that owns their SA"],
   [Drop.FRAGMENT_HELD, "expected", "kept until its datagram is whole, which then leaves in its place"],
 ];
 
