@@ -89,6 +89,7 @@ async function start(
   network.block();
   const tun = openTun(config, opened);
   const mtu = tunMtu(config);
+  opened.add(() => network.forget(tun.name));
   network.configure(tun.name, mtu, config.tun.addresses);
   const unguarded = guard.raise();
   if (unguarded !== undefined)

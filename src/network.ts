@@ -84,6 +84,11 @@ export class GatewayNetwork {
     for (const rule of this.#decapsulatedRules(tun)) ensureRule(rule);
   }
 
+  /** What `configure` made outside of the TUN: the rest goes with the device. */
+  forget(tun: string): void {
+    for (const rule of this.#decapsulatedRules(tun)) ensureNoRule(rule);
+  }
+
   /** Packets of protect policies go into the TUN from now on. */
   attach(tun: string): void {
     const { index } = getLink(tun);
@@ -99,7 +104,6 @@ export class GatewayNetwork {
     const { index } = getLink(tun);
     for (const policy of this.#policies)
       for (const destination of remotesOf(policy)) ensureNoRoute(tunRoute(index, destination, undefined));
-    for (const rule of this.#decapsulatedRules(tun)) ensureNoRule(rule);
   }
 
   /** Wanted stop, second half: the operator took the gateway away, and the block goes with it. */

@@ -1,4 +1,5 @@
 /** The lab's end of a traffic agent. */
+import { setTimeout as after } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Box } from "./box.ts";
 import { LabError, LabProcess } from "./children.ts";
@@ -17,6 +18,9 @@ import type {
 const START_SECONDS = 20;
 /** No question is left without an answer for longer than its own time and this. */
 const ANSWER_SECONDS = 15;
+/** A flow is over when nothing came in this many looks, this long apart. */
+const STILL_LOOKS = 20;
+const STILL_MILLIS = 25;
 
 interface Waiting {
   resolve(result: TrafficResults[keyof TrafficResults]): void;
@@ -83,6 +87,18 @@ export class Agent {
 
   flowReport(flow: number): Promise<FlowReport> {
     return this.#ask({ kind: "flow-report", flow }, 0);
+  }
+
+  /** Once all datagrams are there, or none has come for a while: some may still wait in a queue when the sender is done. */
+  async finalFlowReport(flow: number, sent: number): Promise<FlowReport> {
+    let report = await this.flowReport(flow);
+    for (let still = 0; report.received < sent && still < STILL_LOOKS; still++) {
+      await after(STILL_MILLIS);
+      const now = await this.flowReport(flow);
+      if (now.received !== report.received) still = 0;
+      report = now;
+    }
+    return report;
   }
 
   execute(seconds: number, command: string, ...words: readonly string[]): Promise<ExecuteResult> {

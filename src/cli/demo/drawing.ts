@@ -5,22 +5,22 @@ import { SITE_A, SITE_B } from "#lab/network";
 
 /** At most 80 columns. */
 export function drawing(plan: TunnelPlan): string {
-  const wan = [SITE_A, SITE_B].map((site) => addressToString(site.wan[plan.outside]));
-  const [a = "", b = ""] = wan;
-  const road = plan.encapsulation === "udp" ? "ESP in UDP" : "raw ESP";
-  const line = `${a} ==== ${b}`;
-  const middle = (text: string) => centred(text, line.length);
+  const [a, b] = [SITE_A, SITE_B].map((site) => addressToString(site.wan[plan.outside]));
+  const wire = ` ${a} ==== ${b} `;
+  const road = centred(plan.encapsulation === "udp" ? "ESP in UDP" : "raw ESP", wire.length);
+  const ends = `sniffer ^${" ".repeat(Math.max(2, wire.length - 18))}^ sniffer`;
   return [
-    `  host A        gateway A ${middle("wan")} gateway B       host B`,
-    `  10.1.0.10 --- 10.1.0.1  ${line}  10.2.0.1 --- 10.2.0.10`,
-    `  fd01::10      fd01::1   ${middle(road)}  fd02::1      fd02::10`,
-    `                    sniffer ^ ${" ".repeat(Math.max(0, line.length - 8))} ^ sniffer`,
+    `  host A       gateway A${centred("", wire.length)}gateway B   host B`,
+    `  10.1.0.10 -- 10.1.0.1 ${wire}10.2.0.1 -- 10.2.0.10`,
+    `  fd01::10     fd01::1  ${road}fd02::1     fd02::10`,
+    `                        ${centred(ends, wire.length)}`.trimEnd(),
+    "",
     `  ${plan.suite}, links of MTU ${plan.pathMtu}, keys made for this run`,
     "",
   ].join("\n");
 }
 
 function centred(text: string, width: number): string {
-  const left = Math.floor((width - text.length) / 2);
-  return " ".repeat(left) + text + " ".repeat(width - text.length - left);
+  const left = Math.max(0, Math.floor((width - text.length) / 2));
+  return (" ".repeat(left) + text).padEnd(width);
 }

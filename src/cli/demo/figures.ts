@@ -14,6 +14,7 @@ export function millis(value: number): string {
 
 /** Decimal units. */
 export function size(octets: number): string {
+  if (octets >= 1e12) return `${(octets / 1e12).toFixed(2)} TB`;
   if (octets >= 1e9) return `${(octets / 1e9).toFixed(2)} GB`;
   if (octets >= 1e6) return `${(octets / 1e6).toFixed(1)} MB`;
   return `${(octets / 1e3).toFixed(1)} kB`;

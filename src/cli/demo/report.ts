@@ -87,13 +87,13 @@ export function verdictOf(report: Omit<DemoReport, "ok" | "seconds">): readonly 
       ok: counters.packets > 0 && (counters.agree || (lost > 0 && counters.kernelDrops > 0)),
       claim: "counters agree",
       figure: counters.agree
-        ? `${count(counters.packets)} packets, ${size(counters.octets)}: all sealed, all opened`
+        ? `${count(counters.packets)} packets, ${size(counters.octets)}: out = in`
         : `${count(lost)} of ${count(counters.packets)} packets lost, ${count(counters.kernelDrops)} kernel drops`,
     },
     {
       ok: control.sent > 0 && control.seen === control.sent,
       claim: "sniffers see",
-      figure: `${control.seen} of ${control.sent} packets sent in clear before the gateways ran`,
+      figure: `${control.seen} of ${control.sent} clear packets before the gateways ran`,
     },
     {
       ok: report.clearPackets === 0 && report.clearOctets === 0,

@@ -103,6 +103,10 @@ async function controlSniffers({ lab, display }: Demo, { a, b }: Hosts): Promise
         a.flow(hostB(b), Flow.controlThere, CONTROL_PACKETS, 1000, SMALL_OCTETS),
         b.flow(hostA(a), Flow.controlBack, CONTROL_PACKETS, 1000, SMALL_OCTETS),
       ]);
+      await Promise.all([
+        b.finalFlowReport(Flow.controlThere, CONTROL_PACKETS),
+        a.finalFlowReport(Flow.controlBack, CONTROL_PACKETS),
+      ]);
       return { sent: 2 * CONTROL_PACKETS, seen: tap.report().innerPackets };
     },
     ({ sent, seen }) => `without gateways they saw ${seen} of ${sent} clear packets`,
@@ -167,7 +171,7 @@ async function measureUdp({ display, options }: Demo, { a, b }: Hosts, tcpGbps: 
     `${count(packets)} numbered datagrams`,
     async () => {
       const { sent } = await a.flow(hostB(b), Flow.measured, packets, perSecond, FLOW_OCTETS);
-      const report = await b.flowReport(Flow.measured);
+      const report = await b.finalFlowReport(Flow.measured, sent);
       return { sent, ...report, lossPercent: rounded((100 * (sent - report.received)) / sent, 3) };
     },
     ({ sent, received, lossPercent }) =>
@@ -221,7 +225,10 @@ async function crashGateway(
       } finally {
         clearTimeout(kill);
       }
-      const [there, back] = await Promise.all([b.flowReport(Flow.crashThere), a.flowReport(Flow.crashBack)]);
+      const [there, back] = await Promise.all([
+        b.finalFlowReport(Flow.crashThere, packets),
+        a.finalFlowReport(Flow.crashBack, packets),
+      ]);
       return {
         sent: 2 * packets,
         received: there.received + back.received,

@@ -1,0 +1,112 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { type Arguments, type CliIo, readArguments, UsageError } from "#cli/command";
+import { demo } from "#cli/demo";
+import { Display } from "#cli/demo/display";
+import { drawing } from "#cli/demo/drawing";
+import { percentile, size } from "#cli/demo/figures";
+import { readOptions } from "#cli/demo/options";
+import { verdictOf, verdictText } from "#cli/demo/report";
+import type { Findings } from "#cli/demo/steps";
+
+const given = (...words: readonly string[]): Arguments => readArguments(words, demo);
+
+const GOOD: Findings = {
+  suite: "aes128gcm16",
+  tcpGbps: 1,
+  tcpGbpsReverse: 1,
+  tcpGbpsIpv6: 1,
+  udp: { sent: 10_000, received: 10_000, lossPercent: 0, duplicates: 0, reordered: 0, damaged: 0 },
+  latencyMs: { p50: 0.1, p99: 0.2, lost: 0 },
+  clearPackets: 0,
+  clearOctets: 0,
+  control: { sent: 40, seen: 40 },
+  counters: { agree: true, packets: 123_456_789, octets: 1e12, lostPackets: 0, kernelDrops: 0 },
+  crash: { sent: 4000, received: 1000, clearPackets: 0, sentAfterRestart: 20, receivedAfterRestart: 20 },
+};
+
+test("demo without options is AES-GCM in UDP over IPv4; options change one thing each", () => {
+  assert.deepEqual(readOptions(given()), {
+    plan: { protocol: "esp", mode: "tunnel", suite: "aes128gcm16", outside: 4, encapsulation: "udp", pathMtu: 1500 },
+    seconds: 2,
+    keep: false,
+    json: false,
+  });
+  const other = readOptions(given("--ipv6", "--raw", "--mtu", "9000", "--suite", "aes256-sha256", "--json"));
+  assert.deepEqual([other.plan.outside, other.plan.encapsulation, other.plan.pathMtu], [6, "none", 9000]);
+  assert.deepEqual([other.plan.suite, other.json], ["aes256-sha256", true]);
+});
+
+for (const [words, complaint] of [
+  [["--suite", "aes129gcm16"], /--suite aes129gcm16: .*; /],
+  [["--suite", "aes128"], /without integrity/],
+  [["--seconds", "0"], /--seconds 0 is out of range/],
+  [["--mtu", "1279"], /--mtu 1279 is out of range/],
+] as const)
+  test(`demo ${words.join(" ")} is refused with what to do instead`, () => {
+    assert.throws(() => readOptions(given(...words)), { name: UsageError.name, message: complaint });
+  });
+
+test("every claim of the verdict can fail, and one failure is enough", () => {
+  assert.ok(verdictOf(GOOD).every((line) => line.ok));
+  const bad: readonly Partial<Findings>[] = [
+    { tcpGbpsReverse: 0 },
+    { udp: { ...GOOD.udp, received: 9900, lossPercent: 1 } },
+    { udp: { ...GOOD.udp, duplicates: 1 } },
+    { latencyMs: { ...GOOD.latencyMs, lost: 1 } },
+    { counters: { ...GOOD.counters, agree: false, lostPackets: 1 } },
+    { counters: { ...GOOD.counters, agree: false, lostPackets: -1, kernelDrops: 1 } },
+    { counters: { ...GOOD.counters, packets: 0 } },
+    { control: { sent: 40, seen: 39 } },
+    { clearPackets: 1 },
+    { crash: { ...GOOD.crash, clearPackets: 1 } },
+    { crash: { ...GOOD.crash, received: 4000 } },
+    { crash: { ...GOOD.crash, receivedAfterRestart: 19 } },
+  ];
+  for (const change of bad)
+    assert.equal(verdictOf({ ...GOOD, ...change }).filter((line) => !line.ok).length, 1, JSON.stringify(change));
+});
+
+test("packets the kernel had no room for explain a difference of the counters", () => {
+  const counters = { ...GOOD.counters, agree: false, lostPackets: 7, kernelDrops: 1 };
+  assert.ok(verdictOf({ ...GOOD, counters }).every((line) => line.ok));
+});
+
+function paper(terminal: boolean): { readonly io: CliIo; written: () => string } {
+  let written = "";
+  const io: CliIo = {
+    out: (text) => {
+      written += text;
+    },
+    err: () => undefined,
+    readFile: () => {
+      throw new Error("no files here");
+    },
+    terminal,
+    colours: false,
+  };
+  return { io, written: () => written };
+}
+
+test("drawing and verdict fit 80 columns, with the longest addresses and numbers", () => {
+  const { io } = paper(false);
+  const plan = readOptions(given("--ipv6")).plan;
+  const text = `${drawing(plan)}\n${verdictText(verdictOf({ ...GOOD, iperf3Gbps: 10.25 }), 12.3, io)}`;
+  for (const line of text.split("\n")) assert.ok(line.length <= 80, `${line.length}: ${line}`);
+});
+
+test("without a terminal a step is one line; with one the moving line is wiped, also when the step fails", async () => {
+  const plain = paper(false);
+  await new Display(plain.io).step("work", "working", () => 7, String);
+  assert.match(plain.written(), /^ +\d+\.\d s {2}work {8}7\n$/);
+  const moving = paper(true);
+  const failing = new Display(moving.io).step("work", "working", () => Promise.reject(new Error("no")), String);
+  await assert.rejects(failing, /no/);
+  assert.match(moving.written(), /working/);
+  assert.ok(moving.written().endsWith("\r\u001b[K"));
+});
+
+test("figures: nearest rank, decimal units", () => {
+  assert.deepEqual([percentile([3, 1, 2], 0.5), percentile([3, 1, 2], 0.99), percentile([], 0.5)], [2, 3, 0]);
+  assert.deepEqual([size(1500), size(2_500_000), size(3e9)], ["1.5 kB", "2.5 MB", "3.00 GB"]);
+});
