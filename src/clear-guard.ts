@@ -39,6 +39,8 @@ export function guardRules(table: string, config: GatewayConfig): string {
     `iifname { "${config.tun.name}", "lo" } accept`,
     "meta l4proto { esp, ah } accept",
     `udp dport { ${ports} } accept`,
+    // RFC 4861 §7.1: from this very link. Without it no peer on the link is found under a policy for its address.
+    "icmpv6 type 133-137 ip6 hoplimit 255 accept",
     ...config.policies.flatMap((policy) => policyRules(policy)),
   ];
   return [
@@ -68,9 +70,13 @@ function addresses({ first, last }: TrafficSelector, side: "saddr" | "daddr"): s
   return `${family} ${side} ${addressToString(first)}-${addressToString(last)}`;
 }
 
-/** Inbound the peer's port is the source's. ICMP's types are left to the tunnel: all of that protocol match. */
+/** Inbound the peer's port is the source's, and ICMP's type is what the peer sends. */
 function layer(local: TrafficSelector, remote: TrafficSelector): string {
   if (local.protocol === ANY_PROTOCOL) return "";
+  const icmp =
+    local.protocol === IpProtocol.ICMP ? "icmp" : local.protocol === IpProtocol.ICMPV6 ? "icmpv6" : undefined;
+  if (icmp !== undefined && !(remote.firstPort === 0 && remote.lastPort === 65535))
+    return `meta l4proto ${local.protocol} ${icmp} type ${remote.firstPort >>> 8}-${remote.lastPort >>> 8} `;
   const name = local.protocol === IpProtocol.TCP ? "tcp" : local.protocol === IpProtocol.UDP ? "udp" : undefined;
   if (name === undefined) return `meta l4proto ${local.protocol} `;
   const range = (s: TrafficSelector, port: string) =>

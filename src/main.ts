@@ -5,10 +5,11 @@
  * undoes the steps before it; a block that was there before (after a crash) outlives it.
  */
 
+import type { ChildSaSpec } from "#core/child-sa-spec";
 import { DROP_REASONS } from "#core/drop";
 import { ConfigError } from "#core/errors";
 import { LaneEvent } from "#core/event-ring";
-import type { GatewayConfig } from "#core/policy";
+import type { GatewayConfig, Policy } from "#core/policy";
 import { IoCounter } from "#core/slab";
 import { type ChildCounters, DataPlane } from "#gateway/data-plane";
 import { LaneInbox } from "#gateway/lane-inbox";
@@ -66,7 +67,8 @@ class Opened {
   }
 }
 
-export async function startGateway(config: GatewayConfig, log: GatewayLog): Promise<Gateway> {
+export async function startGateway(given: GatewayConfig, log: GatewayLog): Promise<Gateway> {
+  const config = { ...given, policies: given.policies.map((policy) => withSource(policy, given.sas)) };
   const opened = new Opened();
   const network = new GatewayNetwork(config.policies);
   const guard = new ClearGuard(config);
@@ -77,6 +79,12 @@ export async function startGateway(config: GatewayConfig, log: GatewayLog): Prom
     if (network.undoBlock()) guard.lower();
     throw error;
   }
+}
+
+/** In transport mode this host speaks from the SA's own address; the kernel might choose another, which no policy fits. */
+function withSource(policy: Policy, sas: readonly ChildSaSpec[]): Policy {
+  const own = sas.find((sa) => sa.policy === policy.name && sa.mode === "transport");
+  return policy.source !== undefined || own === undefined ? policy : { ...policy, source: own.local.address };
 }
 
 async function start(

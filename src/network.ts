@@ -193,6 +193,9 @@ function bypassRules(policy: Policy): Rule[] {
   const [local] = policy.local;
   const [remote] = policy.remote;
   if (local === undefined || remote === undefined) return [];
+  const icmp = local.protocol === IpProtocol.ICMP || local.protocol === IpProtocol.ICMPV6;
+  // A rule cannot tell ICMP's types apart; letting all of them in would be more than was asked for.
+  if (icmp && (remote.firstPort !== 0 || remote.lastPort !== 65535)) return [];
   const ports = (s: TrafficSelector) => (s.firstPort === 0 && s.lastPort === 65535 ? undefined : s);
   const withPorts = local.protocol === IpProtocol.TCP || local.protocol === IpProtocol.UDP;
   const source = withPorts ? ports(remote) : undefined;

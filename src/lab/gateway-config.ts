@@ -77,15 +77,6 @@ const directed = (keys: Keys, site: Site) =>
 /** The policy's name for the networks behind the gateways, by family of the addresses inside. */
 const NET_NAMES = ["net4", "net6"] as const;
 
-/**
- * Between the gateways themselves an SA for all protocols would want neighbour discovery too, which has to be over before
- * the first ESP packet can leave (RFC 4861 §4; IPv4's ARP is no IP).
- */
-function neighbours(plan: TunnelPlan, local: string, remote: string): object[] {
-  if (plan.mode === "tunnel" || plan.outside === 4) return [];
-  return [{ name: "neighbours", action: "bypass", protocol: "icmpv6", icmp: "133-137", local, remote }];
-}
-
 /** A pair of configurations that fit each other. Each call has its own keys, used once. */
 export function gatewayConfigs(plan: TunnelPlan): { readonly a: GatewayJson; readonly b: GatewayJson } {
   const names: readonly string[] = plan.mode === "transport" ? ["gateways"] : NET_NAMES;
@@ -103,13 +94,12 @@ export function gatewayConfigs(plan: TunnelPlan): { readonly a: GatewayJson; rea
       oneTimeKeys: true,
       allowWeak: weakNames(plan),
       policies: [
-        ...neighbours(plan, local, remote),
         ...names.map((name, i) => ({
           name,
           action: "protect",
           local: text(inside(site, i)),
           remote: text(inside(peer, i)),
-          source: plan.mode === "transport" ? local : addressToString(site.lan[i === 0 ? 4 : 6]),
+          ...(plan.mode === "transport" ? {} : { source: addressToString(site.lan[i === 0 ? 4 : 6]) }),
         })),
       ],
       sas: keys.map(({ own, bundle }, i) => ({
