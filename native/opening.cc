@@ -1,13 +1,16 @@
 #include "opening.h"
 
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <sched.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 #include <memory>
+#include <vector>
 
 #include "arguments.h"
 #include "descriptor.h"
@@ -20,6 +23,11 @@ namespace {
 
 constexpr napi_type_tag kDescriptorTag = {0x44657363726970ULL, 0x746f72d8c4a1907bULL};
 constexpr uint32_t kMaxQueues = 64;
+
+bool SignalDescriptor(int fd) {
+  const uint64_t one = 1;
+  return ::write(fd, &one, sizeof one) >= 0 || errno == EAGAIN;
+}
 
 class Descriptor : public Napi::ObjectWrap<Descriptor> {
  public:
@@ -36,7 +44,8 @@ class Descriptor : public Napi::ObjectWrap<Descriptor> {
     return DefineClass(env, "Descriptor",
                        {InstanceAccessor<&Descriptor::Fd>("fd"), InstanceMethod<&Descriptor::Close>("close"),
                         InstanceMethod<&Descriptor::Signal>("signal"), InstanceMethod<&Descriptor::Read>("read"),
-                        InstanceMethod<&Descriptor::Write>("write")});
+                        InstanceMethod<&Descriptor::Write>("write"),
+                        InstanceMethod<&Descriptor::AttachFilter>("attachFilter")});
   }
 
  private:
@@ -56,9 +65,7 @@ class Descriptor : public Napi::ObjectWrap<Descriptor> {
   // Wakes whoever waits for an eventfd.
   void Signal(const Napi::CallbackInfo& info) {
     if (!Valid(info)) return;
-    const uint64_t one = 1;
-    if (fd_.valid() && ::write(fd_.get(), &one, sizeof one) < 0 && errno != EAGAIN)
-      Complain(info.Env(), "the descriptor cannot be signalled");
+    if (fd_.valid() && !SignalDescriptor(fd_.get())) Complain(info.Env(), "the descriptor cannot be signalled");
   }
 
   // One packet. Returns its octets or -errno.
@@ -78,6 +85,31 @@ class Descriptor : public Napi::ObjectWrap<Descriptor> {
       return Napi::Value();
     const ssize_t result = ::write(fd_.get(), octets, length);
     return Napi::Number::New(info.Env(), static_cast<double>(result < 0 ? -errno : result));
+  }
+
+  // (program as struct sock_filter, "socket" | "port"): which packets this socket takes, or which socket of its port's
+  // group (SO_REUSEPORT) takes one.
+  Napi::Value AttachFilter(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    uint8_t* octets;
+    size_t length;
+    std::string scope;
+    if (!Valid(info) || !TakeArray(env, info[0], napi_uint8_array, "filter", &octets, &length) ||
+        !TakeText(env, info[1], "scope", &scope))
+      return Napi::Value();
+    if (length == 0 || length % sizeof(sock_filter) != 0 || length / sizeof(sock_filter) > BPF_MAXINSNS) {
+      Complain(env, "filter is not a BPF program");
+      return Napi::Value();
+    }
+    if (scope != "socket" && scope != "port") return Complain(env, "scope is neither socket nor port"), Napi::Value();
+    std::vector<sock_filter> program(length / sizeof(sock_filter));
+    memcpy(program.data(), octets, length);
+    const sock_fprog attached{static_cast<unsigned short>(program.size()), program.data()};
+    const bool port = scope == "port";
+    if (setsockopt(fd_.get(), SOL_SOCKET, port ? SO_ATTACH_REUSEPORT_CBPF : SO_ATTACH_FILTER, &attached,
+                   sizeof attached) != 0)
+      return FailureToData(env, Failure::Last(port ? "SO_ATTACH_REUSEPORT_CBPF" : "SO_ATTACH_FILTER"));
+    return env.Undefined();
   }
 
   UniqueFd fd_;
@@ -180,6 +212,12 @@ Napi::Value Event(const Napi::CallbackInfo& info, const Maker& maker) {
   return maker.Make(info.Env(), std::move(fd));
 }
 
+void SignalEvent(const Napi::CallbackInfo& info) {
+  int fd;
+  if (!TakeInteger(info.Env(), info[0], 0, INT32_MAX, "event", &fd)) return;
+  if (!SignalDescriptor(fd)) Complain(info.Env(), "the event cannot be signalled");
+}
+
 // Two ends that keep packets apart: a TUN device without a kernel behind it.
 Napi::Value Pair(const Napi::CallbackInfo& info, const Maker& maker) {
   const Napi::Env env = info.Env();
@@ -256,6 +294,7 @@ void InitOpening(Napi::Env env, Napi::Object exports) {
   put("socketPair", Pair);
   put("openNamespace", Namespace);
   put("newNamespace", NewNamespace);
+  exports.Set("signalEvent", Napi::Function::New(env, SignalEvent, "signalEvent"));
   exports.Set("inNamespace", Napi::Function::New(env, InNamespace, "inNamespace"));
 }
 

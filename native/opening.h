@@ -3,7 +3,7 @@
 
 namespace esplanade {
 
-// Exports openTun, openUdp, openRaw, openEvent, socketPair and the namespace functions; each returns Descriptors or
+// Exports openTun, openUdp, openRaw, openEvent, signalEvent, socketPair and the namespace functions; each returns Descriptors or
 // { code, syscall }.
 void InitOpening(Napi::Env env, Napi::Object exports);
 

@@ -25,6 +25,9 @@ export interface LaneBirth {
   readonly sockets: readonly BirthSocket[];
   readonly tunFd: number;
   readonly wakeFd: number;
+  /** Of all lanes: what others give them (gateway/lane-inbox.ts), and what ends their waits. One lane has no inbox. */
+  readonly inboxes: readonly SharedArrayBuffer[];
+  readonly wakeFds: readonly number[];
   readonly commands: MessagePort;
   readonly crypto: CryptoChoice;
   readonly offloads: {

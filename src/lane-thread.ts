@@ -25,6 +25,8 @@ export interface LaneThreadOptions {
   readonly sockets: readonly BirthSocket[];
   readonly tunFd: number;
   readonly wake: Descriptor;
+  readonly inboxes: LaneBirth["inboxes"];
+  readonly wakeFds: LaneBirth["wakeFds"];
   readonly crypto: CryptoChoice;
   readonly offloads: LaneBirth["offloads"];
 }
@@ -81,6 +83,8 @@ export class LaneThread implements LaneLink {
       sockets: options.sockets,
       tunFd: options.tunFd,
       wakeFd: options.wake.fd,
+      inboxes: options.inboxes,
+      wakeFds: options.wakeFds,
       commands: port2,
       crypto: options.crypto,
       offloads: options.offloads,

@@ -6,9 +6,10 @@ import { IpProtocol } from "#core/selector";
 import { READY_WAKE } from "#core/slab";
 import type { LaneCommand } from "#gateway/lane-command";
 import { LaneEngine } from "#gateway/lane-engine";
+import { LaneMesh } from "#gateway/lane-mesh";
 import { LanePolicies } from "#gateway/lane-policies";
 import { openLanePort } from "#io/lane-port";
-import type { LaneSocket as NativeSocket } from "#io/native";
+import { type LaneSocket as NativeSocket, nativeIo } from "#io/native";
 import { monotonicClock } from "#io/system-clock";
 import { systemRandom } from "#io/system-random";
 import { SaTable } from "#ipsec/sa";
@@ -57,6 +58,7 @@ function main(birth: LaneBirth): void {
     ike: new IkeQueue(birth.ikeWaiting, (message) => parentPort?.postMessage(message)),
     drops: birth.drops,
     policies: new LanePolicies(birth.policies, systemRandom),
+    mesh: new LaneMesh(birth.lane, birth.inboxes, (lane) => nativeIo().signalEvent(birth.wakeFds[lane] ?? -1)),
   });
   parentPort?.postMessage({ kind: "ready", cipher: cipher.description, preferred });
   while (!engine.stopped) {

@@ -11,9 +11,10 @@ import { LaneEvent } from "#core/event-ring";
 import type { GatewayConfig } from "#core/policy";
 import { IoCounter } from "#core/slab";
 import { type ChildCounters, DataPlane } from "#gateway/data-plane";
+import { LaneInbox } from "#gateway/lane-inbox";
 import { childMtu } from "#gateway/sa-install";
 import type { Descriptor } from "#io/native";
-import { openRaw, openUdp, openWake } from "#io/sockets";
+import { openRaw, openUdp, openWake, steerPort, steerRaw } from "#io/sockets";
 import { systemRandom } from "#io/system-random";
 import { ALL_OFFLOADS, NO_OFFLOADS, openTunDevice, type TunDevice } from "#io/tun-device";
 import { SaTable } from "#ipsec/sa";
@@ -66,7 +67,6 @@ class Opened {
 }
 
 export async function startGateway(config: GatewayConfig, log: GatewayLog): Promise<Gateway> {
-  refuseUnservedLanes(config);
   const opened = new Opened();
   const network = new GatewayNetwork(config.policies);
   const guard = new ClearGuard(config);
@@ -144,18 +144,6 @@ async function start(
   };
 }
 
-/** The kernel spreads flows over all queues, so each lane needs an SA of each policy (RFC 9611). */
-function refuseUnservedLanes(config: GatewayConfig): void {
-  for (let lane = 0; lane < config.lanes; lane++)
-    for (const policy of new Set(config.sas.map((sa) => sa.policy)))
-      if (!config.sas.some((sa) => sa.policy === policy && sa.lane === lane))
-        throw ConfigError.of(
-          "sas",
-          `policy '${policy}' has no SA on lane ${lane}`,
-          "give one SA a lane, or fewer lanes",
-        );
-}
-
 function openTun(config: GatewayConfig, opened: Opened): TunDevice {
   const tun = openTunDevice({
     name: config.tun.name,
@@ -183,12 +171,17 @@ function openLanes(
   opened: Opened,
 ): LaneThread[] {
   const lanes: LaneThread[] = [];
-  for (let lane = 0; lane < config.lanes; lane++) {
+  // Lanes wake each other: all wake-ups outlive all lanes.
+  const wakes = Array.from({ length: config.lanes }, () => {
+    const wake = openWake();
+    opened.add(() => wake.close());
+    return wake;
+  });
+  const inboxes = config.lanes === 1 ? [] : wakes.map(() => LaneInbox.allocate().buffer);
+  for (const [lane, wake] of wakes.entries()) {
     const queue = tun.queues[lane];
     if (queue === undefined) throw ConfigError.of("lanes", `${tun.name} has no queue ${lane}`, "give fewer lanes");
     const { sockets, udpGro } = openSockets(config, lane, opened);
-    const wake = openWake();
-    opened.add(() => wake.close());
     const thread = new LaneThread(
       {
         lane,
@@ -197,6 +190,8 @@ function openLanes(
         sockets,
         tunFd: queue.fd,
         wake,
+        inboxes,
+        wakeFds: wakes.map(({ fd }) => fd),
         crypto: config.crypto,
         offloads: {
           vnetHeader: tun.vnetHeader,
@@ -230,22 +225,19 @@ function openSockets(
     const socket = openUdp({ ...shared, address, port, reusePort: config.lanes > 1 });
     udpGro &&= socket.gro;
     keep("udp", address.family, socket.descriptor);
+    if (lane === 0 && config.lanes > 1) steerPort(socket, config.lanes);
   }
   for (const family of [4, 6] as const) {
     const raw = config.sas.filter((sa) => sa.encapsulation === "none" && sa.remote.address.family === family);
     for (const protocol of ["esp", "ah"] as const) {
       if (!raw.some((sa) => (sa.outerAh ?? sa).protocol === protocol)) continue;
-      keep(protocol, family, openRaw({ ...shared, family, protocol: protocol === "esp" ? 50 : 51 }).descriptor);
+      const socket = openRaw({ ...shared, family, protocol: protocol === "esp" ? 50 : 51 });
+      keep(protocol, family, socket.descriptor);
+      if (config.lanes > 1) steerRaw(socket, lane, config.lanes);
     }
     const bypass = config.policies.some((p) => p.action === "bypass" && p.local.some((s) => s.first.family === family));
     if (bypass) keep("bypass", family, openRaw({ ...shared, family, protocol: 255 }).descriptor);
   }
-  if (lane > 0 && sockets.some((socket) => socket.kind !== "udp" && socket.kind !== "bypass"))
-    throw ConfigError.of(
-      "lanes",
-      "raw ESP and AH cannot be shared by lanes",
-      'give "lanes": 1 or "encapsulation": "udp"',
-    );
   return { sockets, udpGro };
 }
 

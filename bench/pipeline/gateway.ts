@@ -14,6 +14,7 @@ import type { Suite } from "#crypto/suite";
 import { DataPlane } from "#gateway/data-plane";
 import { allocateDropCounters, type LaneSocket } from "#gateway/lane-context";
 import { LaneEngine } from "#gateway/lane-engine";
+import { LaneMesh } from "#gateway/lane-mesh";
 import { LanePolicies } from "#gateway/lane-policies";
 import { systemRandom } from "#io/system-random";
 import { SA_COLUMNS, SA_NUMBERS, Sa, SaNumber, SaTable } from "#ipsec/sa";
@@ -68,13 +69,14 @@ export class BenchGateway {
       ike: { take: () => false },
       drops: this.drops,
       policies: new LanePolicies({ table: compileSpd([], 1), formerIndex: [], answersFrom: [] }, systemRandom),
+      mesh: LaneMesh.alone(),
     });
     const send = (command: Parameters<LaneEngine["command"]>[0]) => this.engine.command(command, this.#now);
     this.#plane = new DataPlane(this.#table, [{ sockets: SOCKETS, send }], systemRandom);
   }
 
   drawSpi(): Spi {
-    return this.#plane.drawSpi();
+    return this.#plane.drawSpi(0);
   }
 
   /** One policy and one pair of SAs for each of `keys`, between `local` (last octet) and `remote`. */

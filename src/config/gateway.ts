@@ -11,6 +11,7 @@ import { readListen } from "./endpoints.ts";
 import { Fields } from "./fields.ts";
 import { JsonError, type JsonValue, parseJson, stringText } from "./json.ts";
 import { isPrivate, type SecretReader } from "./keys.ts";
+import { checkLanes } from "./lanes.ts";
 import { type PlacedPolicy, readPolicies } from "./policies.ts";
 import { directionsOf, type PlacedSa, readSas } from "./sas.ts";
 import { isCounterMode, WEAK_NAMES } from "./suite.ts";
@@ -56,6 +57,7 @@ export function readConfig(source: ConfigSource, readSecret: SecretReader): Read
     readSecret,
   });
   checkUniqueness(placedSas);
+  checkLanes(gateway, placedSas, lanes);
   warnOfIdlePolicies(placedPolicies, placedSas);
   checkKeys(gateway, source, placedSas);
   const sas = placedSas.map(({ spec }) => spec);

@@ -53,6 +53,7 @@ export const Drop = {
   TUN_WRITE_FAILED: -38,
   LOOP: -40,
   FRAGMENT_HELD: -42,
+  LANE_OVERLOAD: -42,
 } as const;
 export type DropCode = (typeof Drop)[keyof typeof Drop];
 
@@ -102,6 +103,7 @@ const TABLE: readonly Entry[] = [
   [Drop.TUN_WRITE_FAILED, "overload", "the TUN device refused the packet"],
   [Drop.LOOP, "misconfiguration", "an encapsulated packet of ours came back into the tunnel"],
   [Drop.FRAGMENT_HELD, "expected", "kept until its datagram is whole, which then leaves in its place"],
+  [Drop.LANE_OVERLOAD, "overload", "too many packets wait for the lane that owns their SA"],
 ];
 
 function nameOf(code: number): string {

@@ -7,6 +7,7 @@ import type { ChildSaSpec, ProtocolSpec } from "#core/child-sa-spec";
 import { assert, ConfigError } from "#core/errors";
 import type { Policy } from "#core/policy";
 import type { RandomSource } from "#core/ports";
+import { foreignSpi, laneOfSpi, nearestSpiOfLane } from "#core/steering";
 import { type Slot, type Spi, slot as slotOf, spi as spiOf, spiToString } from "#core/units";
 import { cipherKeyProblem } from "#crypto/suite";
 import { WordArena } from "#ipsec/arena";
@@ -119,13 +120,27 @@ export class DataPlane {
     return last;
   }
 
-  /** An inbound SPI nobody uses, whose low bits are a free slot (RFC 4303 §2.1: never below 256). */
-  drawSpi(): Spi {
-    const slot = this.#freeSlot(-1);
-    const high = new Int32Array(1);
-    do this.#random.fill(new Uint8Array(high.buffer));
-    while (((high[0] ?? 0) & -this.#table.capacity) >>> 0 < 256);
-    return spiOf(((high[0] ?? 0) & -this.#table.capacity) | slot);
+  /**
+   * An inbound SPI nobody uses (RFC 4303 §2.1: never below 256), of the lane (SPI mod lanes) and with a free slot in its
+   * low bits. Where lanes and capacity share a factor only some slots can be both; when those are taken the lane's map
+   * finds the SA instead.
+   */
+  drawSpi(lane: number): Spi {
+    const lanes = this.#lanes.length;
+    const { capacity } = this.#table;
+    assert(lane >= 0 && lane < lanes, `lane ${lane} exists`);
+    const factor = commonFactor(lanes, capacity);
+    const slot = this.#freeSlot((candidate) => candidate % factor === lane % factor);
+    const drawn = new Int32Array(1);
+    for (;;) {
+      this.#random.fill(new Uint8Array(drawn.buffer));
+      const high = (drawn[0] ?? 0) & -capacity;
+      // One of these has the lane: a step moves SPI mod lanes by capacity mod lanes.
+      for (let step = 0; step < lanes; step++) {
+        const spi = slot < 0 ? nearestSpiOfLane(drawn[0] ?? 0, lane, lanes) : spiOf((high + step * capacity) | slot);
+        if (spi >>> 0 >= 256 && laneOfSpi(spi, lanes) === lane && !this.#spis.has(spi)) return spi;
+      }
+    }
   }
 
   /** Installs both directions; `use` makes the policy's packets take it. Returns it and the command to wait for. */
@@ -136,6 +151,7 @@ export class DataPlane {
     if (lane === undefined)
       throw ConfigError.of("sa.lane", `lane ${spec.lane} does not exist`, `give 0 to ${this.#lanes.length - 1}`);
     refuseBadKeys(spec);
+    refuseForeignSpi(spec, this.#lanes.length);
     this.#refuseUsedSpi(spec);
     this.#refuseFullTable(spec);
     const ranges = this.#takeRanges(spec);
@@ -272,9 +288,10 @@ export class DataPlane {
     const protocols = spec.outerAh === undefined ? [spec] : [spec, spec.outerAh];
     const slots: { inbound: Slot; outbound: Slot }[] = [];
     for (const protocol of protocols) {
-      const inbound = this.#freeSlot(protocol.inbound.spi & (this.#table.capacity - 1));
+      const carried = protocol.inbound.spi & (this.#table.capacity - 1);
+      const inbound = this.#used[carried] === 0 ? carried : this.#freeSlot();
       this.#used[inbound] = 1;
-      const outbound = this.#freeSlot(-1);
+      const outbound = this.#freeSlot();
       this.#used[outbound] = 1;
       slots.push({ inbound: slotOf(inbound), outbound: slotOf(outbound) });
     }
@@ -283,16 +300,15 @@ export class DataPlane {
 
   #nextFree = 0;
 
-  /** `wanted` when it is free, else any; `#refuseFullTable` has looked whether there is one. */
-  #freeSlot(wanted: number): number {
-    if (wanted >= 0 && this.#used[wanted] === 0) return wanted;
+  /** A free slot of those that are `suitable`, or -1; `#refuseFullTable` has looked whether there is one at all. */
+  #freeSlot(suitable: (slot: number) => boolean = () => true): number {
     for (let i = 0; i < this.#used.length; i++) {
       const candidate = (this.#nextFree + i) % this.#used.length;
-      if (this.#used[candidate] !== 0) continue;
+      if (this.#used[candidate] !== 0 || !suitable(candidate)) continue;
       this.#nextFree = candidate + 1;
       return candidate;
     }
-    assert(false, "a slot is free");
+    return -1;
   }
 
   #remember(
@@ -336,8 +352,21 @@ function refuseBadKeys(spec: ChildSaSpec): void {
     }
 }
 
+/** The kernel gives a packet to the lane of its SPI, whoever asked for another one. */
+function refuseForeignSpi(spec: ChildSaSpec, lanes: number): void {
+  for (const spi of inboundSpisOf(spec)) {
+    const fault = foreignSpi(spi, spec.lane, lanes);
+    if (fault !== undefined) throw ConfigError.of("sa.inbound.spi", fault.problem, fault.remedy);
+  }
+}
+
 function inboundSpisOf(spec: ChildSaSpec): Spi[] {
   return [spec.inbound.spi, ...(spec.outerAh === undefined ? [] : [spec.outerAh.inbound.spi])];
+}
+
+/** The largest power of two that divides both: residues by it are the same for an SPI and for the slot it carries. */
+function commonFactor(lanes: number, capacity: number): number {
+  return Math.min(lanes & -lanes, capacity);
 }
 
 /** Removal order: inbound and outbound of both protocols. */

@@ -92,12 +92,13 @@ export class Inbound {
 
   // RFC 3948 §2: one octet 0xff is a keepalive, four zero octets come before IKE, all else is ESP.
   #identifyUdp(row: number, offset: number, length: number, train: number): number {
-    const { memory, view, ike } = this.#context;
+    const { memory, view, ike, mesh } = this.#context;
     if (length < SMALLEST_ESP)
       return length === 1 && memory.slab[offset] === KEEPALIVE_OCTET ? Drop.KEEPALIVE : Drop.TOO_SHORT;
     const spi = view.getInt32(offset);
     if (spi === 0)
       return ike.take(memory.slab, offset + 4, length - 4, memory.trains, train) ? VERDICT_TAKEN : Drop.IKE_OVERLOAD;
+    if (!mesh.owns(spi)) return mesh.give(memory, row, spi);
     const slot = this.#lookup(spi);
     if (slot < 0) return slot;
     const flags = this.#columns[slot * SA_COLUMNS + Sa.FLAGS] ?? 0;
@@ -162,7 +163,7 @@ export class Inbound {
 
   /** Slot of the inbound SA with this SPI that takes packets, or a drop code. */
   #lookup(spi: number): number {
-    const slot = this.#sad.inboundSlot(spi);
+    const slot = this.#context.mesh.owns(spi) ? this.#sad.inboundSlot(spi) : -1;
     if (slot < 0) {
       if (spi >>> 0 < 256) return Drop.RESERVED_SPI;
       this.#context.events.push(LaneEvent.UNKNOWN_SPI, -1, spi);

@@ -15,6 +15,7 @@ import { ReplayWindow } from "#ipsec/replay-window";
 import type { SaTable } from "#ipsec/sa";
 import { Scratch } from "#ipsec/scratch";
 import { Sequence } from "#ipsec/sequence";
+import type { LaneMesh } from "./lane-mesh.ts";
 import type { LanePolicies } from "./lane-policies.ts";
 import { LimitReports } from "./limit-reports.ts";
 
@@ -43,6 +44,7 @@ export interface LaneParts {
   /** Indexed by -code; shared with control. */
   readonly drops: Float64Array;
   readonly policies: LanePolicies;
+  readonly mesh: LaneMesh;
 }
 
 export interface LaneContext extends LaneParts {

@@ -16,7 +16,7 @@ import { PathErrors } from "./path-errors.ts";
 // Constants of its own are folded into the machine code, imported ones are loaded at each use: a third of a packet's time.
 const { Drop } = drops;
 const { LaneEvent } = eventRing;
-const { HEADROOM, READY_ERROR, READY_SOCKET, READY_TUN, ROW_STRIDE, Row, VERDICT_GO } = slab;
+const { HEADROOM, READY_ERROR, READY_SOCKET, READY_TUN, READY_WAKE, ROW_STRIDE, Row, VERDICT_GO } = slab;
 const { SA_COLUMNS, SA_NUMBERS, Sa, SaNumber, SaState } = sas;
 
 /** Padding (15), trailer (2) and ICV (32) behind a packet, without TFC; rounded up. */
@@ -85,6 +85,8 @@ export class LaneEngine {
     this.context.events.flush();
     if ((ready & READY_ERROR) !== 0) this.#errors.take();
     if ((ready & READY_TUN) !== 0) this.outboundStep(now);
+    // What others were given came before what waits in the sockets.
+    if ((ready & READY_WAKE) !== 0) this.takeGiven(now);
     const sockets = this.context.sockets.length;
     for (let i = 0; i < sockets; i++) if ((ready & (READY_SOCKET << i)) !== 0) this.inboundStep(i, now);
     if (this.#sas.watched && now >= this.#nextTimers) this.timers(now);
@@ -106,14 +108,22 @@ export class LaneEngine {
 
   /** Returns the datagrams received. */
   inboundStep(socket: number, now: number): number {
+    const count = this.context.port.receive(socket);
+    if (count > 0) this.#inboundBatch(count, now);
+    return count;
+  }
+
+  /** Datagrams of our SAs that came to other lanes. */
+  takeGiven(now: number): void {
+    this.context.mesh.takeAll(this.context.memory, (count) => this.#inboundBatch(count, now));
+  }
+
+  #inboundBatch(count: number, now: number): void {
     const { port, memory, scratch } = this.context;
-    const count = port.receive(socket);
-    if (count === 0) return 0;
     scratch.reset();
     this.#in.process(count, now);
     port.deliver(0, count);
     this.#countDrops(memory.in, count);
-    return count;
   }
 
   /** Limits of SAs that carry nothing, and NAT keepalives (RFC 3948 §4). */

@@ -27,6 +27,11 @@ export interface Descriptor {
   /** One packet without waiting; returns its octets or -errno. */
   read(target: Uint8Array): number;
   write(source: Uint8Array): number;
+  /**
+   * A BPF program (struct sock_filter): on `socket` it says which packets the socket takes, on `port` which socket of its
+   * SO_REUSEPORT group takes one, by the order in which they were bound.
+   */
+  attachFilter(program: Uint8Array, scope: "socket" | "port"): undefined | NativeFailure;
 }
 
 export type SocketKind = "udp4" | "udp6" | "raw4" | "raw6";
@@ -130,6 +135,8 @@ export interface NativeIo {
   openUdp(options: NativeUdpOptions): NativeSocket | NativeFailure;
   openRaw(options: NativeRawOptions): NativeSocket | NativeFailure;
   openEvent(): Descriptor | NativeFailure;
+  /** `Descriptor.signal` for who has only the number. */
+  signalEvent(fd: number): void;
   socketPair(): readonly [Descriptor, Descriptor] | NativeFailure;
   openNamespace(path: string): Descriptor | NativeFailure;
   newNamespace(): Descriptor | NativeFailure;

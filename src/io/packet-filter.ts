@@ -1,7 +1,6 @@
 /**
- * Classic BPF programs for Ethernet frames (packet(7), SO_ATTACH_FILTER).
- * The one that matters here: what passes between two gateways and is neither ESP nor AH nor the little that two
- * neighbours must say in clear.
+ * Classic BPF programs. For Ethernet frames (packet(7), SO_ATTACH_FILTER): what passes between two gateways and is neither
+ * ESP nor AH nor the little that two neighbours must say in clear. For lanes: which of them a packet is for, by its SPI.
  */
 import { LITTLE_ENDIAN } from "./netlink-message.ts";
 
@@ -9,6 +8,9 @@ import { LITTLE_ENDIAN } from "./netlink-message.ts";
 const LOAD_OCTET = 0x30;
 const LOAD_HALF = 0x28;
 const LOAD_HALF_AT_X = 0x48;
+const LOAD_WORD = 0x20;
+const LOAD_WORD_AT_X = 0x40;
+const LOAD_LENGTH = 0x80;
 /** X = 4 × the low nibble of an octet: the length of an IPv4 header. */
 const LOAD_X_HEADER = 0xb1;
 const JUMP_EQUAL = 0x15;
@@ -16,7 +18,11 @@ const JUMP_GREATER = 0x25;
 const JUMP_GREATER_EQUAL = 0x35;
 const JUMP_BITS = 0x45;
 const JUMP_ALWAYS = 0x05;
+const SUBTRACT_X = 0x1c;
+/** Unsigned, since Linux 3.7. */
+const MODULO = 0x94;
 const RETURN = 0x06;
+const RETURN_A = 0x16;
 
 const ALL_OCTETS = 0x40000;
 
@@ -158,6 +164,51 @@ export function clearTextFilter(ports: readonly number[]): Instruction[] {
     plain(RETURN, ALL_OCTETS),
     label("ignore"),
     plain(RETURN, 0),
+  ]);
+}
+
+/** RFC 4303 §2: an ESP packet is no shorter. RFC 3948 §2.3: a keepalive is. */
+const SMALLEST_ESP = 8;
+const SPI_OF_ESP = 0;
+/** RFC 4302 §2. */
+const SPI_OF_AH = 4;
+
+/**
+ * Index of the socket of a SO_REUSEPORT group for a datagram, by the rule of core/steering.ts. The program sees the UDP
+ * payload, of a train the first datagram's. Keepalives and what is too short go to lane 0; so does the non-ESP marker of
+ * IKE, a zero where ESP has its SPI (RFC 3948 §2.2).
+ */
+export function laneOfDatagram(lanes: number): Instruction[] {
+  return assemble([
+    plain(LOAD_LENGTH, 0),
+    jump(JUMP_GREATER_EQUAL, SMALLEST_ESP, "esp"),
+    plain(RETURN, 0),
+    label("esp"),
+    plain(LOAD_WORD, SPI_OF_ESP),
+    plain(MODULO, lanes),
+    plain(RETURN_A, 0),
+  ]);
+}
+
+/**
+ * Matches the packets of one lane among all that every raw socket of the protocol gets. Lane 0 takes those that are too
+ * short to have an SPI, so that each is counted once. A raw IPv4 socket's program sees the IP header, IPv6's does not.
+ */
+export function packetsOfLane(family: 4 | 6, protocol: "esp" | "ah", lane: number, lanes: number): Instruction[] {
+  const at = protocol === "esp" ? SPI_OF_ESP : SPI_OF_AH;
+  return assemble([
+    ...(family === 4
+      ? [plain(LOAD_X_HEADER, 0), plain(LOAD_LENGTH, 0), plain(SUBTRACT_X, 0)]
+      : [plain(LOAD_LENGTH, 0)]),
+    jump(JUMP_GREATER_EQUAL, at + 4, "spi"),
+    plain(RETURN, lane === 0 ? ALL_OCTETS : 0),
+    label("spi"),
+    plain(family === 4 ? LOAD_WORD_AT_X : LOAD_WORD, at),
+    plain(MODULO, lanes),
+    jump(JUMP_EQUAL, lane, "ours"),
+    plain(RETURN, 0),
+    label("ours"),
+    plain(RETURN, ALL_OCTETS),
   ]);
 }
 

@@ -1,6 +1,7 @@
 /** Sockets and the wake-up of a lane, opened by the control thread and used by number in the lane's Worker. */
 import { addressToString, type IpAddress } from "#core/address";
 import { type Descriptor, nativeIo } from "./native.ts";
+import { encodeFilter, laneOfDatagram, packetsOfLane } from "./packet-filter.ts";
 import { isFailure, succeed, systemError } from "./system-error.ts";
 
 /** What UDP and raw sockets have in common. */
@@ -85,6 +86,26 @@ export function openRaw(options: RawOptions): RawSocket {
     protocol,
     [Symbol.dispose]: () => descriptor.close(),
   };
+}
+
+/**
+ * The datagrams of this socket's port go to the lane of their SPI. Done once a port, on the socket of lane 0 and before
+ * those of the other lanes are bound: the kernel numbers them in that order, and numbers without a socket fall to others.
+ */
+export function steerPort(socket: UdpSocket, lanes: number): void {
+  attach(socket.descriptor, encodeFilter(laneOfDatagram(lanes)), "port", `UDP port ${socket.port} shared by lanes`);
+}
+
+/** Of all packets of its protocol, the socket gets those of its lane. */
+export function steerRaw(socket: RawSocket, lane: number, lanes: number): void {
+  const family = socket.kind === "raw4" ? 4 : 6;
+  const program = packetsOfLane(family, socket.protocol === 51 ? "ah" : "esp", lane, lanes);
+  attach(socket.descriptor, encodeFilter(program), "socket", `raw socket of lane ${lane}`);
+}
+
+function attach(descriptor: Descriptor, program: Uint8Array, scope: "socket" | "port", subject: string): void {
+  const failure = descriptor.attachFilter(program, scope);
+  if (failure !== undefined) throw systemError(failure, subject);
 }
 
 /** An eventfd: `signal` ends a lane's wait. */

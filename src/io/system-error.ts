@@ -28,6 +28,9 @@ function remedyFor(code: string, syscall: string): string | undefined {
   if (syscall === "TUNSETIFF" && code === "EINVAL")
     return "an interface of this name and another kind exists: remove it, or choose another name";
   if (syscall === "bind" && code === "EADDRNOTAVAIL") return "no interface of this host has the address";
+  if (syscall === "SO_ATTACH_REUSEPORT_CBPF" && code === "ENOPROTOOPT")
+    return 'this kernel cannot share a port by SPI (Linux 4.5 can): give "lanes": 1';
+  if (syscall.startsWith("SO_ATTACH_") && code === "ENOMEM") return 'raise net.core.optmem_max, or give fewer "lanes"';
   if (code === "EMFILE" || code === "ENFILE") return "raise the limit of open files (ulimit -n)";
   return undefined;
 }

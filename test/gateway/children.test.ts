@@ -147,7 +147,7 @@ test("an unknown policy or lane is refused with the remedy", () => {
 
 test("drawn SPIs are not reserved, carry a slot of their own and serve packets", () => {
   const one = gateway();
-  const drawn = Array.from({ length: SLOTS }, () => one.plane.drawSpi());
+  const drawn = Array.from({ length: SLOTS }, () => one.plane.drawSpi(0));
   assert.equal(new Set(drawn.map((value) => value & (SLOTS - 1))).size, SLOTS);
   for (const value of drawn) assert.ok(value >>> 0 >= 256);
 });

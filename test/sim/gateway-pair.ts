@@ -9,6 +9,7 @@ import type { BatchCipher, RandomSource } from "#core/ports";
 import { DataPlane, type InstalledChild } from "#gateway/data-plane";
 import { allocateDropCounters, type LaneSocket } from "#gateway/lane-context";
 import { LaneEngine } from "#gateway/lane-engine";
+import { LaneMesh } from "#gateway/lane-mesh";
 import { LanePolicies } from "#gateway/lane-policies";
 import { SaTable } from "#ipsec/sa";
 import { compileSpd } from "#ipsec/spd-compile";
@@ -80,6 +81,7 @@ export class VirtualGateway {
       },
       drops: this.drops,
       policies: new LanePolicies({ table: compileSpd([], 1), formerIndex: [], answersFrom: [] }, random),
+      mesh: LaneMesh.alone(),
     });
     const engine = this.engine;
     const link = {
