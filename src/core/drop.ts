@@ -53,7 +53,7 @@ export const Drop = {
   TUN_WRITE_FAILED: -38,
   LOOP: -40,
   FRAGMENT_HELD: -42,
-  LANE_OVERLOAD: -42,
+  LANE_OVERLOAD: -43,
 } as const;
 export type DropCode = (typeof Drop)[keyof typeof Drop];
 
