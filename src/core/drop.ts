@@ -52,8 +52,8 @@ export const Drop = {
   SCRATCH_FULL: -37,
   TUN_WRITE_FAILED: -38,
   LOOP: -40,
-  LANE_OVERLOAD: -41,
   FRAGMENT_HELD: -42,
+  LANE_OVERLOAD: -43,
 } as const;
 export type DropCode = (typeof Drop)[keyof typeof Drop];
 

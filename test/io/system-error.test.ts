@@ -10,12 +10,15 @@ const REMEDIES: readonly (readonly [syscall: string, code: string, remedy: RegEx
   ["TUNSETIFF", "EPERM", /CAP_NET_ADMIN/],
   ["TUNSETIFF", "EBUSY", /another process has this TUN device open/],
   ["TUNSETIFF", "EINVAL", /another kind exists/],
+  ["read TUN", "EBADFD", /somebody removed the TUN device/],
   ["RTM_NEWROUTE", "EPERM", /CAP_NET_ADMIN/],
   ["SO_MARK", "EPERM", /CAP_NET_ADMIN/],
   ["socket", "EPERM", /CAP_NET_RAW/],
   ["bind", "EACCES", /CAP_NET_BIND_SERVICE/],
   ["bind", "EADDRNOTAVAIL", /no interface of this host has the address/],
   ["unshare", "EPERM", /CAP_SYS_ADMIN/],
+  ["SO_ATTACH_REUSEPORT_CBPF", "ENOPROTOOPT", /"lanes": 1/],
+  ["SO_ATTACH_FILTER", "ENOMEM", /optmem_max/],
   ["eventfd", "EMFILE", /ulimit -n/],
 ];
 
