@@ -108,6 +108,8 @@ async function start(
   const ended = new Promise<string | undefined>((resolve) => {
     settle = resolve;
   });
+  /** What takes one lane takes others too, and may come while the gateway stops: the first end counts. */
+  let ending = false;
   const waiting = new Map<number, () => void>();
   const listener: LaneListener = {
     event: (_lane, record) => {
@@ -118,16 +120,19 @@ async function start(
     },
     ike: () => undefined,
     // The TUN goes, its routes with it; the block stays: packets wait for nobody and leave in clear for nobody.
-    died: (lane, why) => void opened.closeAll().then(() => settle(`lane ${lane} ended: ${why}`)),
+    died: (lane, why) => {
+      if (ending) return;
+      ending = true;
+      void opened.closeAll().finally(() => settle(`lane ${lane} ended: ${why}`));
+    },
   };
   const lanes = openLanes(config, table, tun, listener, opened);
   const plane = new DataPlane(table, lanes, systemRandom);
   const [first] = await Promise.all(lanes.map((lane) => lane.ready));
 
   plane.setPolicies(config.policies);
-  const children = config.sas.map((sa) => plane.install(sa, true));
-  const last = children.at(-1);
-  if (last !== undefined) await new Promise<void>((resolve) => waiting.set(last.command, resolve));
+  const installed = config.sas.map((sa) => plane.install(sa, true).command);
+  await Promise.all(installed.map((command) => new Promise<void>((resolve) => waiting.set(command, resolve))));
   network.attach(tun.name);
   const priority = first?.preferred === true ? "raised" : "normal";
   const description = `${first?.cipher ?? "no lane"}; ${offloadText(tun)}; ${priority} priority`;
@@ -144,6 +149,8 @@ async function start(
       io: ioOf(lanes),
     }),
     stop: async () => {
+      if (ending) return;
+      ending = true;
       network.detach(tun.name);
       await opened.closeAll();
       network.unblock();

@@ -21,7 +21,7 @@ import {
 } from "#core/address";
 import type { InterfaceAddress, Policy } from "#core/policy";
 import { ANY_PROTOCOL, IpProtocol, type TrafficSelector } from "#core/selector";
-import { changeLink, ensureAddress, getLink } from "#io/links";
+import { changeLink, ensureAddress, findLink, getLink } from "#io/links";
 import { ensureNoRoute, ensureNoRule, ensureRoute, ensureRule, listRoutes, MAIN_TABLE, type Rule } from "#io/routes";
 
 /** Firewall mark of our sockets' packets. */
@@ -101,9 +101,11 @@ export class GatewayNetwork {
 
   /** Wanted stop, first half: nothing goes into the TUN any more, the block holds. */
   detach(tun: string): void {
-    const { index } = getLink(tun);
-    for (const policy of this.#policies)
-      for (const destination of remotesOf(policy)) ensureNoRoute(tunRoute(index, destination, undefined));
+    // Whoever removed the device removed its routes with it.
+    const link = findLink(tun);
+    if (link !== undefined)
+      for (const policy of this.#policies)
+        for (const destination of remotesOf(policy)) ensureNoRoute(tunRoute(link.index, destination, undefined));
   }
 
   /** Wanted stop, second half: the operator took the gateway away, and the block goes with it. */

@@ -16,6 +16,8 @@ const REMEDIES: readonly (readonly [syscall: string, code: string, remedy: RegEx
   ["bind", "EACCES", /CAP_NET_BIND_SERVICE/],
   ["bind", "EADDRNOTAVAIL", /no interface of this host has the address/],
   ["unshare", "EPERM", /CAP_SYS_ADMIN/],
+  ["SO_ATTACH_REUSEPORT_CBPF", "ENOPROTOOPT", /"lanes": 1/],
+  ["SO_ATTACH_FILTER", "ENOMEM", /optmem_max/],
   ["eventfd", "EMFILE", /ulimit -n/],
 ];
 
