@@ -65,6 +65,8 @@ bool TakeArray(Napi::Env env, const Napi::Value& value, napi_typedarray_type typ
 }
 
 inline std::string ErrnoName(int error) {
+  // A descriptor in a bad state, such as a TUN device that was removed: libuv has no name for it.
+  if (error == EBADFD) return "EBADFD";
   char name[64];
   return uv_err_name_r(-error, name, sizeof name);
 }

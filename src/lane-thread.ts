@@ -103,7 +103,7 @@ export class LaneThread implements LaneLink {
     this.#ended = new Promise((resolve) => {
       let why = "";
       this.#worker.once("error", (error) => {
-        why = error instanceof Error ? (error.stack ?? error.message) : String(error);
+        why = reasonOf(error);
       });
       this.#worker.once("exit", (code) => {
         resolve();
@@ -137,4 +137,10 @@ export class LaneThread implements LaneLink {
     Atomics.store(this.#told, 0, 0);
     while (this.#events.take(this.#record)) this.#listener.event(this.#lane, this.#record);
   }
+}
+
+/** What the system refused needs no stack; what is our own bug has nothing better. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return "syscall" in error ? error.message : (error.stack ?? error.message);
 }

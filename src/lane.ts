@@ -11,6 +11,7 @@ import { LanePolicies } from "#gateway/lane-policies";
 import { openLanePort } from "#io/lane-port";
 import { type LaneSocket as NativeSocket, nativeIo } from "#io/native";
 import { monotonicClock } from "#io/system-clock";
+import { fromThrown } from "#io/system-error";
 import { systemRandom } from "#io/system-random";
 import { SaTable } from "#ipsec/sa";
 import { type BirthSocket, IkeQueue, type LaneBirth } from "./lane-birth.ts";
@@ -92,4 +93,8 @@ function nativeSocket({ fd, kind, family }: BirthSocket): NativeSocket {
   return { fd, kind: `${form}${family}`, protocol: PROTOCOL[kind] };
 }
 
-main(workerData);
+try {
+  main(workerData);
+} catch (error) {
+  throw fromThrown(error, "TUN device and sockets");
+}

@@ -27,6 +27,7 @@ function remedyFor(code: string, syscall: string): string | undefined {
     return "another process has this TUN device open: stop it, or choose another name";
   if (syscall === "TUNSETIFF" && code === "EINVAL")
     return "an interface of this name and another kind exists: remove it, or choose another name";
+  if (syscall === "read TUN" && code === "EBADFD") return "somebody removed the TUN device: start the gateway again";
   if (syscall === "bind" && code === "EADDRNOTAVAIL") return "no interface of this host has the address";
   if (syscall === "SO_ATTACH_REUSEPORT_CBPF" && code === "ENOPROTOOPT")
     return 'this kernel cannot share a port by SPI (Linux 4.5 can): give "lanes": 1';

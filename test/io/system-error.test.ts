@@ -10,6 +10,7 @@ const REMEDIES: readonly (readonly [syscall: string, code: string, remedy: RegEx
   ["TUNSETIFF", "EPERM", /CAP_NET_ADMIN/],
   ["TUNSETIFF", "EBUSY", /another process has this TUN device open/],
   ["TUNSETIFF", "EINVAL", /another kind exists/],
+  ["read TUN", "EBADFD", /somebody removed the TUN device/],
   ["RTM_NEWROUTE", "EPERM", /CAP_NET_ADMIN/],
   ["SO_MARK", "EPERM", /CAP_NET_ADMIN/],
   ["socket", "EPERM", /CAP_NET_RAW/],
