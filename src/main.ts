@@ -113,6 +113,7 @@ async function start(
   const waiting = new Map<number, () => void>();
   const listener: LaneListener = {
     event: (_lane, record) => {
+      if (record[0] === LaneEvent.PATH_ERROR) plane.pathError(record);
       if (record[0] !== LaneEvent.DONE) return;
       plane.done(record[2] ?? 0);
       waiting.get(record[2] ?? 0)?.();

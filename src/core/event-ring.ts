@@ -21,6 +21,11 @@ export const LaneEvent = {
   PATH_MTU: 7,
   /** Sequence numbers of outbound `slot` end. */
   SEQUENCE_END: 8,
+  /**
+   * An ICMP error about an outbound SPI of another lane: `value` is the MTU. Followed by SPI, family and the address words
+   * of the destination.
+   */
+  PATH_ERROR: 10,
   /** Command number `value` was carried out. */
   DONE: 9,
 } as const;
@@ -38,6 +43,7 @@ const MAY_BE_LOST: ReadonlySet<number> = new Set<number>([
   LaneEvent.UNKNOWN_SPI,
   LaneEvent.PEER_MOVED,
   LaneEvent.PATH_MTU,
+  LaneEvent.PATH_ERROR,
 ]);
 
 export class EventRing {

@@ -83,6 +83,8 @@ export class DataPlane {
   readonly #children = new Map<number, Entry>();
   /** Inbound SPIs of all children. */
   readonly #spis = new Set<Spi>();
+  /** Outbound SPIs are the peers' choice: two peers may have chosen the same. */
+  readonly #byOutboundSpi = new Map<Spi, InstalledChild[]>();
   /** Removed children whose slots are free once the lane has answered this command. */
   readonly #leaving = new Map<number, Entry>();
   #policies: readonly Policy[] = [];
@@ -199,10 +201,19 @@ export class DataPlane {
     const entry = this.#entry(id);
     this.#children.delete(id);
     for (const spi of entry.inboundSpis) this.#spis.delete(spi);
+    this.#forgetOutbound(entry.child);
     const command = ++this.#commands;
     this.#leaving.set(command, entry);
     this.#lanes[entry.child.lane]?.send({ kind: "remove", id: command, slots: slotsOf(entry.child) });
     return command;
+  }
+
+  /** A PATH_ERROR of a lane's: the lane that owns an SA of this SPI looks whether the peer fits and believes it or not. */
+  pathError(record: Int32Array): void {
+    const [, , mtu = 0, spi = 0, family = 0, ...words] = record;
+    const error = { mtu, family: family === 6 ? 6 : 4, destination: words.slice(0, 4) } as const;
+    for (const { lane, outbound } of this.#byOutboundSpi.get(spiOf(spi)) ?? [])
+      this.#lanes[lane]?.send({ kind: "path-error", id: ++this.#commands, slot: outbound, ...error });
   }
 
   /** A lane answered: what a removed child held can be given to others. */
@@ -311,6 +322,12 @@ export class DataPlane {
     return -1;
   }
 
+  #forgetOutbound({ id, outboundSpi }: InstalledChild): void {
+    const others = (this.#byOutboundSpi.get(outboundSpi) ?? []).filter((child) => child.id !== id);
+    if (others.length > 0) this.#byOutboundSpi.set(outboundSpi, others);
+    else this.#byOutboundSpi.delete(outboundSpi);
+  }
+
   #remember(
     spec: ChildSaSpec,
     slots: readonly { inbound: Slot; outbound: Slot }[],
@@ -334,6 +351,8 @@ export class DataPlane {
     };
     const inboundSpis = inboundSpisOf(spec);
     for (const spi of inboundSpis) this.#spis.add(spi);
+    const others = this.#byOutboundSpi.get(child.outboundSpi) ?? [];
+    this.#byOutboundSpi.set(child.outboundSpi, [...others, child]);
     this.#children.set(child.id, { child, inboundSpis, ranges });
     return child;
   }

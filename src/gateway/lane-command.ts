@@ -1,4 +1,5 @@
 /** What control asks of a lane: plain data that crosses threads by message; keys lie in shared memory and are wiped. */
+import type { Family } from "#core/address";
 import type { SaInstall } from "#ipsec/sa";
 import type { PolicySnapshot } from "./lane-policies.ts";
 
@@ -31,6 +32,16 @@ export type LaneCommand =
       readonly slot: number;
       readonly mtu: number;
       readonly pathMtu: number;
+    }
+  /** An ICMP error about this outbound SA that came to another lane. */
+  | {
+      readonly kind: "path-error";
+      readonly id: number;
+      readonly slot: number;
+      readonly family: Family;
+      readonly mtu: number;
+      /** Address words. */
+      readonly destination: readonly number[];
     }
   /** One dummy packet (RFC 4303 §2.6) of so many octets of payload. */
   | { readonly kind: "dummy"; readonly id: number; readonly slot: number; readonly octets: number }

@@ -68,6 +68,9 @@ export class LaneEngine {
       case "path-mtu":
         this.#sas.setPathMtu(command.slot, command.mtu, command.pathMtu);
         break;
+      case "path-error":
+        this.#errors.consider(command.slot, command);
+        break;
       case "dummy":
         this.#sendDummy(command.slot, command.octets, now);
         break;

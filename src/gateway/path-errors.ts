@@ -26,14 +26,24 @@ export class PathErrors {
     for (let i = 0; i < BATCH; i++) {
       const error = this.#context.port.takeError();
       if (error === undefined) return;
-      if (error.mtu > 0) this.#consider(error);
+      if (error.mtu <= 0) continue;
+      const slot = this.#quotedSlot(error);
+      if (slot < 0) this.#tellOthers(error);
+      else this.consider(slot, error);
     }
   }
 
-  #consider(error: PathError): void {
+  /** Lanes share UDP ports, and the kernel gives an error about a port to any of them. Raw sockets get every error. */
+  #tellOthers({ quoted, socket, mtu, family, destination }: PathError): void {
+    const { events, mesh, sockets } = this.#context;
+    if (mesh.lanes <= 1 || sockets[socket]?.kind !== "udp" || quoted.length < ESP_SPI + SPI_OCTETS) return;
+    const spi = new DataView(quoted.buffer, quoted.byteOffset).getInt32(ESP_SPI);
+    events.push(LaneEvent.PATH_ERROR, -1, mtu, [spi, family, ...destination]);
+  }
+
+  /** An error that quotes this outbound SA. */
+  consider(slot: number, error: Pick<PathError, "mtu" | "family" | "destination">): void {
     const { table, events } = this.#context;
-    const slot = this.#quotedSlot(error);
-    if (slot < 0) return;
     const sa = slot * SA_COLUMNS;
     const toPeer = error.destination.every((word, i) => word === table.columns[sa + Sa.REMOTE + i]);
     const current = table.columns[sa + Sa.PATH_MTU] ?? 0;

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ChildSaSpec } from "#core/child-sa-spec";
 import { Drop } from "#core/drop";
-import { EventRing } from "#core/event-ring";
+import { EVENT_COLUMNS, EventRing, LaneEvent } from "#core/event-ring";
 import { allocateLaneMemory } from "#core/lane-memory";
-import { READY_WAKE } from "#core/slab";
+import { READY_ERROR, READY_WAKE } from "#core/slab";
 import { laneOfSpi, nearestSpiOfLane } from "#core/steering";
 import { spi } from "#core/units";
 import { DataPlane } from "#gateway/data-plane";
@@ -13,10 +13,10 @@ import { LaneEngine } from "#gateway/lane-engine";
 import { LaneInbox } from "#gateway/lane-inbox";
 import { LaneMesh } from "#gateway/lane-mesh";
 import { LanePolicies } from "#gateway/lane-policies";
-import { SaTable } from "#ipsec/sa";
+import { Sa, SaTable } from "#ipsec/sa";
 import { compileSpd } from "#ipsec/spd-compile";
 import { createLaneCipher } from "#src/lane-cipher";
-import { ALL_SOCKETS, seededRandom } from "#test/sim/gateway-pair";
+import { ALL_SOCKETS, seededRandom, words } from "#test/sim/gateway-pair";
 import { childSpec, LEFT, mirrored, protect, protocolSpec, RIGHT, suiteOf, virtualGateway } from "#test/sim/specs";
 import { captured, rightward } from "#test/sim/traffic";
 import { type Datagram, VirtualPort } from "#test/sim/virtual-port";
@@ -82,6 +82,7 @@ class Lanes {
   readonly drops: Float64Array[] = [];
   readonly engines: LaneEngine[] = [];
   readonly woken: number[] = [];
+  readonly events: EventRing[] = [];
   readonly plane: DataPlane;
 
   constructor(count: number) {
@@ -90,13 +91,15 @@ class Lanes {
       const memory = allocateLaneMemory(this.table.capacity);
       const port = new VirtualPort(memory, ALL_SOCKETS);
       const drops = allocateDropCounters();
+      const events = EventRing.allocate(64);
+      this.events.push(events);
       const engine = new LaneEngine({
         memory,
         table: this.table,
         cipher: createLaneCipher("native", memory, this.table.capacity),
         port,
         sockets: ALL_SOCKETS,
-        events: EventRing.allocate(64),
+        events,
         ike: { take: () => true },
         drops,
         policies: new LanePolicies({ table: compileSpd([], 1), formerIndex: [], answersFrom: [] }, seededRandom(3)),
@@ -123,6 +126,18 @@ class Lanes {
     port.packed = true;
     for (const datagram of datagrams) port.offerDatagram({ ...datagram, peer: first.peer, local: first.local });
     while (port.waiting(0)) engine.inboundStep(0, 1000);
+  }
+
+  /** Control's part: hands path errors on; returns the other events but those of commands. */
+  control(): number[][] {
+    const others: number[][] = [];
+    const record = new Int32Array(EVENT_COLUMNS);
+    for (const events of this.events)
+      while (events.take(record)) {
+        if (record[0] === LaneEvent.PATH_ERROR) this.plane.pathError(record);
+        else if (record[0] !== LaneEvent.DONE) others.push([...record.subarray(0, 3)]);
+      }
+    return others;
   }
 
   wake(): void {
@@ -207,4 +222,26 @@ test("an SPI that nobody has is unknown at its lane, whichever lane it came to",
   gateway.wake();
   assert.equal(gateway.drops[0]?.[-Drop.UNKNOWN_SPI], 1);
   assert.equal(gateway.drops[1]?.[-Drop.UNKNOWN_SPI], 0);
+});
+
+test("an ICMP error that comes to another lane's socket lowers the MTU of the SA it quotes (RFC 4301 §8.2)", () => {
+  const { gateway } = mixed(2);
+  const child = gateway.plane.children.find(({ lane }) => lane === 1);
+  assert.ok(child);
+  const tell = (destination: string, mtu: number) => {
+    const quoted = new Uint8Array(8);
+    new DataView(quoted.buffer).setInt32(0, child.outboundSpi);
+    const [to = 0] = words(destination);
+    gateway.ports[0]?.errors.push({ mtu, family: 4, destination: [to], port: 4500, socket: 0, quoted });
+    gateway.engines[0]?.run(READY_ERROR, 1000);
+    return [...gateway.control(), ...gateway.control()];
+  };
+  const peer = child.remote.split(":")[0] ?? "";
+  const before = gateway.table.column(child.outbound, Sa.MTU);
+  assert.deepEqual(tell("198.51.100.1", 1300), [], "the error is about a packet to somebody else");
+  assert.deepEqual(tell(peer, 100), [], "less than every path must carry");
+  assert.equal(gateway.table.column(child.outbound, Sa.PATH_MTU), 1500);
+  assert.deepEqual(tell(peer, 1300), [[LaneEvent.PATH_MTU, child.outbound, 1300]]);
+  assert.equal(gateway.table.column(child.outbound, Sa.PATH_MTU), 1300);
+  assert.ok(gateway.table.column(child.outbound, Sa.MTU) <= before - 200);
 });
