@@ -133,7 +133,9 @@ async function start(
 
   plane.setPolicies(config.policies);
   const installed = config.sas.map((sa) => plane.install(sa, true).command);
-  await Promise.all(installed.map((command) => new Promise<void>((resolve) => waiting.set(command, resolve))));
+  const answered = installed.map((command) => new Promise<void>((resolve) => waiting.set(command, resolve)));
+  const why = await Promise.race([Promise.all(answered).then(() => undefined), ended]);
+  if (why !== undefined) throw new Error(why);
   network.attach(tun.name);
   const priority = first?.preferred === true ? "raised" : "normal";
   const description = `${first?.cipher ?? "no lane"}; ${offloadText(tun)}; ${priority} priority`;
