@@ -9,7 +9,6 @@
 namespace esplanade {
 namespace {
 
-constexpr napi_type_tag kLaneTag = {0x4c616e65a1d24e0bULL, 0x93a7c1fe5b6d2f10ULL};
 constexpr uint32_t kMaxSockets = 16;
 constexpr uint32_t kMaxTailroom = 65536;
 
@@ -48,10 +47,6 @@ class Lane : public Napi::ObjectWrap<Lane> {
     const Failure failure = core->Open();
     if (failure.failed()) {
       Throw(env, failure);
-      return;
-    }
-    if (!Mark(env, info.This().As<Napi::Object>(), kLaneTag)) {
-      Complain(env, "the object is marked already");
       return;
     }
     core_ = std::move(core);
@@ -134,9 +129,8 @@ class Lane : public Napi::ObjectWrap<Lane> {
     error.ThrowAsJavaScriptException();
   }
 
-  // The open lane behind `this`, or null with an exception pending.
+  // The open lane, or null with an exception pending. `this` is a Lane: V8 refuses to call a class's methods on others.
   LaneCore* Core(const Napi::CallbackInfo& info) {
-    if (!IsMarked(info.Env(), info.This(), kLaneTag)) return Complain(info.Env(), "not a Lane"), nullptr;
     if (core_ == nullptr) Complain(info.Env(), "the lane is closed");
     return core_.get();
   }
@@ -212,10 +206,6 @@ class Lane : public Napi::ObjectWrap<Lane> {
   }
 
   void Close(const Napi::CallbackInfo& info) {
-    if (!IsMarked(info.Env(), info.This(), kLaneTag)) {
-      Complain(info.Env(), "not a Lane");
-      return;
-    }
     core_.reset();
     held_.clear();
   }

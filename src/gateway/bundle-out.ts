@@ -35,8 +35,8 @@ export class BundleOut {
   }
 
   reset(): void {
-    this.#waiting.length = 0;
-    this.#clear.length = 0;
+    if (this.#waiting.length > 0) this.#waiting.length = 0;
+    if (this.#clear.length > 0) this.#clear.length = 0;
   }
 
   /** A packet of a bypass policy: nothing seals it, it goes as it is. */

@@ -75,7 +75,7 @@ export class Outbound {
     this.#count = count;
     this.#bundle.reset();
     this.#oversize.reset();
-    this.#cutAfter.length = 0;
+    if (this.#cutAfter.length > 0) this.#cutAfter.length = 0;
     this.#policy = -1;
     let group = -1;
     for (let i = 0; i < count; i++) {
@@ -105,7 +105,7 @@ export class Outbound {
   dummy(row: number, slot: number, offset: number, octets: number, now: number): number {
     const flags = this.#columns[slot * SA_COLUMNS + Sa.FLAGS] ?? 0;
     this.#bundle.reset();
-    this.#cutAfter.length = 0;
+    if (this.#cutAfter.length > 0) this.#cutAfter.length = 0;
     this.#count = 1;
     this.#outerClass = 0;
     this.#df = 0;
