@@ -8,6 +8,7 @@ import type { LaneCommand } from "#gateway/lane-command";
 import { LaneEngine } from "#gateway/lane-engine";
 import { LaneMesh } from "#gateway/lane-mesh";
 import { LanePolicies } from "#gateway/lane-policies";
+import { inlineWholePacketPath } from "#io/jit";
 import { openLanePort } from "#io/lane-port";
 import { type LaneSocket as NativeSocket, nativeIo } from "#io/native";
 import { monotonicClock } from "#io/system-clock";
@@ -36,6 +37,7 @@ function askForPriority(): boolean {
 }
 
 function main(birth: LaneBirth): void {
+  inlineWholePacketPath();
   const preferred = askForPriority();
   const clock = monotonicClock();
   const table = new SaTable(birth.sas);

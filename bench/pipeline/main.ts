@@ -7,6 +7,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { machineFacts } from "#bench/netns/machine";
 import type { Spread } from "#bench/report/statistics";
+import { inlineWholePacketPath } from "#io/jit";
 import { measure, type StageColumn, type StageTimes, WARM_UP } from "./measure.ts";
 import { cipherMaker, OptionError, type PipelineOptions, parseOptions, USAGE } from "./options.ts";
 import { largestBatch, type Traffic } from "./traffic.ts";
@@ -52,6 +53,7 @@ function* traffics(options: PipelineOptions): Generator<Traffic> {
 }
 
 function run(options: PipelineOptions): void {
+  inlineWholePacketPath();
   const makeCipher = cipherMaker(options.provider);
   const machine = machineFacts(root);
   process.stdout.write(
