@@ -12,7 +12,7 @@ import { type Slot, type Spi, slot as slotOf, spi as spiOf, spiToString } from "
 import { cipherKeyProblem } from "#crypto/suite";
 import { WordArena } from "#ipsec/arena";
 import { windowWords } from "#ipsec/replay-window";
-import { type SaInstall, SaNumber, type SaTable, saStateName } from "#ipsec/sa";
+import { Sa, type SaInstall, SaNumber, type SaTable, saStateName } from "#ipsec/sa";
 import { compileSpd } from "#ipsec/spd-compile";
 import type { LaneCommand, LaneKey } from "./lane-command.ts";
 import type { LaneSocket } from "./lane-context.ts";
@@ -224,6 +224,17 @@ export class DataPlane {
       inbound: this.#direction(child.inbound, child.inboundSpi),
       outbound: this.#direction(child.outbound, child.outboundSpi),
     };
+  }
+
+  /** "outbound SA 0x00002001 of net", for messages. */
+  nameOf(slot: number): string {
+    for (const { child } of this.#children.values()) {
+      const inbound = child.inbound === slot || child.inboundAh === slot;
+      if (!inbound && child.outbound !== slot && child.outboundAh !== slot) continue;
+      const spi = spiOf(this.#table.column(slot, Sa.SPI));
+      return `${inbound ? "inbound" : "outbound"} SA ${spiToString(spi)} of ${child.policy}`;
+    }
+    return `the SA of slot ${slot}`;
   }
 
   #direction(slot: Slot, spi: Spi): DirectionCounters {
