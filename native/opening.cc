@@ -239,14 +239,6 @@ Napi::Value Pair(const Napi::CallbackInfo& info, const Maker& maker) {
 
 UniqueFd OpenNamespaceOfThread() { return UniqueFd(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)); }
 
-Napi::Value Namespace(const Napi::CallbackInfo& info, const Maker& maker) {
-  std::string path;
-  if (!TakeText(info.Env(), info[0], "path", &path)) return Napi::Value();
-  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd.valid()) return FailureToData(info.Env(), Failure::Last("open"));
-  return maker.Make(info.Env(), std::move(fd));
-}
-
 // Back to where the thread was. Going on in the wrong network would be worse than ending.
 void Return(const UniqueFd& home) {
   if (::setns(home.get(), CLONE_NEWNET) != 0)
@@ -292,7 +284,6 @@ void InitOpening(Napi::Env env, Napi::Object exports) {
   put("openRaw", Raw);
   put("openEvent", Event);
   put("socketPair", Pair);
-  put("openNamespace", Namespace);
   put("newNamespace", NewNamespace);
   exports.Set("signalEvent", Napi::Function::New(env, SignalEvent, "signalEvent"));
   exports.Set("inNamespace", Napi::Function::New(env, InNamespace, "inNamespace"));

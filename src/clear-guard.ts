@@ -16,6 +16,9 @@ const PRIORITY = -300;
 export class ClearGuard {
   readonly #table: string;
   readonly #config: GatewayConfig;
+  #raised = false;
+  /** A former gateway's table was there: it outlives a start that fails. */
+  #former = false;
 
   constructor(config: GatewayConfig) {
     this.#config = config;
@@ -24,7 +27,15 @@ export class ClearGuard {
 
   /** Returns why it could not be put up, or undefined. */
   raise(): string | undefined {
-    return nft(guardRules(this.#table, this.#config));
+    this.#former = nft(`list table inet ${this.#table}\n`) === undefined;
+    const refused = nft(guardRules(this.#table, this.#config));
+    this.#raised = refused === undefined;
+    return refused;
+  }
+
+  /** After a start that failed. */
+  undo(): void {
+    if (this.#raised && !this.#former) this.lower();
   }
 
   lower(): void {

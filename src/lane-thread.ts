@@ -136,6 +136,8 @@ export class LaneThread implements LaneLink {
     // First the flag, then the ring: an event that comes between is told once more, never lost.
     Atomics.store(this.#told, 0, 0);
     while (this.#events.take(this.#record)) this.#listener.event(this.#lane, this.#record);
+    // There is room again for what the lane holds back, and it may be waiting for packets that do not come.
+    if (this.#events.held) this.#wake.signal();
   }
 }
 

@@ -71,6 +71,8 @@ function main(birth: LaneBirth): void {
     const now = clock.now();
     if ((ready & READY_WAKE) !== 0) takeCommands(birth, engine, now);
     engine.run(ready, now);
+    // What found no room may have some by now; nobody tells it a second time.
+    events.flush();
     if (events.pending && Atomics.exchange(told, 0, 1) === 0) parentPort?.postMessage({ kind: "events" });
   }
   port.close();

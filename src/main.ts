@@ -31,6 +31,13 @@ const SOCKET_BUFFERS = 8 << 20;
 const DEFAULT_MTU = 1400;
 const IPV6_MINIMUM = 1280;
 
+/** Nobody replaces manual keys but the operator. */
+const LIMITS: ReadonlyMap<number, string> = new Map([
+  [LaneEvent.SOFT, "a soft limit: give it new keys soon"],
+  [LaneEvent.HARD, "a hard limit and carries nothing more: start again with new keys"],
+  [LaneEvent.SEQUENCE_END, "its last sequence number and carries nothing more: start again with new keys"],
+]);
+
 export interface GatewayLog {
   info(text: string): void;
   warn(text: string): void;
@@ -54,16 +61,30 @@ export interface Gateway {
   stop(): Promise<void>;
 }
 
-/** What was opened so far, closed in reverse. */
+/** What was opened so far, closed in reverse; what cannot be closed keeps nothing else open. */
 class Opened {
   readonly #closers: (() => void | Promise<void>)[] = [];
+  #closing: Promise<void> = Promise.resolve();
 
   add(close: () => void | Promise<void>): void {
     this.#closers.push(close);
   }
 
-  async closeAll(): Promise<void> {
-    for (const close of this.#closers.splice(0).reverse()) await close();
+  /** Whoever asks a second time waits for the first. */
+  closeAll(): Promise<void> {
+    this.#closing = this.#closing.then(() => this.#close());
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const failures: unknown[] = [];
+    for (const close of this.#closers.splice(0).reverse())
+      try {
+        await close();
+      } catch (error) {
+        failures.push(error);
+      }
+    if (failures.length > 0) throw failures[0];
   }
 }
 
@@ -75,8 +96,10 @@ export async function startGateway(given: GatewayConfig, log: GatewayLog): Promi
   try {
     return await start(config, log, opened, network, guard);
   } catch (error) {
-    await opened.closeAll();
-    if (network.undoBlock()) guard.lower();
+    // What could not be closed must not hide why the start failed.
+    await opened.closeAll().catch((failure) => log.warn(String(failure)));
+    network.undoBlock();
+    guard.undo();
     throw error;
   }
 }
@@ -113,18 +136,25 @@ async function start(
   const waiting = new Map<number, () => void>();
   const listener: LaneListener = {
     event: (_lane, record) => {
-      if (record[0] === LaneEvent.PATH_ERROR) plane.pathError(record);
-      if (record[0] !== LaneEvent.DONE) return;
-      plane.done(record[2] ?? 0);
-      waiting.get(record[2] ?? 0)?.();
-      waiting.delete(record[2] ?? 0);
+      const [kind, slot, value] = record;
+      if (kind === LaneEvent.PATH_ERROR) plane.pathError(record);
+      const limit = LIMITS.get(kind ?? 0);
+      if (limit !== undefined) log.warn(`${plane.nameOf(slot ?? -1)} has reached ${limit}`);
+      if (kind !== LaneEvent.DONE) return;
+      plane.done(value ?? 0);
+      waiting.get(value ?? 0)?.();
+      waiting.delete(value ?? 0);
     },
     ike: () => undefined,
     // The TUN goes, its routes with it; the block stays: packets wait for nobody and leave in clear for nobody.
     died: (lane, why) => {
       if (ending) return;
       ending = true;
-      void opened.closeAll().finally(() => settle(`lane ${lane} ended: ${why}`));
+      const text = `lane ${lane} ended: ${why}`;
+      opened.closeAll().then(
+        () => settle(text),
+        (error) => settle(`${text}; then ${error instanceof Error ? error.message : String(error)}`),
+      );
     },
   };
   const lanes = openLanes(config, table, tun, listener, opened);
@@ -133,8 +163,9 @@ async function start(
 
   plane.setPolicies(config.policies);
   const installed = config.sas.map((sa) => plane.install(sa, true).command);
-  const answered = installed.map((command) => new Promise<void>((resolve) => waiting.set(command, resolve)));
-  const why = await Promise.race([Promise.all(answered).then(() => undefined), ended]);
+  const done = Promise.all(installed.map((command) => new Promise<void>((resolve) => waiting.set(command, resolve))));
+  // A lane that ends now answers no command.
+  const why = await Promise.race([done.then(() => undefined), ended]);
   if (why !== undefined) throw new Error(why);
   network.attach(tun.name);
   const priority = first?.preferred === true ? "raised" : "normal";

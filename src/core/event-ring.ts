@@ -35,6 +35,8 @@ export const EVENT_COLUMNS = 16;
 const HEAD = 0;
 const TAIL = 1;
 const LOST = 2;
+/** 1 while events wait on the writer's side: who makes room must wake the writer. */
+const HELD = 3;
 const HEADER = 16;
 
 /** Caused by packets that nobody has authenticated, or told again. */
@@ -72,7 +74,9 @@ export class EventRing {
       return false;
     }
     this.flush();
-    if (this.#waiting.length > 0 || !this.#write(kind, slot, value, more)) this.#waiting.push(kind, slot, value);
+    if (this.#waiting.length === 0 && this.#write(kind, slot, value, more)) return true;
+    this.#waiting.push(kind, slot, value);
+    Atomics.store(words, HELD, 1);
     return true;
   }
 
@@ -84,6 +88,7 @@ export class EventRing {
     while (done < waiting.length && this.#write(waiting[done] ?? 0, waiting[done + 1] ?? 0, waiting[done + 2] ?? 0))
       done += 3;
     waiting.splice(0, done);
+    if (waiting.length === 0) Atomics.store(this.#words, HELD, 0);
   }
 
   #used(): number {
@@ -119,6 +124,11 @@ export class EventRing {
   /** True when something waits for the reader. */
   get pending(): boolean {
     return Atomics.load(this.#words, HEAD) !== Atomics.load(this.#words, TAIL);
+  }
+
+  /** True while the writer has more than the ring holds: after taking, the reader wakes it. */
+  get held(): boolean {
+    return Atomics.load(this.#words, HELD) === 1;
   }
 
   get lost(): number {

@@ -1,5 +1,5 @@
 /** Selectors in the form of RFC 7296 §3.13 / RFC 4301 §4.4.1.1: an address range, a protocol, a port range. */
-import { addressToString, compareAddresses, type Family, type IpAddress, type Prefix, prefixRange } from "./address.ts";
+import { addressToString, compareAddresses, type IpAddress, type Prefix, prefixRange } from "./address.ts";
 
 export const ANY_PROTOCOL = 0;
 
@@ -30,10 +30,6 @@ export interface TrafficSelector {
   /** Inclusive. 0–65535 = any; firstPort 65535 with lastPort 0 = OPAQUE (RFC 7296 §3.13.1). */
   readonly firstPort: number;
   readonly lastPort: number;
-}
-
-export function selectorFamily(selector: TrafficSelector): Family {
-  return selector.first.family;
 }
 
 export function prefixSelector(

@@ -2,8 +2,8 @@
 import { ConfigError } from "#core/errors";
 import type { CipherProvider, InspectableCipher, RandomSource } from "#core/ports";
 import type { Primitives } from "#core/primitives";
-import { createNobleCipher, noblePrimitives } from "./noble-cipher.ts";
-import { createNodeCipher, nodePrimitives } from "./node-cipher.ts";
+import { createNobleCipher } from "./noble-cipher.ts";
+import { createNodeCipher } from "./node-cipher.ts";
 import { makePacketTransform } from "./packet-transform.ts";
 import { encryptionTransform, integrityTransform } from "./transforms.ts";
 
@@ -57,9 +57,3 @@ export function supports(
   } as const;
   return makePacketTransform(primitives, key, NO_RANDOM) !== undefined;
 }
-
-/** Those that need no addon. */
-export const PORTABLE_PRIMITIVES: Readonly<Record<"node" | "noble", Primitives>> = {
-  node: nodePrimitives,
-  noble: noblePrimitives,
-};

@@ -11,8 +11,9 @@ import { foreignSpi, laneOfSpi, nearestSpiOfLane } from "#core/steering";
 import { type Slot, type Spi, slot as slotOf, spi as spiOf, spiToString } from "#core/units";
 import { cipherKeyProblem } from "#crypto/suite";
 import { WordArena } from "#ipsec/arena";
+import { jitterSoftLimits } from "#ipsec/lifetime";
 import { windowWords } from "#ipsec/replay-window";
-import { type SaInstall, SaNumber, type SaTable, saStateName } from "#ipsec/sa";
+import { Sa, type SaInstall, SaNumber, type SaTable, saStateName } from "#ipsec/sa";
 import { compileSpd } from "#ipsec/spd-compile";
 import type { LaneCommand, LaneKey } from "./lane-command.ts";
 import type { LaneSocket } from "./lane-context.ts";
@@ -73,10 +74,14 @@ interface Entry {
   readonly ranges: Ranges;
 }
 
+/** Tunnels of the same age do not all ask for new SAs at once. */
+const SOFT_JITTER = 0.05;
+
 export class DataPlane {
   readonly #table: SaTable;
   readonly #lanes: readonly LaneLink[];
   readonly #random: RandomSource;
+  readonly #softJitter: number;
   readonly #used: Uint8Array;
   readonly #windows: WordArena;
   readonly #selectors: WordArena;
@@ -93,7 +98,9 @@ export class DataPlane {
   #commands = 0;
   #ids = 0;
 
-  constructor(table: SaTable, lanes: readonly LaneLink[], random: RandomSource) {
+  /** `softJitter`: soft limits are drawn up to this part of them earlier. */
+  constructor(table: SaTable, lanes: readonly LaneLink[], random: RandomSource, softJitter: number = SOFT_JITTER) {
+    this.#softJitter = softJitter;
     this.#table = table;
     this.#lanes = lanes;
     this.#random = random;
@@ -146,7 +153,8 @@ export class DataPlane {
   }
 
   /** Installs both directions; `use` makes the policy's packets take it. Returns it and the command to wait for. */
-  install(spec: ChildSaSpec, use: boolean): { readonly child: InstalledChild; readonly command: number } {
+  install(given: ChildSaSpec, use: boolean): { readonly child: InstalledChild; readonly command: number } {
+    const spec = { ...given, lifetime: jitterSoftLimits(given.lifetime, this.#softJitter, this.#random) };
     const policy = this.#policies.findIndex((p) => p.name === spec.policy);
     if (policy < 0) throw ConfigError.of("sa.policy", `no policy '${spec.policy}'`, "name one of the policies");
     const lane = this.#lanes[spec.lane];
@@ -235,6 +243,17 @@ export class DataPlane {
       inbound: this.#direction(child.inbound, child.inboundSpi),
       outbound: this.#direction(child.outbound, child.outboundSpi),
     };
+  }
+
+  /** "outbound SA 0x00002001 of net", for messages. */
+  nameOf(slot: number): string {
+    for (const { child } of this.#children.values()) {
+      const inbound = child.inbound === slot || child.inboundAh === slot;
+      if (!inbound && child.outbound !== slot && child.outboundAh !== slot) continue;
+      const spi = spiOf(this.#table.column(slot, Sa.SPI));
+      return `${inbound ? "inbound" : "outbound"} SA ${spiToString(spi)} of ${child.policy}`;
+    }
+    return `the SA of slot ${slot}`;
   }
 
   #direction(slot: Slot, spi: Spi): DirectionCounters {

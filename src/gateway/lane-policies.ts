@@ -13,11 +13,13 @@ import type { SaTable } from "#ipsec/sa";
 import * as sas from "#ipsec/sa";
 import { matchesSelectors } from "#ipsec/selector-table";
 import { Spd } from "#ipsec/spd";
+import * as spdCompile from "#ipsec/spd-compile";
 
 // Constants of its own are folded into the machine code, imported ones are loaded at each use: a third of a packet's time.
 const { Drop } = drops;
 const { FLAG_FIRST_FRAGMENT, FLAG_LATER_FRAGMENT, Flow, OUTBOUND } = flows;
 const { MISS } = flowCache;
+const { ACTION_BYPASS } = spdCompile;
 const { SA_COLUMNS, Sa } = sas;
 
 /** The SPD as control hands it over: plain data that crosses threads. */
@@ -67,10 +69,16 @@ export class LanePolicies {
   /** Index of the policy that takes the packet, or a drop code. Fragments get their ports from the first one. */
   find(flow: FlowKey, direction: number, now: number): number {
     const flags = flow.words[Flow.FLAGS] ?? 0;
-    if ((flags & (FLAG_FIRST_FRAGMENT | FLAG_LATER_FRAGMENT)) !== 0) {
-      const code = this.resolveFragment(flow, now);
-      if (code < 0) return code;
-    }
+    if ((flags & (FLAG_FIRST_FRAGMENT | FLAG_LATER_FRAGMENT)) === 0) return this.#look(flow, direction);
+    const code = this.#fragments.track(flow, millis(now));
+    if (code < 0 && code !== Drop.FRAGMENT_UNMATCHED) return code;
+    const policy = this.#look(flow, direction);
+    // RFC 4301 §7.4: nobody knows whether a policy in front, which names ports or a protocol, protects this datagram.
+    if (code === Drop.FRAGMENT_UNMATCHED && policy > 0 && this.#spd.action(policy) === ACTION_BYPASS) return code;
+    return policy;
+  }
+
+  #look(flow: FlowKey, direction: number): number {
     const version = this.#spd.version;
     const known = this.#cache.find(flow.words, direction, version);
     if (known !== MISS) return known < 0 ? Drop.NO_POLICY : known;

@@ -85,6 +85,7 @@ export class Outbound {
       group = verdict === VERDICT_GO ? (rows[row + Row.GROUP] ?? -1) : -1;
       rows[row + Row.VERDICT] = verdict;
     }
+    for (let i = count; i < this.#count; i++) this.#encapsulatePiece(i * ROW_STRIDE, now);
     return this.#count;
   }
 
@@ -309,7 +310,7 @@ export class Outbound {
     if ((mustNotFragment || ipv6) && flow.length > smallest) return this.#oversize.tellSender(row, slot, now);
     rows[row + Row.TOS] = this.#outerClass;
     rows[row + Row.SOCKET] = this.#columns[sa + Sa.SOCKET] ?? -1;
-    if (!after) return this.#cutBefore(row, slot, now);
+    if (!after) return this.#cutBefore(row, slot);
     rows[row + Row.DF] = 0;
     const df = this.#df;
     this.#df = 0;
@@ -319,18 +320,22 @@ export class Outbound {
     return verdict;
   }
 
-  #cutBefore(row: number, slot: number, now: number): number {
+  /** The pieces stand behind the batch, and are sealed there: `#encapsulatePiece`. */
+  #cutBefore(row: number, slot: number): number {
     const rows = this.#rows;
+    rows[row + Row.SLOT] = slot;
     const pieces = this.#oversize.cutBefore(row, slot, this.#count);
     if (pieces < 0) return pieces;
-    const df = this.#df;
-    this.#df = 0;
-    for (let i = 0; i < pieces; i++) {
-      const piece = (this.#count + i) * ROW_STRIDE;
-      rows[piece + Row.VERDICT] = this.#wrap(piece, slot, now);
-    }
-    this.#df = df;
     this.#count += pieces;
     return VERDICT_TAKEN;
+  }
+
+  /** Takes its number after all rows in front of it: the cipher seals in the order of rows, and no number goes back. */
+  #encapsulatePiece(row: number, now: number): void {
+    const rows = this.#rows;
+    this.#slot = rows[row + Row.SLOT] ?? -1;
+    this.#outerClass = rows[row + Row.TOS] ?? 0;
+    this.#df = 0;
+    rows[row + Row.VERDICT] = this.#encapsulate(row, now);
   }
 }

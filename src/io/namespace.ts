@@ -6,11 +6,6 @@ export function newNamespace(): Descriptor {
   return succeed(nativeIo().newNamespace(), "new network namespace");
 }
 
-/** The namespace of a process. */
-export function namespaceOf(pid: number): Descriptor {
-  return succeed(nativeIo().openNamespace(`/proc/${pid}/ns/net`), `network namespace of process ${pid}`);
-}
-
 /**
  * Does the work while this thread is inside. Sockets, devices and processes it opens stay there; nothing that waits
  * may be in it, for the thread is back when it returns.

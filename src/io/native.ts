@@ -138,7 +138,6 @@ export interface NativeIo {
   /** `Descriptor.signal` for who has only the number. */
   signalEvent(fd: number): void;
   socketPair(): readonly [Descriptor, Descriptor] | NativeFailure;
-  openNamespace(path: string): Descriptor | NativeFailure;
   newNamespace(): Descriptor | NativeFailure;
   inNamespace(fd: number, work: () => void): undefined | NativeFailure;
   /** All that answers one rtnetlink request. */

@@ -122,7 +122,7 @@ export function ensureNoRoute(route: Route): void {
 }
 
 export interface FoundRoute {
-  readonly kind: "unicast" | "blackhole" | "unreachable" | "other";
+  readonly kind: Route["kind"] | "other";
   readonly destination: Prefix;
   readonly table: number;
   readonly metric: number;
@@ -133,9 +133,9 @@ export interface FoundRoute {
 }
 
 function kindOf(type: number): FoundRoute["kind"] {
-  if (type === RouteType.unicast) return "unicast";
-  if (type === RouteType.blackhole) return "blackhole";
-  return type === RouteType.unreachable ? "unreachable" : "other";
+  for (const kind of ["unicast", "blackhole", "unreachable", "throw"] as const)
+    if (type === RouteType[kind]) return kind;
+  return "other";
 }
 
 export function listRoutes(family: Family, table: number = MAIN_TABLE): FoundRoute[] {

@@ -10,7 +10,6 @@ import { Drop } from "#core/drop";
 import { IpProtocol } from "#core/selector";
 
 export const AH_FIXED_OCTETS = 12;
-export const AH_NEXT_HEADER = 0;
 export const AH_PAYLOAD_LENGTH = 1;
 export const AH_SPI = 4;
 export const AH_SEQUENCE = 8;

@@ -52,3 +52,22 @@ test("limits and answers wait for room in a full ring and come in order", () => 
   assert.deepEqual(values, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
   assert.equal(ring.lost, 0);
 });
+
+test("the reader learns that the writer holds more than there is room for, until all of it is told", () => {
+  const ring = EventRing.allocate(8);
+  const reader = new EventRing(ring.buffer);
+  const record = new Int32Array(EVENT_COLUMNS);
+  for (let id = 1; id <= 20; id++) ring.push(LaneEvent.DONE, -1, id);
+  const told: number[] = [];
+  for (let turn = 0; turn < 10; turn++) {
+    while (reader.take(record)) told.push(record[2] ?? 0);
+    if (!reader.held) break;
+    ring.flush();
+  }
+  while (reader.take(record)) told.push(record[2] ?? 0);
+  assert.equal(reader.held, false);
+  assert.deepEqual(
+    told,
+    Array.from({ length: 20 }, (_, i) => i + 1),
+  );
+});

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ChildSaSpec } from "#core/child-sa-spec";
 import { ConfigError } from "#core/errors";
-import { spi } from "#core/units";
+import { spi, spiToString } from "#core/units";
 import { SaState } from "#ipsec/sa";
 import type { VirtualGateway } from "#test/sim/gateway-pair";
 import {
@@ -186,4 +186,12 @@ test("counters are read in place and agree at both ends, as names and numbers", 
   assert.equal(out.state, "mature");
   assert.equal(out.octets, 128 + 28);
   assert.match(out.spi, /^0x[0-9a-f]{8}$/);
+});
+
+test("messages name an SA by direction, SPI and policy; a slot without one as such", () => {
+  const { left, ours, spec } = joined(childSpec());
+  assert.equal(left.plane.nameOf(ours.outbound), `outbound SA ${spiToString(spec.outbound.spi)} of ${spec.policy}`);
+  assert.equal(left.plane.nameOf(ours.inbound), `inbound SA ${spiToString(spec.inbound.spi)} of ${spec.policy}`);
+  left.plane.remove(ours.id);
+  assert.equal(left.plane.nameOf(ours.inbound), `the SA of slot ${ours.inbound}`);
 });

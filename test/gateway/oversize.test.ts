@@ -126,6 +126,23 @@ for (const [what, change] of ROADS) {
   });
 }
 
+test("pieces of a packet that was cut take their numbers in the order of sealing, whatever stands beside them in a batch", () => {
+  for (const [what, change] of ROADS) {
+    const { left, right } = joined(childSpec({ ...change, pathMtu: 1300 }));
+    const small = sized(100, false);
+    left.port.offerTun(small, sized(2000, false), small, sized(1400, false), small);
+    left.drive();
+    assert.deepEqual(dropsOf(left), {}, what);
+    const delivered = pass(left, right, []);
+    assert.deepEqual(dropsOf(right), {}, what);
+    assert.equal(delivered.filter((packet) => packet.length === small.length).length, 3, what);
+    const fragments = delivered.filter((packet) => packet.length !== small.length);
+    const end = fragments.findIndex((fragment) => ((fragment[6] ?? 0) & 0x20) === 0) + 1;
+    assert.deepEqual(reassembled(fragments.slice(0, end)), sized(2000, false), what);
+    assert.deepEqual(reassembled(fragments.slice(end)), sized(1400, false), what);
+  }
+});
+
 test("IPv6: packet too big with the MTU, never below 1280 (RFC 8200 §5), checksum over the pseudo-header", () => {
   for (const [pathMtu, told] of [
     [1500, undefined],

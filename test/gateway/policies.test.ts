@@ -105,6 +105,38 @@ test("protected, bypassed and discarded packets of one batch go their ways, also
   assert.deepEqual(dropsOf(left), isFor([10, 2, 8]).length === 0 ? {} : { POLICY_DISCARD: isFor([10, 2, 8]).length });
 });
 
+test("a later fragment without its first one is not bypassed past a policy with ports (RFC 4301 §7.4)", () => {
+  const everything = ["0.0.0.0/0"];
+  const rest = policy("rest", "bypass", everything, everything);
+  const udp = { protocol: 17, firstPort: 0, lastPort: 65535 };
+  const echo: Policy = {
+    ...protect(LEFT, RIGHT),
+    local: LEFT.map((prefix) => ({ ...selector(prefix), ...udp })),
+    remote: RIGHT.map((prefix) => ({ ...selector(prefix), ...udp, firstPort: 7, lastPort: 7 })),
+  };
+  const fragment = (word: number) => {
+    const piece = rightward(64, { id: 9 });
+    new DataView(piece.buffer, piece.byteOffset).setUint16(6, word);
+    return piece;
+  };
+  const [first, later] = [fragment(0x2000), fragment(9)];
+  const gateway = virtualGateway();
+  gateway.configure([echo, rest]);
+  gateway.port.offerTun(later);
+  gateway.drive();
+  assert.equal(gateway.port.sent.length, 0);
+  assert.deepEqual(dropsOf(gateway), { FRAGMENT_UNMATCHED: 1 });
+  gateway.port.offerTun(first, later);
+  gateway.drive();
+  assert.equal(gateway.port.sent.length, 0);
+  assert.deepEqual(dropsOf(gateway), { FRAGMENT_UNMATCHED: 1, NO_SA: 2 });
+  const open = virtualGateway();
+  open.configure([rest]);
+  open.port.offerTun(later);
+  open.drive();
+  assert.equal(open.port.sent.length, 1, "nothing in front could protect it");
+});
+
 test("the first policy that matches decides (RFC 4301 §4.4.1)", () => {
   for (const [first, expected] of [
     ["bypass", 1],

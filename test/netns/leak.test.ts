@@ -3,7 +3,7 @@
 //     host A ---- gateway A ==== wan, sniffers at both ends ==== gateway B ---- host B
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { DEMO_PLAN } from "#lab/gateway-config";
+import { DEMO_PLAN, type GatewayJson, gatewayConfigs } from "#lab/gateway-config";
 import { hostA, hostB, Lab } from "#lab/lab";
 import { eventually, mustBeSilent, mustFlow } from "./lab.ts";
 import { NEEDS_ROOT } from "./root.ts";
@@ -66,3 +66,36 @@ test(
     assert.equal(tap.report().innerPackets, 100, "the forged packets were on the wire");
   },
 );
+
+/** Behind the protect policies everything else is let through. */
+function withBypass(config: GatewayJson): GatewayJson {
+  const { policies }: { readonly policies: readonly object[] } = JSON.parse(JSON.stringify(config));
+  const rest = [
+    { name: "rest4", action: "bypass", local: "0.0.0.0/0", remote: "0.0.0.0/0" },
+    { name: "rest6", action: "bypass", local: "::/0", remote: "::/0" },
+  ];
+  return { ...config, policies: [...policies, ...rest] };
+}
+
+test("a bypass policy for everything else leads nothing protected around the tunnel", NEEDS_ROOT, async () => {
+  await using lab = new Lab(1500);
+  const { a, b } = await lab.startHosts();
+  const configs = gatewayConfigs(DEMO_PLAN);
+  const gateways = {
+    a: lab.launch(lab.network.gatewayA, withBypass(configs.a)),
+    b: lab.launch(lab.network.gatewayB, withBypass(configs.b)),
+  };
+  await Promise.all([gateways.a.ready(), gateways.b.ready()]);
+  const tap = lab.openTap();
+  for (const family of [4, 6] as const) {
+    await mustFlow(hostA(a, family), hostB(b, family));
+    await mustFlow(hostB(b, family), hostA(a, family));
+  }
+  mustBeSilent(tap);
+  await gateways.a.process.end("SIGKILL");
+  for (const family of [4, 6] as const) {
+    await a.flow(hostB(b, family), 920 + family, 20, 1000, 64);
+    assert.equal((await b.finalFlowReport(920 + family, 20)).received, 0, `IPv${family}`);
+  }
+  mustBeSilent(tap);
+});

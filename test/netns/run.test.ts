@@ -87,6 +87,19 @@ test("a taken UDP port, a taken device: one line with the remedy, and nothing is
   assert.deepEqual(stateOf(gatewayA), before);
 });
 
+test("a start that fails takes away what a policy for everything else has made", NEEDS_ROOT, async () => {
+  await using lab = new Lab(1500);
+  const { gatewayA } = lab.network;
+  const before = stateOf(gatewayA);
+  const wide = JSON.stringify(gatewayConfigs(DEMO_PLAN).a)
+    .replaceAll('"192.0.2.1"', '"192.0.2.99"')
+    .replace(/"remote":"10\.2\.[\d.]*\/\d+"/, '"remote":"0.0.0.0/0"');
+  assert.match(wide, /0\.0\.0\.0/);
+  const config: Readonly<Record<string, unknown>> = JSON.parse(wide);
+  assert.match(await complaintOf(lab, config), /EADDRNOTAVAIL/);
+  assert.deepEqual(stateOf(gatewayA), before);
+});
+
 /** Runs `esplanade run` by a shell's words, the configuration on descriptor 9. */
 function runBy(box: Box, words: readonly string[], script: string) {
   const config = JSON.stringify(gatewayConfigs(DEMO_PLAN).a);

@@ -88,7 +88,7 @@ export class VirtualGateway {
       sockets: ALL_SOCKETS,
       send: (command: Parameters<LaneEngine["command"]>[0]) => engine.command(command, this.now),
     };
-    this.plane = new DataPlane(this.table, [link], random);
+    this.plane = new DataPlane(this.table, [link], random, 0);
   }
 
   configure(policies: readonly Policy[], ...specs: readonly ChildSaSpec[]): InstalledChild[] {
