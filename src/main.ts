@@ -126,8 +126,10 @@ async function start(
   opened.add(() => network.forget(tun.name));
   network.configure(tun.name, mtu, config.tun.addresses);
   const unguarded = guard.raise();
-  if (unguarded !== undefined)
+  if (unguarded !== undefined) {
     log.warn(`clear packets to this host's own protected addresses are not dropped: ${unguarded}; install nftables`);
+    network.dropForwarded(tun.name);
+  }
 
   const table = SaTable.allocate(config.slots);
   let settle: (why: string | undefined) => void = () => undefined;
