@@ -102,10 +102,8 @@ export const SaNumber = {
   SOFT_TIME: 8,
   HARD_TIME: 9,
   ADDED: 10,
-  FIRST_USED: 11,
   LAST_USED: 12,
   ICV_FAILURES: 13,
-  REPLAYS: 14,
   DROPS: 15,
 } as const;
 export const SA_NUMBERS = 16;

@@ -29,7 +29,8 @@ function laneConfigs(plan: TunnelPlan, lanes: number): { readonly a: GatewayJson
   const ofLanes = Array.from({ length: lanes }, (_, lane) => {
     const { a, b } = gatewayConfigs(plan);
     const sasOf = (config: GatewayJson) => {
-      const text = JSON.stringify({ sas: config["sas"] }).replace(
+      const { sas: given } = config;
+      const text = JSON.stringify({ sas: given }).replace(
         /"spi":"(0x[0-9a-f]+)"/g,
         (_, spi) => `"spi":${Number(spi) * lanes + lane}`,
       );
