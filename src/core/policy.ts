@@ -1,6 +1,7 @@
 /** The security policy (RFC 4301 §4.4.1) and the whole typed configuration of a gateway: what config makes and gateway runs. */
 import type { Endpoint, IpAddress } from "./address.ts";
 import type { ChildSaSpec } from "./child-sa-spec.ts";
+import type { IkeConfig } from "./connection.ts";
 import type { TrafficSelector } from "./selector.ts";
 
 export type PolicyAction = "protect" | "bypass" | "discard";
@@ -51,5 +52,8 @@ export interface GatewayConfig {
   readonly offload: boolean;
   /** In order: the first that matches decides. */
   readonly policies: readonly Policy[];
+  /** With manual keys. */
   readonly sas: readonly ChildSaSpec[];
+  /** Connections that key themselves; undefined = no IKE. */
+  readonly ike?: IkeConfig | undefined;
 }
