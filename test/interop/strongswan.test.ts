@@ -1,8 +1,9 @@
 // The judge is judged first: two strongSwans in the lab, a ping of one host through them to the other.
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { type TestOptions, test } from "node:test";
 import { Lab } from "#lab/lab";
-import { NEEDS_STRONGSWAN, Strongswan } from "./strongswan.ts";
+import { NEEDS_NEWER_STRONGSWAN, NEWER_STRONGSWAN } from "./newer-strongswan.ts";
+import { NEEDS_STRONGSWAN, Strongswan, type StrongswanBuild } from "./strongswan.ts";
 
 function side(own: string, other: string, addresses: readonly string[], nets: readonly string[]): string {
   return `s2s {
@@ -20,26 +21,27 @@ function side(own: string, other: string, addresses: readonly string[], nets: re
   }`;
 }
 
-test(
-  "strongSwan joins the lab's two sites with itself, so that what fails with us fails because of us",
-  NEEDS_STRONGSWAN,
-  async () => {
+const PEERS: readonly (readonly [string, StrongswanBuild | undefined, TestOptions])[] = [
+  ["strongSwan", undefined, NEEDS_STRONGSWAN],
+  ["strongSwan 6", NEWER_STRONGSWAN, NEEDS_NEWER_STRONGSWAN],
+];
+
+for (const [name, build, options] of PEERS)
+  test(`${name} joins the lab's two sites with itself: what fails with us fails because of us`, options, async () => {
     await using lab = new Lab(1500);
+    const { gatewayA, gatewayB } = lab.network;
     const hosts = await lab.startHosts();
-    const secrets = 'ike-1 { secret = "lab-only" }';
     const wan = ["192.0.2.1", "192.0.2.2"];
     const nets = ["10.1.0.0/24", "10.2.0.0/24"];
-    await using a = await Strongswan.start(lab.network.gatewayA, {
-      connections: side("gw-a", "gw-b", wan, nets),
-      secrets,
+    const plan = (own: string, other: string, addresses: readonly string[], networks: readonly string[]) => ({
+      connections: side(own, other, addresses, networks),
+      secrets: 'ike-1 { secret = "lab-only" }',
+      ...(build === undefined ? {} : { build }),
     });
-    await using b = await Strongswan.start(lab.network.gatewayB, {
-      connections: side("gw-b", "gw-a", wan.toReversed(), nets.toReversed()),
-      secrets,
-    });
+    await using a = await Strongswan.start(gatewayA, plan("gw-a", "gw-b", wan, nets));
+    await using b = await Strongswan.start(gatewayB, plan("gw-b", "gw-a", wan.toReversed(), nets.toReversed()));
     await a.initiate("net");
     assert.match(await b.listSas(), /ESTABLISHED, IKEv2[\s\S]*net: #\d+.*INSTALLED/);
     const { status, stdout } = await hosts.a.execute(10, "ping", "-n", "-c", "3", "-i", "0.05", "10.2.0.10");
     if (status !== undefined) assert.match(stdout, / 0% packet loss/);
-  },
-);
+  });

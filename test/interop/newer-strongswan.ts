@@ -1,0 +1,25 @@
+/**
+ * strongSwan 6.0.1 of Debian 13 in a chroot, made by the lab's script beside the repository: it has ML-KEM and raw ESP.
+ * Where script or chroot is missing its tests are skipped aloud.
+ */
+import { existsSync } from "node:fs";
+import type { TestOptions } from "node:test";
+import { fileURLToPath } from "node:url";
+import { NEEDS_STRONGSWAN, type StrongswanBuild } from "./strongswan.ts";
+
+const SCRIPT = fileURLToPath(new URL("../../../../shared/lab/trixie.sh", import.meta.url));
+const ROOT = process.env["TRIXIE"] ?? "/tmp/lab-trixie";
+
+const SKIP =
+  existsSync(SCRIPT) && existsSync(`${ROOT}/usr/sbin/charon-systemd`)
+    ? false
+    : `SKIPPED: no strongSwan 6 here: ../shared/lab/trixie.sh install makes ${ROOT}`;
+if (SKIP !== false) console.error(SKIP);
+
+export const NEEDS_NEWER_STRONGSWAN: TestOptions = { ...NEEDS_STRONGSWAN, skip: NEEDS_STRONGSWAN.skip || SKIP };
+
+export const NEWER_STRONGSWAN: StrongswanBuild = {
+  charon: ["bash", SCRIPT, "run", "/usr/sbin/charon-systemd"],
+  swanctl: ["bash", SCRIPT, "run", "/usr/sbin/swanctl"],
+  plugins: "ml",
+};
