@@ -51,6 +51,38 @@ export class SystemError extends Error {
   }
 }
 
+/** Octets from the wire that cannot be what they claim: which field, and where. The message is dropped or answered INVALID_SYNTAX. */
+export class WireError extends Error {
+  readonly code = "WIRE";
+  /** In words of the RFC: "nonce data". */
+  readonly field: string;
+  /** In octets from the start of what was decoded. */
+  readonly offset: number;
+
+  constructor(field: string, offset: number) {
+    super(`${field} at octet ${offset}`);
+    this.name = "WireError";
+    this.field = field;
+    this.offset = offset;
+  }
+}
+
+/** A message that we answer with a notification (RFC 7296 §3.10.1). */
+export class ProtocolError extends Error {
+  readonly code = "PROTOCOL";
+  /** A `NotifyType` of errors. */
+  readonly notify: number;
+  /** Notification Data. */
+  readonly data: Uint8Array;
+
+  constructor(notify: number, why: string, data: Uint8Array = new Uint8Array(0)) {
+    super(why);
+    this.name = "ProtocolError";
+    this.notify = notify;
+    this.data = data;
+  }
+}
+
 /** An invariant of ours that does not hold: our bug, so the machine stops. */
 export class AssertionError extends Error {
   readonly code = "BUG";

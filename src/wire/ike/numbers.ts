@@ -1,0 +1,279 @@
+/** Every number of IANA's "Internet Key Exchange Version 2 (IKEv2) Parameters" that messages carry, once, spelled as there. */
+
+/** RFC 7296 §3.1. */
+export const IkeFlag = { INITIATOR: 0x08, VERSION: 0x10, RESPONSE: 0x20 } as const;
+
+/** RFC 7296 §3.1, RFC 5723, RFC 9242, RFC 9370, RFC 9838. */
+export const ExchangeType = {
+  IKE_SA_INIT: 34,
+  IKE_AUTH: 35,
+  CREATE_CHILD_SA: 36,
+  INFORMATIONAL: 37,
+  IKE_SESSION_RESUME: 38,
+  GSA_AUTH: 39,
+  GSA_REGISTRATION: 40,
+  GSA_REKEY: 41,
+  GSA_INBAND_REKEY: 42,
+  IKE_INTERMEDIATE: 43,
+  IKE_FOLLOWUP_KE: 44,
+} as const;
+export type ExchangeType = (typeof ExchangeType)[keyof typeof ExchangeType];
+
+/** RFC 7296 §3.2, RFC 6467, RFC 7383, RFC 8019, RFC 9838; "Nonce" is the registry's "Ni, Nr". */
+export const PayloadType = {
+  NoNextPayload: 0,
+  SA: 33,
+  KE: 34,
+  IDi: 35,
+  IDr: 36,
+  CERT: 37,
+  CERTREQ: 38,
+  AUTH: 39,
+  Nonce: 40,
+  N: 41,
+  D: 42,
+  V: 43,
+  TSi: 44,
+  TSr: 45,
+  SK: 46,
+  CP: 47,
+  EAP: 48,
+  GSPM: 49,
+  IDg: 50,
+  GSA: 51,
+  KD: 52,
+  SKF: 53,
+  PS: 54,
+} as const;
+export type PayloadType = (typeof PayloadType)[keyof typeof PayloadType];
+
+/** Below this a notification is an error (RFC 7296 §3.10.1). */
+export const FIRST_STATUS_NOTIFY = 16384;
+
+/** RFC 7296 §3.10.1 and the extensions named beside. */
+export const NotifyType = {
+  UNSUPPORTED_CRITICAL_PAYLOAD: 1,
+  INVALID_IKE_SPI: 4,
+  INVALID_MAJOR_VERSION: 5,
+  INVALID_SYNTAX: 7,
+  INVALID_MESSAGE_ID: 9,
+  INVALID_SPI: 11,
+  NO_PROPOSAL_CHOSEN: 14,
+  INVALID_KE_PAYLOAD: 17,
+  AUTHENTICATION_FAILED: 24,
+  SINGLE_PAIR_REQUIRED: 34,
+  NO_ADDITIONAL_SAS: 35,
+  INTERNAL_ADDRESS_FAILURE: 36,
+  FAILED_CP_REQUIRED: 37,
+  TS_UNACCEPTABLE: 38,
+  INVALID_SELECTORS: 39,
+  // RFC 4555
+  UNACCEPTABLE_ADDRESSES: 40,
+  UNEXPECTED_NAT_DETECTED: 41,
+  // RFC 5026
+  USE_ASSIGNED_HoA: 42,
+  // RFC 7296
+  TEMPORARY_FAILURE: 43,
+  CHILD_SA_NOT_FOUND: 44,
+  // RFC 9838
+  INVALID_GROUP_ID: 45,
+  AUTHORIZATION_FAILED: 46,
+  // RFC 9370
+  STATE_NOT_FOUND: 47,
+  // RFC 9611
+  TS_MAX_QUEUE: 48,
+  // RFC 9838
+  REGISTRATION_FAILED: 49,
+
+  INITIAL_CONTACT: 16384,
+  SET_WINDOW_SIZE: 16385,
+  ADDITIONAL_TS_POSSIBLE: 16386,
+  IPCOMP_SUPPORTED: 16387,
+  NAT_DETECTION_SOURCE_IP: 16388,
+  NAT_DETECTION_DESTINATION_IP: 16389,
+  COOKIE: 16390,
+  USE_TRANSPORT_MODE: 16391,
+  HTTP_CERT_LOOKUP_SUPPORTED: 16392,
+  REKEY_SA: 16393,
+  ESP_TFC_PADDING_NOT_SUPPORTED: 16394,
+  NON_FIRST_FRAGMENTS_ALSO: 16395,
+  // RFC 4555
+  MOBIKE_SUPPORTED: 16396,
+  ADDITIONAL_IP4_ADDRESS: 16397,
+  ADDITIONAL_IP6_ADDRESS: 16398,
+  NO_ADDITIONAL_ADDRESSES: 16399,
+  UPDATE_SA_ADDRESSES: 16400,
+  COOKIE2: 16401,
+  NO_NATS_ALLOWED: 16402,
+  // RFC 4478
+  AUTH_LIFETIME: 16403,
+  // RFC 4739
+  MULTIPLE_AUTH_SUPPORTED: 16404,
+  ANOTHER_AUTH_FOLLOWS: 16405,
+  // RFC 5685
+  REDIRECT_SUPPORTED: 16406,
+  REDIRECT: 16407,
+  REDIRECTED_FROM: 16408,
+  // RFC 5723
+  TICKET_LT_OPAQUE: 16409,
+  TICKET_REQUEST: 16410,
+  TICKET_ACK: 16411,
+  TICKET_NACK: 16412,
+  TICKET_OPAQUE: 16413,
+  // RFC 5739
+  LINK_ID: 16414,
+  // RFC 5840
+  USE_WESP_MODE: 16415,
+  // RFC 5857
+  ROHC_SUPPORTED: 16416,
+  // RFC 5998
+  EAP_ONLY_AUTHENTICATION: 16417,
+  // RFC 6023
+  CHILDLESS_IKEV2_SUPPORTED: 16418,
+  // RFC 6290
+  QUICK_CRASH_DETECTION: 16419,
+  // RFC 6311
+  IKEV2_MESSAGE_ID_SYNC_SUPPORTED: 16420,
+  IPSEC_REPLAY_COUNTER_SYNC_SUPPORTED: 16421,
+  IKEV2_MESSAGE_ID_SYNC: 16422,
+  IPSEC_REPLAY_COUNTER_SYNC: 16423,
+  // RFC 6467
+  SECURE_PASSWORD_METHODS: 16424,
+  // RFC 6631
+  PSK_PERSIST: 16425,
+  PSK_CONFIRM: 16426,
+  // RFC 6867
+  ERX_SUPPORTED: 16427,
+  // 3GPP TS 24.303
+  IFOM_CAPABILITY: 16428,
+  // RFC 9838
+  GROUP_SENDER: 16429,
+  // RFC 7383
+  IKEV2_FRAGMENTATION_SUPPORTED: 16430,
+  // RFC 7427
+  SIGNATURE_HASH_ALGORITHMS: 16431,
+  // RFC 7791
+  CLONE_IKE_SA_SUPPORTED: 16432,
+  CLONE_IKE_SA: 16433,
+  // RFC 8019
+  PUZZLE: 16434,
+  // RFC 8784
+  USE_PPK: 16435,
+  PPK_IDENTITY: 16436,
+  NO_PPK_AUTH: 16437,
+  // RFC 9242
+  INTERMEDIATE_EXCHANGE_SUPPORTED: 16438,
+  // RFC 8983
+  IP4_ALLOWED: 16439,
+  IP6_ALLOWED: 16440,
+  // RFC 9370
+  ADDITIONAL_KEY_EXCHANGE: 16441,
+  // RFC 9347
+  USE_AGGFRAG: 16442,
+  // RFC 9593
+  SUPPORTED_AUTH_METHODS: 16443,
+  // RFC 9611
+  SA_RESOURCE_INFO: 16444,
+  // RFC 9867
+  USE_PPK_INT: 16445,
+  PPK_IDENTITY_KEY: 16446,
+} as const;
+export type NotifyType = (typeof NotifyType)[keyof typeof NotifyType];
+
+/** RFC 7296 §3.8, RFC 4754, RFC 6467, RFC 7427, RFC 7619. */
+export const AuthMethod = {
+  RSA_DIGITAL_SIGNATURE: 1,
+  SHARED_KEY_MESSAGE_INTEGRITY_CODE: 2,
+  DSS_DIGITAL_SIGNATURE: 3,
+  ECDSA_SHA256_P256: 9,
+  ECDSA_SHA384_P384: 10,
+  ECDSA_SHA512_P521: 11,
+  GENERIC_SECURE_PASSWORD: 12,
+  NULL: 13,
+  DIGITAL_SIGNATURE: 14,
+} as const;
+export type AuthMethod = (typeof AuthMethod)[keyof typeof AuthMethod];
+
+/** RFC 7296 §3.6, RFC 4806, RFC 7670; IKEv1's numbers are the same (RFC 2408 §3.9). */
+export const CertEncoding = {
+  PKCS7_WRAPPED_X509: 1,
+  PGP: 2,
+  DNS_SIGNED_KEY: 3,
+  X509_SIGNATURE: 4,
+  X509_KEY_EXCHANGE: 5,
+  KERBEROS_TOKENS: 6,
+  CRL: 7,
+  ARL: 8,
+  SPKI: 9,
+  X509_ATTRIBUTE: 10,
+  RAW_RSA_KEY: 11,
+  HASH_AND_URL_X509: 12,
+  HASH_AND_URL_BUNDLE: 13,
+  OCSP_CONTENT: 14,
+  RAW_PUBLIC_KEY: 15,
+} as const;
+export type CertEncoding = (typeof CertEncoding)[keyof typeof CertEncoding];
+
+/** RFC 7427 §7, RFC 8420, RFC 9385. */
+export const HashAlgorithm = {
+  SHA1: 1,
+  "SHA2-256": 2,
+  "SHA2-384": 3,
+  "SHA2-512": 4,
+  Identity: 5,
+  STREEBOG_256: 6,
+  STREEBOG_512: 7,
+} as const;
+export type HashAlgorithm = (typeof HashAlgorithm)[keyof typeof HashAlgorithm];
+
+/** RFC 7296 §3.3.5. */
+export const AttributeType = { KeyLength: 14 } as const;
+
+/** RFC 7296 §3.13.1, RFC 4595, RFC 9478. */
+export const TrafficSelectorType = {
+  TS_IPV4_ADDR_RANGE: 7,
+  TS_IPV6_ADDR_RANGE: 8,
+  TS_FC_ADDR_RANGE: 9,
+  TS_SECLABEL: 10,
+} as const;
+export type TrafficSelectorType = (typeof TrafficSelectorType)[keyof typeof TrafficSelectorType];
+
+/** RFC 7296 §3.15. */
+export const CfgType = { CFG_REQUEST: 1, CFG_REPLY: 2, CFG_SET: 3, CFG_ACK: 4 } as const;
+export type CfgType = (typeof CfgType)[keyof typeof CfgType];
+
+/** RFC 7296 §3.15.1, RFC 5739, RFC 7651, RFC 8598, RFC 9464, 3GPP. */
+export const ConfigurationAttribute = {
+  INTERNAL_IP4_ADDRESS: 1,
+  INTERNAL_IP4_NETMASK: 2,
+  INTERNAL_IP4_DNS: 3,
+  INTERNAL_IP4_NBNS: 4,
+  INTERNAL_IP4_DHCP: 6,
+  APPLICATION_VERSION: 7,
+  INTERNAL_IP6_ADDRESS: 8,
+  INTERNAL_IP6_DNS: 10,
+  INTERNAL_IP6_DHCP: 12,
+  INTERNAL_IP4_SUBNET: 13,
+  SUPPORTED_ATTRIBUTES: 14,
+  INTERNAL_IP6_SUBNET: 15,
+  MIP6_HOME_PREFIX: 16,
+  INTERNAL_IP6_LINK: 17,
+  INTERNAL_IP6_PREFIX: 18,
+  HOME_AGENT_ADDRESS: 19,
+  P_CSCF_IP4_ADDRESS: 20,
+  P_CSCF_IP6_ADDRESS: 21,
+  FTT_KAT: 22,
+  EXTERNAL_SOURCE_IP4_NAT_INFO: 23,
+  TIMEOUT_PERIOD_FOR_LIVENESS_CHECK: 24,
+  INTERNAL_DNS_DOMAIN: 25,
+  INTERNAL_DNSSEC_TA: 26,
+  ENCDNS_IP4: 27,
+  ENCDNS_IP6: 28,
+  ENCDNS_DIGEST_INFO: 29,
+} as const;
+
+/** The name in one of these tables, or `unknown (n)`: for logs. */
+export function nameOf(table: Readonly<Record<string, number>>, value: number): string {
+  for (const [name, number] of Object.entries(table)) if (number === value) return name;
+  return `unknown (${value})`;
+}

@@ -1,0 +1,31 @@
+import type { Reader } from "#core/reader";
+import type { Writer } from "#core/writer";
+
+const SHA1_LENGTH = 20;
+
+/** RFC 7296 §3.7: encoding (1 octet), certification authority. */
+export interface CertreqPayload {
+  readonly kind: "CERTREQ";
+  /** A `CertEncoding`, or another number. */
+  readonly encoding: number;
+  /** SHA-1 hashes of SubjectPublicKeyInfos, one behind the other, for X.509; empty = any. */
+  readonly authority: Uint8Array;
+}
+
+/** The hashes one by one; what does not fill 20 octets is left out. */
+export function authorityHashes(payload: CertreqPayload): Uint8Array[] {
+  const hashes: Uint8Array[] = [];
+  for (let at = 0; at + SHA1_LENGTH <= payload.authority.length; at += SHA1_LENGTH) {
+    hashes.push(payload.authority.slice(at, at + SHA1_LENGTH));
+  }
+  return hashes;
+}
+
+export function decodeCertreq(reader: Reader): CertreqPayload {
+  return { kind: "CERTREQ", encoding: reader.u8("certificate encoding"), authority: reader.rest() };
+}
+
+export function encodeCertreq(payload: CertreqPayload, writer: Writer): void {
+  writer.u8(payload.encoding);
+  writer.octets(payload.authority);
+}
