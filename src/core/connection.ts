@@ -115,7 +115,9 @@ export interface Connection {
   readonly dpdDelay: Millis;
   /** Attempts of a start; 0 = for ever. */
   readonly keyingTries: number;
+  /** Infinity = never. */
   readonly rekeyTime: Millis;
+  /** Infinity = never. */
   readonly reauthTime: Millis;
   /** After rekey or reauthentication should have happened: the hard limit. */
   readonly overTime: Millis;

@@ -10,6 +10,8 @@ export interface Complaint {
   readonly problem: string;
   /** What to do, e.g. `give 40 hex digits`. */
   readonly remedy: string;
+  /** The line of the text with a caret below the place; absent where secrets may stand. */
+  readonly excerpt?: string;
 }
 
 /** One line: `gw.json:12:14: policies[0].remote: what is wrong; what to do`. */

@@ -6,7 +6,7 @@ export interface WorldFile {
   readonly mode: number;
 }
 
-/** Paths are relative to where the main file's name is relative to, or absolute; they never hold "." or "..". */
+/** Paths are absolute, or relative to what the main file's name is relative to. */
 export interface ConfigWorld {
   /** Throws when the file cannot be read; the error's message is shown. */
   read(path: string): WorldFile;
