@@ -7,18 +7,17 @@ import type { ChildSaSpec, ProtocolSpec } from "#core/child-sa-spec";
 import { assert, ConfigError } from "#core/errors";
 import type { Policy } from "#core/policy";
 import type { RandomSource } from "#core/ports";
-import { foreignSpi, laneOfSpi, nearestSpiOfLane } from "#core/steering";
+import { laneOfSpi, nearestSpiOfLane } from "#core/steering";
 import { type Slot, type Spi, slot as slotOf, spi as spiOf, spiToString } from "#core/units";
-import { cipherKeyProblem } from "#crypto/suite";
 import { WordArena } from "#ipsec/arena";
 import { jitterSoftLimits } from "#ipsec/lifetime";
 import { windowWords } from "#ipsec/replay-window";
 import { Sa, type SaInstall, SaNumber, type SaTable, saStateName } from "#ipsec/sa";
-import { compileSpd } from "#ipsec/spd-compile";
 import type { LaneCommand, LaneKey } from "./lane-command.ts";
 import type { LaneSocket } from "./lane-context.ts";
-import type { PolicySnapshot } from "./lane-policies.ts";
+import { policySnapshot } from "./policy-snapshot.ts";
 import { buildInstall, buildKey, childMtu, type Placement, selectorWords } from "./sa-install.ts";
+import { inboundSpisOf, refuseBadKeys, refuseForeignSpi } from "./sa-refusals.ts";
 
 /** Control's end of a lane. */
 export interface LaneLink {
@@ -88,6 +87,8 @@ export class DataPlane {
   readonly #children = new Map<number, Entry>();
   /** Inbound SPIs of all children. */
   readonly #spis = new Set<Spi>();
+  /** Inbound SPIs that were offered to a peer and are not installed. */
+  readonly #offered = new Set<Spi>();
   /** Outbound SPIs are the peers' choice: two peers may have chosen the same. */
   readonly #byOutboundSpi = new Map<Spi, InstalledChild[]>();
   /** Removed children whose slots are free once the lane has answered this command. */
@@ -119,7 +120,7 @@ export class DataPlane {
 
   /** All lanes go over to these policies; SAs of policies that keep their name stay in use. Returns the last command. */
   setPolicies(policies: readonly Policy[]): number {
-    const snapshot = snapshotOf(policies, this.#policies, ++this.#version);
+    const snapshot = policySnapshot(policies, this.#policies, ++this.#version);
     this.#policies = policies;
     let last = 0;
     for (const lane of this.#lanes) {
@@ -147,9 +148,23 @@ export class DataPlane {
       // One of these has the lane: a step moves SPI mod lanes by capacity mod lanes.
       for (let step = 0; step < lanes; step++) {
         const spi = slot < 0 ? nearestSpiOfLane(drawn[0] ?? 0, lane, lanes) : spiOf((high + step * capacity) | slot);
-        if (spi >>> 0 >= 256 && laneOfSpi(spi, lanes) === lane && !this.#spis.has(spi)) return spi;
+        if (spi >>> 0 >= 256 && laneOfSpi(spi, lanes) === lane && !this.#isTaken(spi)) return spi;
       }
     }
+  }
+
+  /** What IKE offers to peers: SPIs of the first lane, which nobody else gets until they are installed or given back. */
+  readonly spis: { draw(): Spi; giveBack(spi: Spi): void } = {
+    draw: () => {
+      const drawn = this.drawSpi(0);
+      this.#offered.add(drawn);
+      return drawn;
+    },
+    giveBack: (spi) => void this.#offered.delete(spi),
+  };
+
+  #isTaken(spi: Spi): boolean {
+    return this.#spis.has(spi) || this.#offered.has(spi);
   }
 
   /** Installs both directions; `use` makes the policy's packets take it. Returns it and the command to wait for. */
@@ -369,37 +384,15 @@ export class DataPlane {
       mtu,
     };
     const inboundSpis = inboundSpisOf(spec);
-    for (const spi of inboundSpis) this.#spis.add(spi);
+    for (const spi of inboundSpis) {
+      this.#offered.delete(spi);
+      this.#spis.add(spi);
+    }
     const others = this.#byOutboundSpi.get(child.outboundSpi) ?? [];
     this.#byOutboundSpi.set(child.outboundSpi, [...others, child]);
     this.#children.set(child.id, { child, inboundSpis, ranges });
     return child;
   }
-}
-
-/** Whoever asks, IKE or a file: no encryption without integrity, no key of another length, no reserved SPI. */
-function refuseBadKeys(spec: ChildSaSpec): void {
-  for (const protocol of spec.outerAh === undefined ? [spec] : [spec, spec.outerAh])
-    for (const direction of ["inbound", "outbound"] as const) {
-      const { spi, encryptionKey, integrityKey } = protocol[direction];
-      const fault = cipherKeyProblem({ ...protocol.suite, encryptionKey, integrityKey });
-      if (fault !== undefined) throw ConfigError.of(`sa.${direction}`, fault.problem, fault.remedy);
-      // RFC 4303 §2.1. On the wire 0 would be IKE's (RFC 3948 §2.2).
-      if (spi >>> 0 < 256)
-        throw ConfigError.of(`sa.${direction}.spi`, `SPI ${spiToString(spi)} is reserved`, "choose one from 256 on");
-    }
-}
-
-/** The kernel gives a packet to the lane of its SPI, whoever asked for another one. */
-function refuseForeignSpi(spec: ChildSaSpec, lanes: number): void {
-  for (const spi of inboundSpisOf(spec)) {
-    const fault = foreignSpi(spi, spec.lane, lanes);
-    if (fault !== undefined) throw ConfigError.of("sa.inbound.spi", fault.problem, fault.remedy);
-  }
-}
-
-function inboundSpisOf(spec: ChildSaSpec): Spi[] {
-  return [spec.inbound.spi, ...(spec.outerAh === undefined ? [] : [spec.outerAh.inbound.spi])];
 }
 
 /** The largest power of two that divides both: residues by it are the same for an SPI and for the slot it carries. */
@@ -417,23 +410,4 @@ function socketFor(sockets: readonly LaneSocket[], spec: ChildSaSpec, outermost:
   const kind = spec.encapsulation === "udp" ? "udp" : outermost.protocol;
   const family = spec.remote.address.family;
   return sockets.findIndex((socket) => socket.kind === kind && socket.family === family);
-}
-
-function snapshotOf(policies: readonly Policy[], former: readonly Policy[], version: number): PolicySnapshot {
-  return {
-    table: compileSpd(policies, version),
-    formerIndex: policies.map((policy) => former.findIndex((other) => other.name === policy.name)),
-    answersFrom: policies.map((policy) => {
-      const source = policy.source;
-      if (source === undefined) return {};
-      return { [source.family]: [...sourceWords(source.octets)] };
-    }),
-  };
-}
-
-function sourceWords(octets: Uint8Array): number[] {
-  const view = new DataView(octets.buffer, octets.byteOffset, octets.byteLength);
-  const words: number[] = [];
-  for (let at = 0; at < 16; at += 4) words.push(at < octets.length ? view.getInt32(at) : 0);
-  return words;
 }
