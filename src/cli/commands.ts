@@ -5,4 +5,8 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   demo: async () => (await import("./demo.ts")).demo,
   check: async () => (await import("./check.ts")).check,
   run: async () => (await import("./run.ts")).run,
+  status: async () => (await import("./status.ts")).status,
+  initiate: async () => (await import("./initiate.ts")).initiate,
+  terminate: async () => (await import("./terminate.ts")).terminate,
+  rekey: async () => (await import("./rekey.ts")).rekey,
 };

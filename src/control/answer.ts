@@ -1,0 +1,55 @@
+/** From an operator's request to the running gateway, and back. */
+import { nearest } from "#core/nearest";
+import type { GatewayStatus, OperatedGateway, OperatorAnswer, OperatorRequest, OperatorTarget } from "#core/operator";
+import { parseRequest } from "./request.ts";
+
+/** The answer's line; never rejects. */
+export async function answerLine(line: string, gateway: OperatedGateway): Promise<string> {
+  const request = parseRequest(line);
+  const answer: OperatorAnswer =
+    request === undefined
+      ? { ok: false, why: 'no request; write one JSON object a line, for example {"kind":"status"}' }
+      : await answerRequest(request, gateway);
+  return JSON.stringify(answer);
+}
+
+async function answerRequest(request: OperatorRequest, gateway: OperatedGateway): Promise<OperatorAnswer> {
+  const status = gateway.status();
+  if (request.kind === "status") return { ok: true, status };
+  const targets = findTargets(request.target, request.ike, status);
+  if (typeof targets === "string") return { ok: false, why: targets };
+  let count = 0;
+  const whys: string[] = [];
+  for (const outcome of await Promise.all(targets.map((target) => gateway.act(request.kind, target))))
+    if ("why" in outcome) whys.push(outcome.why);
+    else count += outcome.count;
+  return whys.length > 0 ? { ok: false, why: [...new Set(whys)].join("; ") } : { ok: true, count };
+}
+
+/** "hq/net", a connection's name (all of its children, or its IKE SA), or a child's. A text is what is wrong. */
+export function findTargets(name: string, ike: boolean, status: GatewayStatus): readonly OperatorTarget[] | string {
+  const { tunnels } = status;
+  const connection = tunnels.filter((tunnel) => tunnel.connection === name);
+  if (ike || connection.length > 0) {
+    if (connection.length === 0) return unknown(name, "connection", [...new Set(tunnels.map((t) => t.connection))]);
+    if (ike) return [{ kind: "ike", connection: name }];
+    return connection.map(({ child }) => ({ kind: "child", child, connection: name }));
+  }
+  const found = tunnels.filter((tunnel) => tunnel.child === name || `${tunnel.connection}/${tunnel.child}` === name);
+  if (found.length === 0)
+    return unknown(name, "tunnel", [
+      ...new Set(tunnels.flatMap((t) => [t.connection, `${t.connection}/${t.child}`, t.child])),
+    ]);
+  return found.map((tunnel) => ({ kind: "child", child: tunnel.child, connection: tunnel.connection }));
+}
+
+function unknown(name: string, what: string, known: readonly string[]): string {
+  const meant = nearest(name, known);
+  const remedy =
+    meant !== undefined
+      ? `did you mean '${meant}'?`
+      : known.length === 0
+        ? "none is configured"
+        : `there are: ${known.join(", ")}`;
+  return `no ${what} is called '${name}'; ${remedy}`;
+}

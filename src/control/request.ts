@@ -1,0 +1,25 @@
+/** One request a line of JSON, one answer a line: the protocol of the control socket. Everything from outside is checked. */
+import type { OperatorAction, OperatorRequest } from "#core/operator";
+
+/** Longest request, in octets. */
+export const REQUEST_LIMIT = 4096;
+
+const ACTIONS: readonly OperatorAction[] = ["initiate", "terminate", "rekey", "reauthenticate"];
+
+/** Undefined when the line is no request. */
+export function parseRequest(line: string): OperatorRequest | undefined {
+  const value = parseJson(line);
+  if (typeof value !== "object" || value === null || !("kind" in value)) return undefined;
+  if (value.kind === "status") return { kind: "status" };
+  const kind = ACTIONS.find((action) => action === value.kind);
+  if (kind === undefined || !("target" in value) || typeof value.target !== "string") return undefined;
+  return { kind, target: value.target, ike: "ike" in value && value.ike === true };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

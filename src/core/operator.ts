@@ -1,0 +1,100 @@
+/** What operators ask of a running gateway and what it answers: plain data that crosses a socket as JSON. No secrets. */
+
+export interface SaStatus {
+  /** current carries our packets, spare waits to, draining only receives what is still under way. */
+  readonly role: "current" | "spare" | "draining";
+  readonly spiIn: string;
+  readonly spiOut: string;
+  readonly state: string;
+  /** Octets the keys have processed. */
+  readonly keyOctetsIn: number;
+  readonly keyOctetsOut: number;
+}
+
+export interface TunnelStatus {
+  readonly connection: string;
+  readonly child: string;
+  readonly state: "down" | "connecting" | "up" | "rekeying" | "ended";
+  readonly upMillis: number | undefined;
+  /** "203.0.113.2:4500", as far as it is known. */
+  readonly peer: string | undefined;
+  /** Inner traffic since the tunnel was configured, across all rekeys. */
+  readonly octetsIn: number;
+  readonly octetsOut: number;
+  readonly packetsIn: number;
+  readonly packetsOut: number;
+  /** Octets a second of both directions. */
+  readonly rate: number;
+  readonly rekeyMillis: number | undefined;
+  /** "aes256gcm16/x25519"; undefined while nothing is agreed on. */
+  readonly suite: string | undefined;
+  readonly localSelectors: readonly string[];
+  readonly remoteSelectors: readonly string[];
+  readonly sas: readonly SaStatus[];
+  /** Why it is not up, in one line. */
+  readonly failure: string | undefined;
+}
+
+export interface IkeSaStatus {
+  readonly id: number;
+  readonly connection: string;
+  readonly version: 1 | 2;
+  readonly state: string;
+  readonly initiator: boolean;
+  readonly spis: string;
+  readonly local: string;
+  readonly remote: string;
+  readonly localIdentity: string;
+  readonly remoteIdentity: string;
+  readonly suite: string;
+  readonly nat: "none" | "ours" | "theirs" | "both";
+  readonly upMillis: number | undefined;
+  readonly rekeyMillis: number | undefined;
+  readonly reauthMillis: number | undefined;
+}
+
+export interface GatewayStatus {
+  /** Of this form; grows only. */
+  readonly format: 1;
+  readonly pid: number;
+  readonly upMillis: number;
+  readonly tun: string;
+  readonly mtu: number;
+  /** Ciphers and offloads, for people. */
+  readonly description: string;
+  readonly tunnels: readonly TunnelStatus[];
+  readonly ikeSas: readonly IkeSaStatus[];
+  /** IKE SAs whose peer has proven nothing yet. */
+  readonly halfOpen: number;
+  /** What caused them → how they ended → count. */
+  readonly rekeys: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  /** Reason → packets. */
+  readonly drops: Readonly<Record<string, number>>;
+  /** Name → count, of IKE. */
+  readonly ike: Readonly<Record<string, number>>;
+}
+
+/** Which SAs are meant. A child without connection: of every connection that has one of this name. */
+export type OperatorTarget =
+  | { readonly kind: "child"; readonly child: string; readonly connection: string | undefined }
+  | { readonly kind: "ike"; readonly connection: string };
+
+export type OperatorAction = "initiate" | "terminate" | "rekey" | "reauthenticate";
+
+export type OperatorRequest =
+  | { readonly kind: "status" }
+  /** `target` as an operator writes it: "hq", "hq/net" or "net". */
+  | { readonly kind: OperatorAction; readonly target: string; readonly ike: boolean };
+
+export type OperatorAnswer =
+  | { readonly ok: true; readonly status: GatewayStatus }
+  /** How many SAs it was about. */
+  | { readonly ok: true; readonly count: number }
+  | { readonly ok: false; readonly why: string };
+
+/** The running gateway, as what operators talk to sees it. */
+export interface OperatedGateway {
+  status(): GatewayStatus;
+  /** Resolves once it is done or has failed; `why` is one line. */
+  act(action: OperatorAction, target: OperatorTarget): Promise<{ readonly count: number } | { readonly why: string }>;
+}

@@ -1,0 +1,120 @@
+/**
+ * The unix socket operators' commands come by: a line in, a line out. Only its owner may connect (mode 0600); a socket
+ * that a dead gateway left is replaced, one that answers is somebody else's.
+ */
+import { chmodSync, lstatSync, mkdirSync, rmSync } from "node:fs";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { dirname } from "node:path";
+import { SystemError } from "#core/errors";
+
+/** Where a gateway listens when nobody says otherwise. */
+export const CONTROL_SOCKET = "/run/esplanade/control.sock";
+/** Operators at the same time; more wait in the kernel's queue or are refused. */
+const CONNECTIONS = 32;
+/** An answer to a request that takes long, in milliseconds. */
+const PATIENCE = 60_000;
+
+export interface ControlServer {
+  close(): Promise<void>;
+}
+
+/** `limit`: octets of a request's line. Throws SystemError when the path is taken or cannot be made. */
+export async function listenControl(
+  path: string,
+  limit: number,
+  answer: (line: string) => Promise<string>,
+): Promise<ControlServer> {
+  await removeStale(path);
+  const open = new Set<Socket>();
+  const server = createServer((socket) => {
+    open.add(socket);
+    socket.once("close", () => open.delete(socket));
+    serve(socket, limit, answer);
+  });
+  server.maxConnections = CONNECTIONS;
+  await listening(server, path);
+  server.on("error", () => undefined);
+  return {
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        for (const socket of open) socket.destroy();
+      }),
+  };
+}
+
+/** Sends one line and returns the answer's. Throws SystemError when no gateway is there. */
+export function askControl(path: string, line: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(path);
+    const chunks: Buffer[] = [];
+    socket.setTimeout(PATIENCE, () => socket.destroy(failure("ETIMEDOUT", path)));
+    socket.once("error", (error: NodeJS.ErrnoException) => reject(failure(error.code ?? "EIO", path)));
+    socket.once("connect", () => socket.end(`${line}\n`));
+    socket.on("data", (chunk: Buffer) => chunks.push(chunk));
+    socket.once("close", () => {
+      const text = Buffer.concat(chunks).toString("utf8");
+      if (text.endsWith("\n")) resolve(text.slice(0, -1));
+      else reject(failure("EPIPE", path));
+    });
+  });
+}
+
+function serve(socket: Socket, limit: number, answer: (line: string) => Promise<string>): void {
+  let pending = Buffer.alloc(0);
+  let asked = false;
+  socket.on("error", () => undefined);
+  socket.setTimeout(PATIENCE, () => socket.destroy());
+  socket.on("data", (chunk: Buffer) => {
+    if (asked) return;
+    pending = Buffer.concat([pending, chunk]);
+    const end = pending.indexOf(10);
+    if (end < 0 && pending.length <= limit) return;
+    asked = true;
+    const line = end < 0 || end > limit ? "" : pending.subarray(0, end).toString("utf8");
+    void answer(line).then((text) => socket.end(`${text}\n`));
+  });
+}
+
+function listening(server: Server, path: string): Promise<void> {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  // Until chmod nobody else may connect either.
+  const mask = process.umask(0o177);
+  return new Promise<void>((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => reject(failure(error.code ?? "EIO", path)));
+    server.listen(path, () => {
+      chmodSync(path, 0o600);
+      resolve();
+    });
+  }).finally(() => process.umask(mask));
+}
+
+async function removeStale(path: string): Promise<void> {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return;
+  if (!found.isSocket())
+    throw new SystemError("EEXIST", "bind", path, "it is no socket: name another path with --socket");
+  const alive = await new Promise<boolean>((resolve) => {
+    const socket = connect(path, () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
+  if (alive) throw failure("EADDRINUSE", path);
+  rmSync(path, { force: true });
+}
+
+const REMEDIES: Readonly<Record<string, string>> = {
+  ENOENT: "no gateway runs there: start one with `esplanade up FILE`, or name its socket with --socket",
+  ECONNREFUSED: "no gateway runs there: start one with `esplanade up FILE`, or name its socket with --socket",
+  EACCES: "only the user who runs the gateway may ask it: use sudo",
+  EADDRINUSE: "another gateway answers there: stop it, or name another path with --socket",
+  EPIPE: "the gateway ended in the middle: look at its log",
+  ETIMEDOUT: "the gateway did not answer in time: look at its log",
+};
+
+function failure(code: string, path: string): SystemError {
+  const syscall = code === "EADDRINUSE" ? "bind" : "connect";
+  return new SystemError(code, syscall, path, REMEDIES[code] ?? "check the path");
+}

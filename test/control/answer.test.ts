@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { answerLine, findTargets } from "#control/answer";
+import type { OperatedGateway, OperatorTarget } from "#core/operator";
+import { STATUS, TUNNEL } from "./sample.ts";
+
+const TWO = { ...STATUS, tunnels: [TUNNEL, { ...TUNNEL, child: "voice" }, { ...TUNNEL, connection: "lab" }] };
+
+class Recorded implements OperatedGateway {
+  readonly asked: (readonly [string, OperatorTarget])[] = [];
+  outcome: { readonly count: number } | { readonly why: string } = { count: 1 };
+  status() {
+    return TWO;
+  }
+  async act(action: string, target: OperatorTarget) {
+    this.asked.push([action, target]);
+    return this.outcome;
+  }
+}
+
+test("a connection's name means all of its children, or its IKE SA", () => {
+  assert.deepEqual(findTargets("hq", false, TWO), [
+    { kind: "child", child: "net", connection: "hq" },
+    { kind: "child", child: "voice", connection: "hq" },
+  ]);
+  assert.deepEqual(findTargets("hq", true, TWO), [{ kind: "ike", connection: "hq" }]);
+});
+
+test("connection/child means one child, a child's name all of that name", () => {
+  assert.deepEqual(findTargets("hq/net", false, TWO), [{ kind: "child", child: "net", connection: "hq" }]);
+  assert.deepEqual(findTargets("net", false, TWO), [
+    { kind: "child", child: "net", connection: "hq" },
+    { kind: "child", child: "net", connection: "lab" },
+  ]);
+});
+
+test("an unknown name gets the nearest one, or all there are", () => {
+  assert.equal(findTargets("hq/nett", false, TWO), "no tunnel is called 'hq/nett'; did you mean 'hq/net'?");
+  assert.equal(findTargets("paris", true, TWO), "no connection is called 'paris'; there are: hq, lab");
+  assert.equal(findTargets("hq", false, { ...STATUS, tunnels: [] }), "no tunnel is called 'hq'; none is configured");
+});
+
+test("a request reaches the gateway once for each target, and counts come back in one answer", async () => {
+  const gateway = new Recorded();
+  assert.deepEqual(JSON.parse(await answerLine('{"kind":"rekey","target":"hq"}', gateway)), { ok: true, count: 2 });
+  assert.deepEqual(gateway.asked, [
+    ["rekey", { kind: "child", child: "net", connection: "hq" }],
+    ["rekey", { kind: "child", child: "voice", connection: "hq" }],
+  ]);
+  gateway.outcome = { why: "no answer" };
+  assert.deepEqual(JSON.parse(await answerLine('{"kind":"initiate","target":"hq"}', gateway)), {
+    ok: false,
+    why: "no answer",
+  });
+});
+
+test("what is no request is answered with what one looks like and reaches nobody", async () => {
+  const gateway = new Recorded();
+  for (const line of [
+    "",
+    "x",
+    "null",
+    "[]",
+    "7",
+    '{"kind":"reboot"}',
+    '{"kind":"rekey"}',
+    '{"kind":"rekey","target":7}',
+  ]) {
+    const answer = JSON.parse(await answerLine(line, gateway));
+    assert.equal(answer.ok, false);
+    assert.match(answer.why, /^no request; write one JSON object a line/);
+  }
+  assert.deepEqual(gateway.asked, []);
+});

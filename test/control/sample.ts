@@ -1,0 +1,46 @@
+/** A status as a gateway with one tunnel that is up gives it. */
+import type { GatewayStatus, TunnelStatus } from "#core/operator";
+
+export const TUNNEL: TunnelStatus = {
+  connection: "hq",
+  child: "net",
+  state: "up",
+  upMillis: 42_000,
+  peer: "203.0.113.2:4500",
+  octetsIn: 2 ** 30,
+  octetsOut: 20 * 2 ** 20,
+  packetsIn: 800_000,
+  packetsOut: 15_000,
+  rate: 812e6 / 8,
+  rekeyMillis: 55 * 60_000,
+  suite: "aes256gcm16/x25519",
+  localSelectors: ["10.1.0.0-10.1.255.255"],
+  remoteSelectors: ["10.2.0.0-10.2.255.255"],
+  sas: [
+    {
+      role: "current",
+      spiIn: "0x00001001",
+      spiOut: "0x00002001",
+      state: "mature",
+      keyOctetsIn: 1000,
+      keyOctetsOut: 10,
+    },
+    { role: "draining", spiIn: "0x00001002", spiOut: "0x00002002", state: "mature", keyOctetsIn: 5, keyOctetsOut: 0 },
+  ],
+  failure: undefined,
+};
+
+export const STATUS: GatewayStatus = {
+  format: 1,
+  pid: 4711,
+  upMillis: 3_600_000 * 3,
+  tun: "esp0",
+  mtu: 1420,
+  description: "native (ipsec-mb 1.3.0); offloads TSO4; raised priority",
+  tunnels: [TUNNEL],
+  ikeSas: [],
+  halfOpen: 0,
+  rekeys: { octets: { done: 7 } },
+  drops: { replayed: 3, "no-sa": 40 },
+  ike: {},
+};

@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { askControl, listenControl } from "#io/control-socket";
+
+async function inDirectory(run: (path: string) => Promise<void>): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), "esplanade-"));
+  try {
+    await run(join(directory, "deep", "control.sock"));
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+test("a line is answered by a line, and only the owner may connect", () =>
+  inDirectory(async (path) => {
+    const server = await listenControl(path, 100, async (line) => line.toUpperCase());
+    assert.equal(await askControl(path, "hello"), "HELLO");
+    assert.equal(statSync(path).mode & 0o777, 0o600);
+    await server.close();
+    await assert.rejects(askControl(path, "hello"), /no gateway runs there: start one with `esplanade up FILE`/);
+  }));
+
+test("a line longer than the limit is cut off: memory does not grow with what somebody writes", () =>
+  inDirectory(async (path) => {
+    const asked: string[] = [];
+    const server = await listenControl(path, 100, async (line) => {
+      asked.push(line);
+      return "no";
+    });
+    const answer = await new Promise<string>((resolve) => {
+      const socket = connect(path, () => socket.write("x".repeat(100_000)));
+      socket.once("data", (chunk: Buffer) => resolve(chunk.toString()));
+      socket.on("error", () => undefined);
+    });
+    assert.equal(answer, "no\n");
+    assert.deepEqual(asked, [""]);
+    await server.close();
+  }));
+
+test("a socket that a dead gateway left is replaced; one that answers, and what is no socket, is left alone", () =>
+  inDirectory(async (path) => {
+    const first = await listenControl(path, 100, async () => "first");
+    await assert.rejects(
+      listenControl(path, 100, async () => "second"),
+      /bind failed with EADDRINUSE; another gateway answers there/,
+    );
+    assert.equal(await askControl(path, "x"), "first");
+    await first.close();
+    // Node removes a server's path when it closes; under another name it stays, as after kill -9.
+    const dead = createServer();
+    await new Promise<void>((resolve) => dead.listen(`${path}.old`, resolve));
+    renameSync(`${path}.old`, path);
+    await new Promise((resolve) => dead.close(resolve));
+    const third = await listenControl(path, 100, async () => "third");
+    assert.equal(await askControl(path, "x"), "third");
+    await third.close();
+    writeFileSync(path, "precious");
+    await assert.rejects(
+      listenControl(path, 100, async () => "fourth"),
+      /it is no socket/,
+    );
+  }));
