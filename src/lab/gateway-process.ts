@@ -1,12 +1,18 @@
-/** A real gateway: `esplanade run` in a box of the lab. */
-import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
+/** A real gateway: `esplanade run` or `esplanade up` in a box of the lab. */
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { GatewayStatus, OperatorAction, OperatorAnswer, OperatorRequest } from "#core/operator";
+import { askControl } from "#io/control-socket";
 import type { GatewaySnapshot } from "#src/main";
 import type { Box } from "./box.ts";
 import { LabProcess } from "./children.ts";
 import type { GatewayJson } from "./gateway-config.ts";
+import { type LabFiles, MAIN_FILE } from "./ike-config.ts";
+
+const JSON_FILE = "gateway.json";
+const SOCKET_FILE = "control.sock";
 
 const START_SECONDS = 20;
 const SNAPSHOT_SECONDS = 5;
@@ -20,17 +26,28 @@ function isSnapshot(message: unknown): message is SnapshotMessage {
   return typeof message === "object" && message !== null && "kind" in message && message.kind === "snapshot";
 }
 
-export class GatewayProcess {
+/** What a gateway is started with: manual keys, or the files of a swanctl.conf. */
+export type GatewayFiles =
+  | { readonly kind: "json"; readonly config: GatewayJson }
+  | { readonly kind: "swanctl"; readonly files: LabFiles };
+
+export class GatewayProcess implements Disposable {
   readonly process: LabProcess;
+  /** Where `esplanade status` and its like ask it. */
+  readonly socket: string;
+  readonly #home: string;
   readonly #asking: ((snapshot: GatewaySnapshot) => void)[] = [];
 
-  constructor(box: Box, config: GatewayJson) {
+  constructor(box: Box, { kind, ...given }: GatewayFiles) {
     const module = fileURLToPath(import.meta.resolve("#cli/esplanade"));
-    const descriptor = openWithoutName(JSON.stringify(config));
-    // The child has it as number 4: its standard streams and the channel to us come before.
-    const options = { arguments: ["run", "/proc/self/fd/4"], descriptors: [descriptor] };
-    this.process = new LabProcess(box.name, box.fork(module, options));
-    closeSync(descriptor);
+    this.#home = mkdtempSync(join(tmpdir(), "esplanade-"));
+    this.socket = join(this.#home, SOCKET_FILE);
+    const files = "files" in given ? given.files : { [JSON_FILE]: JSON.stringify(given.config) };
+    const main = join(this.#home, kind === "json" ? JSON_FILE : MAIN_FILE);
+    writeFiles(this.#home, files);
+    const command = kind === "json" ? ["run", main] : ["up", main, "--socket", this.socket];
+    this.process = new LabProcess(box.name, box.fork(module, { arguments: command }));
+    void this.process.ended.then(() => this[Symbol.dispose]());
     this.process.onMessage((message) => {
       if (isSnapshot(message)) this.#asking.shift()?.(message.snapshot);
     });
@@ -40,9 +57,30 @@ export class GatewayProcess {
   ready(): Promise<string> {
     return this.process.until<string>("its start", START_SECONDS, (resolve) => {
       this.process.onOutput((log) => {
-        if (/^ready: /m.test(log)) resolve(log);
+        if (!/^ready: /m.test(log)) return;
+        // It has read its files: keys lie about no longer than that.
+        removeFiles(this.#home);
+        resolve(log);
       });
     });
+  }
+
+  /** One request to its control socket. */
+  async ask(request: OperatorRequest): Promise<OperatorAnswer> {
+    // Both ends are this program.
+    return JSON.parse(await askControl(this.socket, JSON.stringify(request))) as OperatorAnswer;
+  }
+
+  async status(): Promise<GatewayStatus> {
+    const answer = await this.ask({ kind: "status" });
+    if (!answer.ok || !("status" in answer)) throw this.process.failure("gave no status");
+    return answer.status;
+  }
+
+  /** Throws with the gateway's own words when it could not. */
+  async act(action: OperatorAction, target: string, ike = false): Promise<void> {
+    const answer = await this.ask({ kind: action, target, ike });
+    if (!answer.ok) throw this.process.failure(`could not ${action} ${target}: ${answer.why}`);
   }
 
   /** What it said of its device and ciphers when it was ready. */
@@ -57,16 +95,22 @@ export class GatewayProcess {
       this.process.send("snapshot");
     });
   }
+
+  /** Removes what it was started with. */
+  [Symbol.dispose](): void {
+    rmSync(this.#home, { recursive: true, force: true });
+  }
 }
 
-/** A file with keys that is gone before anybody reads it: only who inherits the descriptor can. */
-function openWithoutName(text: string): number {
-  const directory = mkdtempSync(join(tmpdir(), "esplanade-"));
-  const path = join(directory, "gateway.json");
-  try {
-    writeFileSync(path, text, { mode: 0o600, flag: "wx" });
-    return openSync(path, "r");
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
+function writeFiles(home: string, files: LabFiles): void {
+  for (const [path, content] of Object.entries(files)) {
+    mkdirSync(dirname(join(home, path)), { recursive: true, mode: 0o700 });
+    writeFileSync(join(home, path), content, { mode: 0o600, flag: "wx" });
   }
+}
+
+/** All but the control socket. */
+function removeFiles(home: string): void {
+  for (const name of readdirSync(home))
+    if (name !== SOCKET_FILE) rmSync(join(home, name), { recursive: true, force: true });
 }

@@ -5,6 +5,7 @@ import type { Box } from "./box.ts";
 import type { LabProcess } from "./children.ts";
 import { type GatewayJson, gatewayConfigs, type TunnelPlan } from "./gateway-config.ts";
 import { GatewayProcess } from "./gateway-process.ts";
+import type { LabFiles } from "./ike-config.ts";
 import { type Addresses, LabNetwork, SITE_A, SITE_B } from "./network.ts";
 import { WireTap } from "./wire-tap.ts";
 
@@ -39,7 +40,15 @@ export class Lab implements AsyncDisposable {
 
   /** A gateway that is starting. */
   launch(box: Box, config: GatewayJson): GatewayProcess {
-    const gateway = new GatewayProcess(box, config);
+    return this.#launched(new GatewayProcess(box, { kind: "json", config }));
+  }
+
+  /** A gateway that is starting and negotiates its keys: the files around its swanctl.conf. */
+  launchIke(box: Box, files: LabFiles): GatewayProcess {
+    return this.#launched(new GatewayProcess(box, { kind: "swanctl", files }));
+  }
+
+  #launched(gateway: GatewayProcess): GatewayProcess {
     // Its routes and rules go with the namespace.
     this.#keep(gateway.process, "SIGKILL");
     return gateway;
