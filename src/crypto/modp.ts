@@ -1,32 +1,18 @@
 /**
- * Diffie–Hellman over MODP groups 1 and 2 (RFC 2409 §6.1, §6.2): legacy, for the documents' sake, reachable only where
- * a configuration allows "modp768" or "modp1024" by name. node:crypto tests the prime anew for each key, which takes
- * 18–32 ms; these primes are constants.
+ * MODP groups 1 and 2 (RFC 2409 §6.1, §6.2): legacy, for the documents' sake, reachable only where a configuration
+ * allows "modp768" or "modp1024" by name. node:crypto tests the prime anew for each key, which takes 18–32 ms; these
+ * primes are constants.
  */
-import type { RandomSource } from "#core/ports";
-import { wipe } from "./octets.ts";
+import { fromHex } from "./octets.ts";
 
 export interface ModpGroup {
-  readonly name: string;
   /** IANA "Transform Type 4" ID. */
   readonly id: number;
-  readonly octets: number;
   readonly prime: Uint8Array;
 }
 
 /** base ^ exponent mod modulus, as long as the modulus; big-endian. The addon's is constant-time in the exponent. */
 export type ModularPower = (modulus: Uint8Array, base: Uint8Array, exponent: Uint8Array) => Uint8Array | undefined;
-
-const GENERATOR = Uint8Array.of(2);
-
-function group(name: string, id: number, primeHex: string): ModpGroup {
-  const prime = fromHex(primeHex);
-  return { name, id, octets: prime.length, prime };
-}
-
-function fromHex(hex: string): Uint8Array {
-  return Uint8Array.from(hex.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
-}
 
 function toBigInt(octets: Uint8Array): bigint {
   let hex = "0x0";
@@ -34,19 +20,21 @@ function toBigInt(octets: Uint8Array): bigint {
   return BigInt(hex);
 }
 
-export const MODP_768: ModpGroup = group(
-  "modp768",
-  1,
-  "ffffffffffffffffc90fdaa22168c234c4c6628b80dc1cd129024e088a67cc74020bbea63b139b22514a08798e3404dd" +
-    "ef9519b3cd3a431b302b0a6df25f14374fe1356d6d51c245e485b576625e7ec6f44c42e9a63a3620ffffffffffffffff",
-);
-export const MODP_1024: ModpGroup = group(
-  "modp1024",
-  2,
-  "ffffffffffffffffc90fdaa22168c234c4c6628b80dc1cd129024e088a67cc74020bbea63b139b22514a08798e3404dd" +
-    "ef9519b3cd3a431b302b0a6df25f14374fe1356d6d51c245e485b576625e7ec6f44c42e9a637ed6b0bff5cb6f406b7ed" +
-    "ee386bfb5a899fa5ae9f24117c4b1fe649286651ece65381ffffffffffffffff",
-);
+export const MODP_768: ModpGroup = {
+  id: 1,
+  prime: fromHex(
+    "ffffffffffffffffc90fdaa22168c234c4c6628b80dc1cd129024e088a67cc74020bbea63b139b22514a08798e3404dd" +
+      "ef9519b3cd3a431b302b0a6df25f14374fe1356d6d51c245e485b576625e7ec6f44c42e9a63a3620ffffffffffffffff",
+  ),
+};
+export const MODP_1024: ModpGroup = {
+  id: 2,
+  prime: fromHex(
+    "ffffffffffffffffc90fdaa22168c234c4c6628b80dc1cd129024e088a67cc74020bbea63b139b22514a08798e3404dd" +
+      "ef9519b3cd3a431b302b0a6df25f14374fe1356d6d51c245e485b576625e7ec6f44c42e9a637ed6b0bff5cb6f406b7ed" +
+      "ee386bfb5a899fa5ae9f24117c4b1fe649286651ece65381ffffffffffffffff",
+  ),
+};
 
 /** For machines without the addon: right, but its time depends on the exponent. */
 export const bigintPower: ModularPower = (modulus, base, exponent) => {
@@ -63,44 +51,8 @@ export const bigintPower: ModularPower = (modulus, base, exponent) => {
 };
 
 /** 1 < value < p - 1 (RFC 6989 §2.1): everything else leaks or fixes the secret. */
-export function isPublicValue({ octets, prime }: ModpGroup, value: Uint8Array): boolean {
-  if (value.length !== octets) return false;
+export function isPublicValue(prime: Uint8Array, value: Uint8Array): boolean {
+  if (value.length !== prime.length) return false;
   const number = toBigInt(value);
   return number > 1n && number < toBigInt(prime) - 1n;
-}
-
-export interface ModpKeyPair {
-  readonly publicValue: Uint8Array;
-  /** The shared secret, or undefined when the peer's value is out of range. */
-  agree(peerValue: Uint8Array): Uint8Array | undefined;
-  /** Wipes the private exponent; `agree` then answers undefined. */
-  destroy(): void;
-}
-
-/** Octets of a private exponent: twice the strength these groups have, at least (RFC 3526 §8). */
-const EXPONENT_OCTETS = 32;
-
-export function generateModpKeyPair(modp: ModpGroup, power: ModularPower, random: RandomSource): ModpKeyPair {
-  const exponent = new Uint8Array(EXPONENT_OCTETS);
-  // 256 random bits: the loop is for a source that gives zeros.
-  for (let tries = 0; tries < 4 && exponent.every((octet) => octet === 0); tries++) random.fill(exponent);
-  return modpKeyPair(modp, power, exponent);
-}
-
-/** Takes the exponent over: `destroy` wipes it. */
-export function modpKeyPair(modp: ModpGroup, power: ModularPower, exponent: Uint8Array): ModpKeyPair {
-  const publicValue = power(modp.prime, GENERATOR, exponent);
-  if (publicValue === undefined || !isPublicValue(modp, publicValue))
-    throw new RangeError(`${modp.name}: the private exponent is degenerate; give random octets`);
-  let alive = true;
-  return {
-    publicValue,
-    agree(peerValue: Uint8Array): Uint8Array | undefined {
-      return alive && isPublicValue(modp, peerValue) ? power(modp.prime, peerValue, exponent) : undefined;
-    },
-    destroy(): void {
-      alive = false;
-      wipe(exponent);
-    },
-  };
 }

@@ -20,6 +20,11 @@ export function joinOctets(parts: readonly Uint8Array[]): Uint8Array {
   return whole;
 }
 
+/** Of constants: two digits an octet, nothing else. */
+export function fromHex(digits: string): Uint8Array {
+  return Uint8Array.from(digits.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
+}
+
 /** Overwrites keys that are no longer needed. Copies that the JavaScript engine made while moving them stay unknown. */
 export function wipe(...secrets: readonly Uint8Array[]): void {
   for (const secret of secrets) secret.fill(0);
