@@ -1,12 +1,12 @@
 /**
  * Half-open IKE SAs (RFC 7296 §2.6) and the work an unproven source may cause. Memory is bounded by the limits, whatever
- * addresses a flood comes from; IPv6 sources count by /64.
+ * addresses a flood comes from; IPv6 sources count by /64, which is what one host has.
  */
 import type { IpAddress } from "#core/address";
-import type { Millis } from "#core/units";
+import { type Millis, millis } from "#core/units";
 
 export interface HalfOpenLimits {
-  /** Beyond: refuse all. */
+  /** At so many all new ones are refused. */
   readonly total: number;
   /** From so many on everybody needs a cookie. */
   readonly cookieTotal: number;
@@ -15,29 +15,143 @@ export interface HalfOpenLimits {
   /** From so many of one source on it is refused. */
   readonly blockPerSource: number;
   readonly timeout: Millis;
-  /** Key exchanges a second, and at once. */
+  /** Key exchanges a second, and at once. Under half of the burst everybody needs a cookie. */
   readonly rate: number;
   readonly burst: number;
   readonly ratePerSource: number;
   readonly burstPerSource: number;
 }
 
-export declare const DEFAULT_HALF_OPEN_LIMITS: HalfOpenLimits;
+export const DEFAULT_HALF_OPEN_LIMITS: HalfOpenLimits = {
+  total: 1000,
+  cookieTotal: 100,
+  cookiePerSource: 3,
+  blockPerSource: 20,
+  timeout: millis(30_000),
+  rate: 1000,
+  burst: 1000,
+  ratePerSource: 200,
+  burstPerSource: 200,
+};
+
+/** Sources whose budget is remembered; the least recently seen is forgotten, which only gives it a full one. */
+export const MAX_BUDGETED_SOURCES = 1024;
 
 export type HalfOpenVerdict = "accept" | "demand-cookie" | "refuse";
 
-export declare class HalfOpen {
-  constructor(limits?: HalfOpenLimits);
-  /** For a request that would make a new IKE SA; "demand-cookie" is "accept" for one that came with a good cookie. Changes nothing. */
-  judge(source: IpAddress, now: Millis): HalfOpenVerdict;
+interface Entry {
+  readonly source: string;
+  readonly deadline: Millis;
+}
+
+interface Bucket {
+  readonly tokens: number;
+  readonly at: Millis;
+}
+
+function sourceOf(address: IpAddress): string {
+  return address.octets.subarray(0, address.family === 4 ? 4 : 8).join(".");
+}
+
+function filled({ tokens, at }: Bucket, rate: number, burst: number, now: Millis): Bucket {
+  return { tokens: Math.min(burst, tokens + (Math.max(0, now - at) * rate) / 1000), at: now };
+}
+
+export class HalfOpen {
+  readonly #limits: HalfOpenLimits;
+  /** By IKE SA, oldest first. */
+  readonly #entries = new Map<number, Entry>();
+  /** Not larger than `#entries`. */
+  readonly #perSource = new Map<string, number>();
+  #global: Bucket | undefined;
+  /** Least recently used first. */
+  readonly #budgets = new Map<string, Bucket>();
+
+  constructor(limits: HalfOpenLimits = DEFAULT_HALF_OPEN_LIMITS) {
+    this.#limits = limits;
+  }
+
+  /**
+   * For a request that would make a new IKE SA; "demand-cookie" is "accept" for one that came with a good cookie.
+   * Changes nothing.
+   */
+  judge(source: IpAddress, now: Millis): HalfOpenVerdict {
+    const { total, cookieTotal, cookiePerSource, blockPerSource, burst } = this.#limits;
+    const ofSource = this.#perSource.get(sourceOf(source)) ?? 0;
+    if (this.#entries.size >= total || ofSource >= blockPerSource) return "refuse";
+    const busy = this.#entries.size >= cookieTotal || this.#globalBucket(now).tokens < burst / 2;
+    return busy || ofSource >= cookiePerSource ? "demand-cookie" : "accept";
+  }
+
   /** Takes the price of one key exchange; false = no budget, drop the request. */
-  spend(source: IpAddress, now: Millis): boolean;
-  /** `id`: the IKE SA's. */
-  open(id: number, source: IpAddress, now: Millis): void;
+  spend(source: IpAddress, now: Millis): boolean {
+    const key = sourceOf(source);
+    const { ratePerSource, burstPerSource } = this.#limits;
+    const known = this.#budgets.get(key) ?? { tokens: burstPerSource, at: now };
+    const own = filled(known, ratePerSource, burstPerSource, now);
+    const global = this.#globalBucket(now);
+    const granted = own.tokens >= 1 && global.tokens >= 1;
+    const price = granted ? 1 : 0;
+    this.#global = { ...global, tokens: global.tokens - price };
+    this.#remember(key, { ...own, tokens: own.tokens - price });
+    return granted;
+  }
+
+  /** `id`: the IKE SA's, new. */
+  open(id: number, source: IpAddress, now: Millis): void {
+    this.close(id);
+    const key = sourceOf(source);
+    this.#entries.set(id, { source: key, deadline: millis(now + this.#limits.timeout) });
+    this.#perSource.set(key, (this.#perSource.get(key) ?? 0) + 1);
+  }
+
   /** It is established, or gone; unknown ids are ignored. */
-  close(id: number): void;
-  get count(): number;
-  get nextTimeout(): Millis | undefined;
+  close(id: number): void {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return;
+    this.#entries.delete(id);
+    const left = (this.#perSource.get(entry.source) ?? 0) - 1;
+    if (left > 0) this.#perSource.set(entry.source, left);
+    else this.#perSource.delete(entry.source);
+  }
+
+  get count(): number {
+    return this.#entries.size;
+  }
+
+  /** Sources of which a count or a budget is kept: bounded, whatever comes. */
+  get rememberedSources(): number {
+    return this.#perSource.size + this.#budgets.size;
+  }
+
+  get nextTimeout(): Millis | undefined {
+    for (const { deadline } of this.#entries.values()) return deadline;
+    return undefined;
+  }
+
   /** Those whose time is over, oldest first; they are closed here. */
-  expire(now: Millis): readonly number[];
+  expire(now: Millis): readonly number[] {
+    const over: number[] = [];
+    for (const [id, { deadline }] of this.#entries) {
+      if (deadline > now) break;
+      over.push(id);
+    }
+    for (const id of over) this.close(id);
+    return over;
+  }
+
+  #globalBucket(now: Millis): Bucket {
+    const { rate, burst } = this.#limits;
+    return filled(this.#global ?? { tokens: burst, at: now }, rate, burst, now);
+  }
+
+  #remember(key: string, bucket: Bucket): void {
+    this.#budgets.delete(key);
+    this.#budgets.set(key, bucket);
+    if (this.#budgets.size <= MAX_BUDGETED_SOURCES) return;
+    for (const oldest of this.#budgets.keys()) {
+      this.#budgets.delete(oldest);
+      return;
+    }
+  }
 }

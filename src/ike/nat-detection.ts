@@ -1,17 +1,33 @@
 /** NAT detection (RFC 7296 §2.23). */
 import type { Endpoint } from "#core/address";
 import type { RandomSource } from "#core/ports";
+import { equalOctets } from "#crypto/octets";
+import { sha1 } from "#crypto/sha1";
+
+const HASH_LENGTH = 20;
 
 /** SHA-1 of SPIs, address and port: the data of NAT_DETECTION_SOURCE_IP and NAT_DETECTION_DESTINATION_IP. */
-export declare function natDetectionHash(initiatorSpi: bigint, responderSpi: bigint, endpoint: Endpoint): Uint8Array;
+export function natDetectionHash(initiatorSpi: bigint, responderSpi: bigint, endpoint: Endpoint): Uint8Array {
+  const spis = new Uint8Array(16);
+  const view = new DataView(spis.buffer);
+  view.setBigUint64(0, initiatorSpi);
+  view.setBigUint64(8, responderSpi);
+  const port = Uint8Array.of(endpoint.port >>> 8, endpoint.port & 0xff);
+  return sha1([spis, endpoint.address.octets, port]);
+}
 
 /** A hash that fits no endpoint: makes the peer believe in a NAT, so that ESP goes in UDP (swanctl's `encap = yes`). */
-export declare function forcedNatHash(random: RandomSource): Uint8Array;
+export function forcedNatHash(random: RandomSource): Uint8Array {
+  const hash = new Uint8Array(HASH_LENGTH);
+  random.fill(hash);
+  return hash;
+}
 
 export interface NatHashes {
   readonly initiatorSpi: bigint;
+  /** 0 in the request of IKE_SA_INIT. */
   readonly responderSpi: bigint;
-  /** Data of all NAT_DETECTION_SOURCE_IP notifies of the message. */
+  /** Data of all NAT_DETECTION_SOURCE_IP notifies of the message: one for each address the sender may have. */
   readonly source: readonly Uint8Array[];
   readonly destination: readonly Uint8Array[];
 }
@@ -21,8 +37,17 @@ export interface NatFindings {
   readonly supported: boolean;
   /** Our address is translated on the way to the peer. */
   readonly local: boolean;
+  /** The peer's address is. */
   readonly remote: boolean;
 }
 
 /** `local` and `remote`: as the message was received. */
-export declare function detectNat(hashes: NatHashes, local: Endpoint, remote: Endpoint): NatFindings;
+export function detectNat(hashes: NatHashes, local: Endpoint, remote: Endpoint): NatFindings {
+  const { initiatorSpi, responderSpi, source, destination } = hashes;
+  if (source.length === 0 || destination.length === 0) return { supported: false, local: false, remote: false };
+  const names = (sent: readonly Uint8Array[], endpoint: Endpoint) => {
+    const seen = natDetectionHash(initiatorSpi, responderSpi, endpoint);
+    return sent.some((hash) => equalOctets(hash, seen));
+  };
+  return { supported: true, local: !names(destination, local), remote: !names(source, remote) };
+}

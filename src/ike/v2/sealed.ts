@@ -2,18 +2,14 @@
  * The Encrypted payload (RFC 7296 §3.14; AEAD RFC 5282, AES-CTR RFC 5930, ChaCha20 RFC 7634 §4) and the Encrypted
  * Fragment payload (RFC 7383 §2.5). Works on whole messages without non-ESP marker. One object an IKE SA and direction.
  */
+import { assert } from "#core/errors";
 import type { RandomSource } from "#core/ports";
-
-/** SK_e and SK_a of one direction; AEAD and CTR: salt or nonce at the end of `encryptionKey`, `integrity` 0 for an AEAD. */
-export interface DirectionKeys {
-  /** Transform IDs: crypto/transforms.ts; the key's length tells AES's sizes apart. */
-  readonly encryption: number;
-  readonly integrity: number;
-  readonly encryptionKey: Uint8Array;
-  readonly integrityKey: Uint8Array;
-}
+import { wipe } from "#crypto/octets";
+import { type DirectionKeys, makeProtection, type Protection } from "./protection.ts";
 
 /** The inner chain of a message: what SK or SKF carries. */
+export type { DirectionKeys } from "./protection.ts";
+
 export type Opened =
   | { readonly kind: "whole"; readonly firstType: number; readonly inner: Uint8Array }
   | {
@@ -26,36 +22,160 @@ export type Opened =
       readonly inner: Uint8Array;
     };
 
-/** Number and total of a message's SKF payload before anything is decrypted; undefined where there is none or it is malformed. */
-export declare function peekFragment(
-  message: Uint8Array,
-): { readonly number: number; readonly total: number } | undefined;
+// RFC 7296 §3.1. Offsets in octets from the start of the message.
+const NEXT_PAYLOAD = 16;
+const LENGTH = 24;
+const HEADER_LENGTH = 28;
+// RFC 7296 §3.2. Offsets from the start of a payload.
+const PAYLOAD_LENGTH = 2;
+const GENERIC_LENGTH = 4;
+// RFC 7383 §2.5.
+const FRAGMENT_NUMBER = 4;
+const TOTAL_FRAGMENTS = 6;
+const FRAGMENT_LENGTH = 8;
+
+const SK = 46;
+const SKF = 53;
+/** Payloads in clear before SK or SKF: none is defined; a message with more is dropped. */
+const MAX_OUTER_PAYLOADS = 16;
+const MAX_PAYLOAD_OCTETS = 0xffff;
+
+interface Envelope {
+  readonly type: typeof SK | typeof SKF;
+  /** Next payload of the SK or SKF payload: what stands first inside. */
+  readonly firstType: number;
+  /** Where the payload begins, and where its IV does. */
+  readonly start: number;
+  readonly body: number;
+  /** 0 for SK. */
+  readonly number: number;
+  readonly total: number;
+}
+
+/** Walks to the SK or SKF payload, which must be the last one and end where the message does (RFC 7296 §3.14). */
+function envelopeOf(message: Uint8Array): Envelope | undefined {
+  if (message.length < HEADER_LENGTH + GENERIC_LENGTH) return undefined;
+  const view = new DataView(message.buffer, message.byteOffset, message.length);
+  if (view.getUint32(LENGTH) !== message.length) return undefined;
+  let type = view.getUint8(NEXT_PAYLOAD);
+  let at = HEADER_LENGTH;
+  for (let count = 0; count <= MAX_OUTER_PAYLOADS && at + GENERIC_LENGTH <= message.length; count++) {
+    const length = view.getUint16(at + PAYLOAD_LENGTH);
+    const next = view.getUint8(at);
+    if (type === SK || type === SKF) {
+      const fixed = type === SK ? GENERIC_LENGTH : FRAGMENT_LENGTH;
+      if (length < fixed || at + length !== message.length) return undefined;
+      const number = type === SK ? 0 : view.getUint16(at + FRAGMENT_NUMBER);
+      const total = type === SK ? 0 : view.getUint16(at + TOTAL_FRAGMENTS);
+      // RFC 7383 §2.5: both from 1 on.
+      if (type === SKF && (number === 0 || number > total)) return undefined;
+      return { type, firstType: next, start: at, body: at + fixed, number, total };
+    }
+    if (length < GENERIC_LENGTH) return undefined;
+    type = next;
+    at += length;
+  }
+  return undefined;
+}
+
+/** Number and total of a message's SKF payload before anything is decrypted; undefined where there is none. */
+export function peekFragment(message: Uint8Array): { readonly number: number; readonly total: number } | undefined {
+  const envelope = envelopeOf(message);
+  return envelope?.type === SKF ? { number: envelope.number, total: envelope.total } : undefined;
+}
 
 /** Seals what we send; never uses an IV twice. Copies the keys: the caller wipes its own. */
-export declare class MessageSealer {
-  constructor(keys: DirectionKeys, random: RandomSource);
-  /**
-   * Header (28 octets; next payload and length are filled in), SK payload. `firstType` and `inner`: the encoded chain.
-   */
-  seal(header: Uint8Array, firstType: number, inner: Uint8Array): Uint8Array;
-  /** Header, SKF payload number 1 … total with this piece of the inner chain; `firstType` is written in number 1 only. */
+export class MessageSealer {
+  #protection: Protection | undefined;
+
+  constructor(keys: DirectionKeys, random: RandomSource) {
+    this.#protection = makeProtection(keys, random);
+  }
+
+  /** Header (28 octets; next payload and length are filled in), then SK. `firstType` and `inner`: the encoded chain. */
+  seal(header: Uint8Array, firstType: number, inner: Uint8Array): Uint8Array {
+    return this.#seal(header, SK, firstType, new Uint8Array(0), inner);
+  }
+
+  /** Header, then SKF number 1 … total with this piece of the inner chain; `firstType` is written in number 1 only. */
   sealFragment(
     header: Uint8Array,
     firstType: number,
     fragment: { readonly number: number; readonly total: number; readonly piece: Uint8Array },
-  ): Uint8Array;
+  ): Uint8Array {
+    const { number, total, piece } = fragment;
+    const numbers = new Uint8Array(FRAGMENT_LENGTH - GENERIC_LENGTH);
+    const view = new DataView(numbers.buffer);
+    view.setUint16(FRAGMENT_NUMBER - GENERIC_LENGTH, number);
+    view.setUint16(TOTAL_FRAGMENTS - GENERIC_LENGTH, total);
+    return this.#seal(header, SKF, number === 1 ? firstType : 0, numbers, piece);
+  }
+
   /** Octets of the message that `seal` makes of an inner chain of this length. */
-  sealedLength(innerOctets: number): number;
+  sealedLength(innerOctets: number): number {
+    return HEADER_LENGTH + GENERIC_LENGTH + this.#live().sealedOctets(innerOctets);
+  }
+
   /** The longest piece whose SKF message has at most so many octets; 0 = none. */
-  pieceLimit(messageOctets: number): number;
+  pieceLimit(messageOctets: number): number {
+    return Math.max(0, this.#live().plainLimit(messageOctets - HEADER_LENGTH - FRAGMENT_LENGTH));
+  }
+
   /** The keys are gone; sealing afterwards is a bug. */
-  wipe(): void;
+  wipe(): void {
+    this.#protection?.wipe();
+    this.#protection = undefined;
+  }
+
+  #live(): Protection {
+    assert(this.#protection !== undefined, "an IKE message is sealed after its keys were wiped");
+    return this.#protection;
+  }
+
+  #seal(header: Uint8Array, type: number, firstType: number, fixed: Uint8Array, plain: Uint8Array): Uint8Array {
+    const protection = this.#live();
+    assert(header.length === HEADER_LENGTH, `an IKE header has ${header.length} octets`);
+    const body = HEADER_LENGTH + GENERIC_LENGTH + fixed.length;
+    const message = new Uint8Array(body + protection.sealedOctets(plain.length));
+    assert(message.length - HEADER_LENGTH <= MAX_PAYLOAD_OCTETS, `an inner chain has ${plain.length} octets`);
+    const view = new DataView(message.buffer);
+    message.set(header);
+    view.setUint8(NEXT_PAYLOAD, type);
+    view.setUint32(LENGTH, message.length);
+    view.setUint8(HEADER_LENGTH, firstType);
+    view.setUint16(HEADER_LENGTH + PAYLOAD_LENGTH, message.length - HEADER_LENGTH);
+    message.set(fixed, HEADER_LENGTH + GENERIC_LENGTH);
+    protection.seal(message, body, plain);
+    return message;
+  }
 }
 
 /** Opens what the peer sends. Copies the keys: the caller wipes its own. */
-export declare class MessageOpener {
-  constructor(keys: DirectionKeys);
-  /** undefined: no SK or SKF at the end of the chain, lengths that do not fit, wrong ICV, wrong padding, or keys wiped. */
-  open(message: Uint8Array): Opened | undefined;
-  wipe(): void;
+export class MessageOpener {
+  #protection: Protection | undefined;
+
+  constructor(keys: DirectionKeys) {
+    this.#protection = makeProtection(keys, undefined);
+  }
+
+  /** undefined: no SK or SKF at the end of the chain, lengths that do not fit, wrong ICV or padding, or keys wiped. */
+  open(message: Uint8Array): Opened | undefined {
+    const envelope = envelopeOf(message);
+    if (envelope === undefined) return undefined;
+    const inner = this.#protection?.open(message, envelope.body);
+    if (inner === undefined) return undefined;
+    const { type, firstType, number, total } = envelope;
+    if (type === SK) return { kind: "whole", firstType, inner };
+    // RFC 7383 §2.5: zero in all but the first.
+    if (number !== 1 && firstType !== 0) {
+      wipe(inner);
+      return undefined;
+    }
+    return { kind: "fragment", firstType, number, total, inner };
+  }
+
+  wipe(): void {
+    this.#protection?.wipe();
+    this.#protection = undefined;
+  }
 }
