@@ -196,6 +196,7 @@ class Lane : public Napi::ObjectWrap<Lane> {
     Napi::Uint8Array quoted = Napi::Uint8Array::New(env, error.quoted_length);
     memcpy(quoted.Data(), error.quoted, error.quoted_length);
     Napi::Object data = Napi::Object::New(env);
+    data.Set("code", error.error == 0 ? std::string() : ErrnoName(error.error));
     data.Set("mtu", error.mtu);
     data.Set("family", error.family);
     data.Set("destination", destination);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "error.h"
+#include "error_queue.h"
 #include "join.h"
 #include "lane_memory.h"
 #include "raw.h"
@@ -12,15 +13,6 @@
 #include "udp.h"
 
 namespace esplanade {
-
-enum class SocketKind { kUdp4, kUdp6, kRaw4, kRaw6 };
-
-struct LaneSocket {
-  int fd;
-  SocketKind kind;
-  // Raw sockets: 50 or 51.
-  uint8_t protocol;
-};
 
 struct LaneOptions {
   bool virtio = true;
@@ -30,17 +22,6 @@ struct LaneOptions {
   // UDP may be joined and written as one.
   bool uso = true;
   bool join = true;
-};
-
-// An ICMP error the kernel kept for one of our sockets.
-struct QueuedError {
-  int32_t socket;
-  int32_t mtu;
-  int32_t family;
-  int32_t port;
-  int32_t address[4];
-  uint32_t quoted_length;
-  uint8_t quoted[576];
 };
 
 // Borrows all descriptors.
@@ -66,8 +47,6 @@ class LaneCore {
     std::unique_ptr<UdpSocket> udp;
     std::unique_ptr<RawSocket> raw;
   };
-
-  bool TakeError(uint32_t index, QueuedError* error);
 
   const LaneMemory memory_;
   const int tun_;

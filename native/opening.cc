@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <sched.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -13,6 +15,7 @@
 #include <vector>
 
 #include "arguments.h"
+#include "datagram.h"
 #include "descriptor.h"
 #include "raw.h"
 #include "tun.h"
@@ -183,6 +186,7 @@ Napi::Value Udp(const Napi::CallbackInfo& info, const Maker& maker) {
   if (!TakeSocketOptions(env, info[0], &options) ||
       !TakeInteger(env, Property(info[0], "port"), 0, 65535, "port", &options.port) ||
       !TakeFlag(env, Property(info[0], "reusePort"), "reusePort", &options.reuse_port) ||
+      !TakeFlag(env, Property(info[0], "gro"), "gro", &options.gro) ||
       !TakeArray(env, Property(info[0], "address"), napi_uint8_array, "address", &address, &length))
     return Napi::Value();
   if (length != (options.family == AF_INET ? 4U : 16U)) {
@@ -195,6 +199,21 @@ Napi::Value Udp(const Napi::CallbackInfo& info, const Maker& maker) {
   return Opened(env, maker, failure, &opened);
 }
 
+// Next to sockets of this process that have the port.
+Napi::Value Sender(const Napi::CallbackInfo& info, const Maker& maker) {
+  const Napi::Env env = info.Env();
+  SocketOptions options;
+  int32_t* beside;
+  size_t count;
+  if (!TakeSocketOptions(env, info[0], &options) ||
+      !TakeInteger(env, Property(info[0], "port"), 1, 65535, "port", &options.port) ||
+      !TakeArray(env, Property(info[0], "beside"), napi_int32_array, "beside", &beside, &count))
+    return Napi::Value();
+  OpenedSocket opened;
+  const Failure failure = OpenSender(options, std::vector<int>(beside, beside + count), &opened);
+  return Opened(env, maker, failure, &opened);
+}
+
 Napi::Value Raw(const Napi::CallbackInfo& info, const Maker& maker) {
   const Napi::Env env = info.Env();
   SocketOptions options;
@@ -204,6 +223,19 @@ Napi::Value Raw(const Napi::CallbackInfo& info, const Maker& maker) {
   OpenedSocket opened;
   const Failure failure = OpenRaw(options, &opened);
   return Opened(env, maker, failure, &opened);
+}
+
+// Changes of this host's addresses and routes (rtnetlink(7)), as messages to be read.
+Napi::Value NetworkChanges(const Napi::CallbackInfo& info, const Maker& maker) {
+  const Napi::Env env = info.Env();
+  UniqueFd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE));
+  if (!fd.valid()) return FailureToData(env, Failure::Last("netlink"));
+  sockaddr_nl groups{};
+  groups.nl_family = AF_NETLINK;
+  groups.nl_groups = RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE;
+  if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&groups), sizeof groups) != 0)
+    return FailureToData(env, Failure::Last("netlink"));
+  return maker.Make(env, std::move(fd));
 }
 
 Napi::Value Event(const Napi::CallbackInfo& info, const Maker& maker) {
@@ -281,7 +313,9 @@ void InitOpening(Napi::Env env, Napi::Object exports) {
   };
   put("openTun", Tun);
   put("openUdp", Udp);
+  put("openSender", Sender);
   put("openRaw", Raw);
+  put("openNetworkChanges", NetworkChanges);
   put("openEvent", Event);
   put("socketPair", Pair);
   put("newNamespace", NewNamespace);

@@ -34,6 +34,8 @@ bool SetBuffer(int fd, int force, int plain, uint32_t octets) {
          SetInt(fd, SOL_SOCKET, plain, static_cast<int>(octets));
 }
 
+}  // namespace
+
 socklen_t MakeAddress(int family, const uint8_t* address, uint16_t port, sockaddr_storage* storage) {
   memset(storage, 0, sizeof *storage);
   if (family == AF_INET) {
@@ -58,34 +60,10 @@ void OctetsToWords(const uint8_t* octets, uint32_t count, int32_t* words) {
   for (uint32_t i = 0; i < count; i++) words[i] = static_cast<int32_t>(Read32(octets + 4 * i));
 }
 
-// Builds ancillary data into a fixed buffer.
-class ControlWriter {
- public:
-  explicit ControlWriter(msghdr* message) : message_(message) {
-    message->msg_control = buffer_;
-    message->msg_controllen = 0;
-  }
-  void Put(int level, int type, const void* data, size_t length) {
-    cmsghdr* header = reinterpret_cast<cmsghdr*>(buffer_ + message_->msg_controllen);
-    header->cmsg_level = level;
-    header->cmsg_type = type;
-    header->cmsg_len = CMSG_LEN(length);
-    memcpy(CMSG_DATA(header), data, length);
-    message_->msg_controllen += CMSG_SPACE(length);
-  }
-
- private:
-  msghdr* const message_;
-  alignas(cmsghdr) uint8_t buffer_[kControlLength];
-};
-
-// An error that an earlier packet caused: the kernel tells it once, instead of doing what was asked.
 bool IsOldNews(int error) {
   return error == ECONNREFUSED || error == EHOSTUNREACH || error == ENETUNREACH || error == EMSGSIZE ||
          error == EPROTO || error == ENOPROTOOPT || error == EACCES || error == EOPNOTSUPP;
 }
-
-}  // namespace
 
 Failure SetCommonOptions(int fd, const SocketOptions& options) {
   if (options.mark != 0 && !SetInt(fd, SOL_SOCKET, SO_MARK, static_cast<int>(options.mark)))
@@ -125,7 +103,7 @@ Failure OpenUdp(const SocketOptions& options, OpenedSocket* opened) {
   opened->port = ntohs(options.family == AF_INET ? reinterpret_cast<sockaddr_in*>(&address)->sin_port
                                                  : reinterpret_cast<sockaddr_in6*>(&address)->sin6_port);
   // Since Linux 5.0; without it every datagram comes alone.
-  opened->gro = SetInt(fd.get(), IPPROTO_UDP, UDP_GRO, 1);
+  opened->gro = options.gro && SetInt(fd.get(), IPPROTO_UDP, UDP_GRO, 1);
   opened->fd = std::move(fd);
   return Failure::None();
 }

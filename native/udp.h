@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include <cstdint>
+#include <cstring>
 #include <string>
 
 #include "descriptor.h"
@@ -18,6 +19,8 @@ struct SocketOptions {
   uint8_t address[16] = {};
   uint16_t port = 0;
   bool reuse_port = false;
+  // Receive trains of datagrams where the kernel joins them.
+  bool gro = true;
   // 0 = none.
   uint32_t mark = 0;
   // Octets of each socket buffer; 0 = the system's.
@@ -33,6 +36,16 @@ struct OpenedSocket {
   uint16_t port = 0;
   bool gro = false;
 };
+
+// `address` in network order. Returns the length of the name.
+socklen_t MakeAddress(int family, const uint8_t* address, uint16_t port, sockaddr_storage* storage);
+
+// Address words of the shared tables, and octets in network order.
+void WordsToOctets(const int32_t* words, uint32_t count, uint8_t* octets);
+void OctetsToWords(const uint8_t* octets, uint32_t count, int32_t* words);
+
+// An error that an earlier packet caused: the kernel tells it once, instead of doing what was asked.
+bool IsOldNews(int error);
 
 Failure OpenUdp(const SocketOptions& options, OpenedSocket* opened);
 
@@ -72,6 +85,27 @@ Ancillary ReadAncillary(msghdr* message);
 constexpr uint32_t kTrainDatagrams = 128;
 // Room for packet info, traffic class, hop limit and segment size, with alignment.
 constexpr uint32_t kControlLength = 192;
+
+// Builds ancillary data into a fixed buffer.
+class ControlWriter {
+ public:
+  explicit ControlWriter(msghdr* message) : message_(message) {
+    message->msg_control = buffer_;
+    message->msg_controllen = 0;
+  }
+  void Put(int level, int type, const void* data, size_t length) {
+    cmsghdr* header = reinterpret_cast<cmsghdr*>(buffer_ + message_->msg_controllen);
+    header->cmsg_level = level;
+    header->cmsg_type = type;
+    header->cmsg_len = CMSG_LEN(length);
+    memcpy(CMSG_DATA(header), data, length);
+    message_->msg_controllen += CMSG_SPACE(length);
+  }
+
+ private:
+  msghdr* const message_;
+  alignas(cmsghdr) uint8_t buffer_[kControlLength];
+};
 
 // Messages of one recvmmsg call, one train each.
 class TrainReceiver {

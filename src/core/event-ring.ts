@@ -26,6 +26,11 @@ export const LaneEvent = {
    * of the destination.
    */
   PATH_ERROR: 10,
+  /**
+   * An ICMP error about an IKE message that left by a port of the lanes: `value` 1 = refused, 0 = unreachable. Followed by
+   * family, port and address words of the peer.
+   */
+  IKE_UNREACHABLE: 11,
   /** Command number `value` was carried out. */
   DONE: 9,
 } as const;
@@ -46,6 +51,7 @@ const MAY_BE_LOST: ReadonlySet<number> = new Set<number>([
   LaneEvent.PEER_MOVED,
   LaneEvent.PATH_MTU,
   LaneEvent.PATH_ERROR,
+  LaneEvent.IKE_UNREACHABLE,
 ]);
 
 export class EventRing {

@@ -56,6 +56,8 @@ export interface InspectableCipher extends BatchCipher {
 
 /** An ICMP error the kernel kept for one of our sockets, about a packet of ours. */
 export interface PathError {
+  /** errno's name, as the kernel translates the ICMP error: `ECONNREFUSED`, `EHOSTUNREACH`, `EMSGSIZE`, … */
+  readonly code: string;
   /** Next-hop MTU in octets; 0 when the error is not "too big". */
   readonly mtu: number;
   readonly family: 4 | 6;

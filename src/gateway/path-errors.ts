@@ -1,6 +1,7 @@
 /** ICMP errors about our own packets (RFC 4301 §8.2): believed only when they quote an SA of ours to that very peer. */
 import { LaneEvent } from "#core/event-ring";
 import type { PathError } from "#core/ports";
+import { unreachableReason } from "#core/unreachable";
 import { AH_SPI } from "#ipsec/ah-header";
 import { acceptPathMtu } from "#ipsec/pmtu";
 import { SA_COLUMNS, Sa, SaFlag } from "#ipsec/sa";
@@ -12,6 +13,7 @@ const BATCH = 32;
 /** Where the SPI stands: first in ESP (RFC 4303 §2), after next header, length and reserved in AH (RFC 4302 §2). */
 const ESP_SPI = 0;
 const SPI_OCTETS = 4;
+const MARKER_OCTETS = 4;
 
 export class PathErrors {
   readonly #context: LaneContext;
@@ -26,11 +28,23 @@ export class PathErrors {
     for (let i = 0; i < BATCH; i++) {
       const error = this.#context.port.takeError();
       if (error === undefined) return;
-      if (error.mtu <= 0) continue;
+      if (error.mtu <= 0) {
+        this.#tellIke(error);
+        continue;
+      }
       const slot = this.#quotedSlot(error);
       if (slot < 0) this.#tellOthers(error);
       else this.consider(slot, error);
     }
+  }
+
+  /** Behind the UDP header comes IKE's marker of zeros (RFC 3948 §2.2); a short quotation may be of either kind. */
+  #tellIke({ code, quoted, socket, family, port, destination }: PathError): void {
+    const { events, sockets } = this.#context;
+    const reason = unreachableReason(code);
+    if (reason === undefined || sockets[socket]?.kind !== "udp") return;
+    if (quoted.subarray(0, MARKER_OCTETS).some((octet) => octet !== 0)) return;
+    events.push(LaneEvent.IKE_UNREACHABLE, -1, reason === "refused" ? 1 : 0, [family, port, ...destination]);
   }
 
   /** Lanes share UDP ports, and the kernel gives an error about a port to any of them. Raw sockets get every error. */

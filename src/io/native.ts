@@ -94,6 +94,21 @@ export interface NativeUdpOptions extends NativeSocketOptions {
   readonly address: Uint8Array;
   readonly port: number;
   readonly reusePort: boolean;
+  readonly gro: boolean;
+}
+
+export interface NativeSenderOptions extends NativeSocketOptions {
+  readonly port: number;
+  /** Sockets of this process that have the port. */
+  readonly beside: Int32Array;
+}
+
+/** An ICMP error about a datagram that was sent to `address` and `port`. */
+export interface SocketError {
+  /** errno's name; empty when the kernel gave none. */
+  readonly code: string;
+  readonly address: Uint8Array;
+  readonly port: number;
 }
 
 export interface NativeRawOptions extends NativeSocketOptions {
@@ -134,6 +149,31 @@ export interface NativeIo {
   openTun(options: NativeTunOptions): NativeTunDevice | NativeFailure;
   openUdp(options: NativeUdpOptions): NativeSocket | NativeFailure;
   openRaw(options: NativeRawOptions): NativeSocket | NativeFailure;
+  /** Sends from a port other sockets have, without DF, and receives nothing. */
+  openSender(options: NativeSenderOptions): NativeSocket | NativeFailure;
+  /** Readable when addresses or routes of this host change. */
+  openNetworkChanges(): Descriptor | NativeFailure;
+  /**
+   * Each record is the octets of a datagram and the columns of a train (core/slab.ts); the datagrams lie in equal parts of
+   * `octets`. One that does not fit has length 0. Returns how many came.
+   */
+  receiveDatagrams(fd: number, octets: Uint8Array, records: Int32Array): number;
+  /** `marker`: four zero octets go in front (RFC 3948 §2.2). A `local` of zeros lets the kernel choose. */
+  sendDatagram(
+    fd: number,
+    octets: Uint8Array,
+    marker: boolean,
+    remote: Uint8Array,
+    port: number,
+    local: Uint8Array,
+  ): undefined | NativeFailure;
+  takeSocketError(fd: number, family: 4 | 6): SocketError | undefined;
+  /** Datagrams that found the socket's buffer full. */
+  socketDrops(fd: number): number;
+  /** The address that datagrams with this mark are sent from. */
+  sourceTowards(address: Uint8Array, mark: number): Uint8Array | NativeFailure;
+  /** No core dump, and no look into this process for others of the same user. */
+  hideMemory(): undefined | NativeFailure;
   openEvent(): Descriptor | NativeFailure;
   /** `Descriptor.signal` for who has only the number. */
   signalEvent(fd: number): void;

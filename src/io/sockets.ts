@@ -21,6 +21,15 @@ export interface UdpOptions extends SocketOptions {
   readonly port: number;
   /** Several lanes share the port. */
   readonly reusePort?: boolean;
+  /** false: every datagram comes alone. */
+  readonly gro?: boolean;
+}
+
+export interface SenderOptions extends SocketOptions {
+  readonly family: 4 | 6;
+  readonly port: number;
+  /** Descriptors of this process's sockets that have the port. */
+  readonly beside: readonly number[];
 }
 
 export interface UdpSocket extends Disposable {
@@ -56,6 +65,7 @@ export function openUdp(options: UdpOptions): UdpSocket {
     address: address.octets,
     port,
     reusePort: options.reusePort ?? false,
+    gro: options.gro ?? true,
   });
   if (isFailure(opened)) {
     const taken = opened.syscall === "bind" && opened.code === "EADDRINUSE";
@@ -74,6 +84,16 @@ export function openUdp(options: UdpOptions): UdpSocket {
     gro: opened.gro,
     [Symbol.dispose]: () => descriptor.close(),
   };
+}
+
+/**
+ * A socket that sends from the port of others and receives nothing. What is too long for the path is cut into fragments,
+ * whatever the others do with DF.
+ */
+export function openSender(options: SenderOptions): Descriptor {
+  const { family, port, beside } = options;
+  const opened = nativeIo().openSender({ ...common(options), family, port, beside: Int32Array.from(beside) });
+  return succeed(opened, `UDP port ${port} for IKE`).descriptor;
 }
 
 export function openRaw(options: RawOptions): RawSocket {

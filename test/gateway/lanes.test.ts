@@ -232,7 +232,15 @@ test("an ICMP error that comes to another lane's socket lowers the MTU of the SA
     const quoted = new Uint8Array(8);
     new DataView(quoted.buffer).setInt32(0, child.outboundSpi);
     const [to = 0] = words(destination);
-    gateway.ports[0]?.errors.push({ mtu, family: 4, destination: [to], port: 4500, socket: 0, quoted });
+    gateway.ports[0]?.errors.push({
+      code: "EMSGSIZE",
+      mtu,
+      family: 4,
+      destination: [to],
+      port: 4500,
+      socket: 0,
+      quoted,
+    });
     gateway.engines[0]?.run(READY_ERROR, 1000);
     return [...gateway.control(), ...gateway.control()];
   };

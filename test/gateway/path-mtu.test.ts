@@ -32,6 +32,7 @@ function errorAbout(gateway: VirtualGateway, mtu: number): PathError {
   const family = sent.peer[0] === 6 ? 6 : 4;
   const header = raw ? (family === 4 ? 20 : 40) : 0;
   return {
+    code: "EMSGSIZE",
     mtu,
     family,
     destination: sent.peer.slice(2, family === 4 ? 3 : 6),
@@ -125,4 +126,32 @@ test("a flood of errors is taken in portions: packets wait behind some of them, 
   left.port.errors.push(...Array.from({ length: 1000 }, () => ({ ...truth, mtu: 1 })));
   left.engine.run(READY_ERROR, left.now);
   assert.ok(left.port.errors.length >= 900);
+});
+
+test("a refused IKE message on an ESP port is told to control, ESP packets' errors and others are not (RFC 3948 §2.2)", () => {
+  const { left: gateway } = joined(childSpec());
+  const udp = ALL_SOCKETS.findIndex(({ kind }) => kind === "udp");
+  const raw = ALL_SOCKETS.findIndex(({ kind }) => kind === "esp");
+  const about = (code: string, quoted: readonly number[], socket = udp): PathError => ({
+    code,
+    mtu: 0,
+    family: 4,
+    destination: [0x7f000001],
+    port: 4500,
+    socket,
+    quoted: Uint8Array.from(quoted),
+  });
+  gateway.port.errors.push(
+    about("ECONNREFUSED", [0, 0, 0, 0, 9]),
+    about("EHOSTUNREACH", []),
+    about("ECONNREFUSED", [0, 0, 0x20, 1]),
+    about("EPROTO", [0, 0, 0, 0]),
+    about("ECONNREFUSED", [0, 0, 0, 0], raw),
+  );
+  gateway.engine.run(READY_ERROR, gateway.now);
+  const told = gateway.events().filter(({ kind }) => kind === LaneEvent.IKE_UNREACHABLE);
+  assert.deepEqual(
+    told.map(({ value }) => value),
+    [1, 0],
+  );
 });
