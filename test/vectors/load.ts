@@ -10,9 +10,13 @@ function parse<T>(text: string): T {
   return value;
 }
 
-export function vectorText(path: string): string {
+export function vectorOctets(path: string): Uint8Array {
   const octets = readFileSync(new URL(`test/vectors/${path}`, ROOT));
-  return (path.endsWith(".gz") ? gunzipSync(octets) : octets).toString("utf8");
+  return Uint8Array.from(path.endsWith(".gz") ? gunzipSync(octets) : octets);
+}
+
+export function vectorText(path: string): string {
+  return Buffer.from(vectorOctets(path)).toString("utf8");
 }
 
 export function vectorJson<T>(path: string): T {
@@ -25,10 +29,18 @@ export function sharedJson<T>(path: string): T | undefined {
   return existsSync(file) ? parse<T>(readFileSync(file, "utf8")) : undefined;
 }
 
+/** undefined where the file is absent. */
+export function sharedOctets(path: string): Uint8Array | undefined {
+  const file = new URL(`../shared/vectors/${path}`, ROOT);
+  if (!existsSync(file)) return undefined;
+  const octets = readFileSync(file);
+  return Uint8Array.from(path.endsWith(".gz") ? gunzipSync(octets) : octets);
+}
+
 /** For `test(name, { skip })`. */
 export function skipShared(path: string): string | false {
   const file = fileURLToPath(new URL(`../shared/vectors/${path}`, ROOT));
-  return existsSync(file) ? false : `${path} is under the GPL and not kept here: put it at ${file}`;
+  return existsSync(file) ? false : `${path} is not kept here (its licence): put it at ${file}`;
 }
 
 /** Records of NIST's "NAME = value" files; a blank line ends one. Section names stand in `section`. */

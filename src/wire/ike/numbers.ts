@@ -226,8 +226,8 @@ export const HashAlgorithm = {
 } as const;
 export type HashAlgorithm = (typeof HashAlgorithm)[keyof typeof HashAlgorithm];
 
-/** RFC 7296 §3.3.5. */
-export const AttributeType = { KeyLength: 14 } as const;
+/** RFC 7296 §3.3.5, RFC 9838. */
+export const AttributeType = { KeyLength: 14, SignatureAlgorithmIdentifier: 18 } as const;
 
 /** RFC 7296 §3.13.1, RFC 4595, RFC 9478. */
 export const TrafficSelectorType = {
