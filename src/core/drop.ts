@@ -54,6 +54,7 @@ export const Drop = {
   LOOP: -40,
   FRAGMENT_HELD: -42,
   LANE_OVERLOAD: -43,
+  HOLD_FULL: -44,
 } as const;
 export type DropCode = (typeof Drop)[keyof typeof Drop];
 
@@ -80,7 +81,7 @@ const TABLE: readonly Entry[] = [
   [Drop.HARD_LIFETIME, "misconfiguration", "the SA has reached its hard lifetime"],
   [Drop.NO_POLICY, "misconfiguration", "no policy matches"],
   [Drop.POLICY_DISCARD, "expected", "a discard policy matches"],
-  [Drop.NO_SA, "expected", "a protect policy matches and no SA is installed"],
+  [Drop.NO_SA, "expected", "a protect policy matches and no SA is installed, or none came in time"],
   [Drop.SA_NOT_MATURE, "expected", "the SA is not in use yet or no longer"],
   [
     Drop.PACKET_TOO_BIG,
@@ -103,6 +104,7 @@ const TABLE: readonly Entry[] = [
   [Drop.TUN_WRITE_FAILED, "overload", "the TUN device refused the packet"],
   [Drop.LOOP, "misconfiguration", "an encapsulated packet of ours came back into the tunnel"],
   [Drop.LANE_OVERLOAD, "overload", "too many packets wait for the lane that owns their SA"],
+  [Drop.HOLD_FULL, "overload", "too many packets wait for an SA; the oldest went"],
   [Drop.FRAGMENT_HELD, "expected", "kept until its datagram is whole, which then leaves in its place"],
 ];
 

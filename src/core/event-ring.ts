@@ -33,6 +33,8 @@ export const LaneEvent = {
   IKE_UNREACHABLE: 11,
   /** Command number `value` was carried out. */
   DONE: 9,
+  /** Packets of the outbound SA of slot `value`, which has ended, go by its successor `slot` now. */
+  SWITCHED: 11,
 } as const;
 
 /** Int32 columns of a record: kind, slot, value, and up to 11 more. */

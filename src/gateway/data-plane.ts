@@ -17,6 +17,7 @@ import type { LaneCommand, LaneKey } from "./lane-command.ts";
 import type { LaneSocket } from "./lane-context.ts";
 import { policySnapshot } from "./policy-snapshot.ts";
 import { buildInstall, buildKey, childMtu, type Placement, selectorWords } from "./sa-install.ts";
+import { buildMove, type Place, withoutKeys } from "./sa-move.ts";
 import { inboundSpisOf, refuseBadKeys, refuseForeignSpi } from "./sa-refusals.ts";
 
 /** Control's end of a lane. */
@@ -55,6 +56,21 @@ export interface DirectionCounters {
   readonly icvFailures: number;
 }
 
+/** How far one direction of a pair has come: what lifetimes are about. */
+export interface DirectionUsage {
+  readonly keyOctets: number;
+  readonly octets: number;
+  readonly packets: number;
+  readonly lastUsed: number;
+  /** A `SaState`. */
+  readonly state: number;
+}
+
+export interface ChildUsage {
+  readonly inbound: DirectionUsage;
+  readonly outbound: DirectionUsage;
+}
+
 export interface ChildCounters {
   readonly policy: string;
   readonly remote: string;
@@ -71,6 +87,8 @@ interface Entry {
   readonly child: InstalledChild;
   readonly inboundSpis: readonly Spi[];
   readonly ranges: Ranges;
+  /** Without keys. */
+  readonly spec: ChildSaSpec;
 }
 
 /** Tunnels of the same age do not all ask for new SAs at once. */
@@ -89,6 +107,7 @@ export class DataPlane {
   readonly #spis = new Set<Spi>();
   /** Inbound SPIs that were offered to a peer and are not installed. */
   readonly #offered = new Set<Spi>();
+  readonly #bySlot = new Map<number, number>();
   /** Outbound SPIs are the peers' choice: two peers may have chosen the same. */
   readonly #byOutboundSpi = new Map<Spi, InstalledChild[]>();
   /** Removed children whose slots are free once the lane has answered this command. */
@@ -118,9 +137,12 @@ export class DataPlane {
     return [...this.#children.values()].map((entry) => entry.child);
   }
 
-  /** All lanes go over to these policies; SAs of policies that keep their name stay in use. Returns the last command. */
-  setPolicies(policies: readonly Policy[]): number {
-    const snapshot = policySnapshot(policies, this.#policies, ++this.#version);
+  /**
+   * All lanes go over to these policies; SAs of policies that keep their name stay in use; packets of
+   * those in `held` wait for SAs. Returns the last command.
+   */
+  setPolicies(policies: readonly Policy[], held: ReadonlySet<string> = new Set()): number {
+    const snapshot = policySnapshot(policies, this.#policies, held, ++this.#version);
     this.#policies = policies;
     let last = 0;
     for (const lane of this.#lanes) {
@@ -220,11 +242,61 @@ export class DataPlane {
     return command;
   }
 
+  /** The lane takes `successor` when the child's outbound SA ends, without asking; chains are spares. Same lane only. */
+  succeed(id: number, successor: number | undefined): number {
+    const { child } = this.#entry(id);
+    const next = successor === undefined ? undefined : this.#entry(successor).child;
+    assert(next === undefined || next.lane === child.lane, "an SA and its successor are of one lane");
+    const command = ++this.#commands;
+    const slots = { slot: child.outbound, successor: next?.outbound ?? -1 };
+    this.#lanes[child.lane]?.send({ kind: "succeed", id: command, ...slots });
+    return command;
+  }
+
+  /** The pair's outer addresses are these now; keys, numbers and windows stay. Not for bundles. */
+  move(id: number, place: Place): number {
+    const entry = this.#entry(id);
+    const spec = { ...entry.spec, ...place };
+    const lane = this.#lanes[spec.lane];
+    const mtu = childMtu(spec, spec.pathMtu);
+    const socket = socketFor(lane?.sockets ?? [], spec, spec);
+    const child = { ...entry.child, remote: remoteText(spec), mtu };
+    this.#children.set(id, { ...entry, spec, child });
+    const command = ++this.#commands;
+    const moves = [buildMove(spec, child.inbound, "inbound", socket, mtu)];
+    moves.push(buildMove(spec, child.outbound, "outbound", socket, mtu));
+    lane?.send({ kind: "move", id: command, moves });
+    return command;
+  }
+
+  /** Which child has this slot now. */
+  childOfSlot(slot: number): number | undefined {
+    return this.#bySlot.get(slot);
+  }
+
+  /** Read in place from shared memory. */
+  usage(id: number): ChildUsage {
+    const { child } = this.#entry(id);
+    return { inbound: this.#usageOf(child.inbound), outbound: this.#usageOf(child.outbound) };
+  }
+
+  #usageOf(slot: Slot): DirectionUsage {
+    const number = (column: number) => this.#table.number(slot, column);
+    return {
+      keyOctets: number(SaNumber.KEY_OCTETS),
+      octets: number(SaNumber.OCTETS),
+      packets: number(SaNumber.PACKETS),
+      lastUsed: number(SaNumber.LAST_USED),
+      state: this.#table.state(slot),
+    };
+  }
+
   remove(id: number): number {
     const entry = this.#entry(id);
     this.#children.delete(id);
     for (const spi of entry.inboundSpis) this.#spis.delete(spi);
     this.#forgetOutbound(entry.child);
+    for (const slot of slotsOf(entry.child)) this.#bySlot.delete(slot);
     const command = ++this.#commands;
     this.#leaving.set(command, entry);
     this.#lanes[entry.child.lane]?.send({ kind: "remove", id: command, slots: slotsOf(entry.child) });
@@ -262,13 +334,11 @@ export class DataPlane {
 
   /** "outbound SA 0x00002001 of net", for messages. */
   nameOf(slot: number): string {
-    for (const { child } of this.#children.values()) {
-      const inbound = child.inbound === slot || child.inboundAh === slot;
-      if (!inbound && child.outbound !== slot && child.outboundAh !== slot) continue;
-      const spi = spiOf(this.#table.column(slot, Sa.SPI));
-      return `${inbound ? "inbound" : "outbound"} SA ${spiToString(spi)} of ${child.policy}`;
-    }
-    return `the SA of slot ${slot}`;
+    const child = this.#children.get(this.#bySlot.get(slot) ?? -1)?.child;
+    if (child === undefined) return `the SA of slot ${slot}`;
+    const inbound = child.inbound === slot || child.inboundAh === slot;
+    const spi = spiOf(this.#table.column(slot, Sa.SPI));
+    return `${inbound ? "inbound" : "outbound"} SA ${spiToString(spi)} of ${child.policy}`;
   }
 
   #direction(slot: Slot, spi: Spi): DirectionCounters {
@@ -380,7 +450,7 @@ export class DataPlane {
       outboundAh: ah?.outbound,
       inboundSpi: spec.inbound.spi,
       outboundSpi: spec.outbound.spi,
-      remote: `${addressToString(spec.remote.address)}${spec.encapsulation === "udp" ? `:${spec.remote.port}` : ""}`,
+      remote: remoteText(spec),
       mtu,
     };
     const inboundSpis = inboundSpisOf(spec);
@@ -390,7 +460,8 @@ export class DataPlane {
     }
     const others = this.#byOutboundSpi.get(child.outboundSpi) ?? [];
     this.#byOutboundSpi.set(child.outboundSpi, [...others, child]);
-    this.#children.set(child.id, { child, inboundSpis, ranges });
+    for (const slot of slotsOf(child)) this.#bySlot.set(slot, child.id);
+    this.#children.set(child.id, { child, inboundSpis, ranges, spec: withoutKeys(spec) });
     return child;
   }
 }
@@ -398,6 +469,10 @@ export class DataPlane {
 /** The largest power of two that divides both: residues by it are the same for an SPI and for the slot it carries. */
 function commonFactor(lanes: number, capacity: number): number {
   return Math.min(lanes & -lanes, capacity);
+}
+
+function remoteText({ remote, encapsulation }: Place): string {
+  return `${addressToString(remote.address)}${encapsulation === "udp" ? `:${remote.port}` : ""}`;
 }
 
 /** Removal order: inbound and outbound of both protocols. */

@@ -1,6 +1,6 @@
 /** What control asks of a lane: plain data that crosses threads by message; keys lie in shared memory and are wiped. */
 import type { Family } from "#core/address";
-import type { SaInstall } from "#ipsec/sa";
+import type { SaInstall, SaMove } from "#ipsec/sa";
 import type { PolicySnapshot } from "./lane-policies.ts";
 
 /** A key on its way to a lane's cipher. The octets are over a SharedArrayBuffer: nobody else ever copies them. */
@@ -25,6 +25,13 @@ export type LaneCommand =
     }
   /** From now on packets of this policy leave by this SA. */
   | { readonly kind: "use"; readonly id: number; readonly policy: number; readonly slot: number }
+  /**
+   * Outbound SA `successor` waits behind `slot` and takes over, within the batch, when that one ends; chains are spares.
+   * -1 = none waits any more.
+   */
+  | { readonly kind: "succeed"; readonly id: number; readonly slot: number; readonly successor: number }
+  /** The peer of a live pair is at another place, or is reached in another way; keys and numbers stay. */
+  | { readonly kind: "move"; readonly id: number; readonly moves: readonly SaMove[] }
   | { readonly kind: "remove"; readonly id: number; readonly slots: readonly number[] }
   | {
       readonly kind: "path-mtu";

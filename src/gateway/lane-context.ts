@@ -15,9 +15,11 @@ import { ReplayWindow } from "#ipsec/replay-window";
 import type { SaTable } from "#ipsec/sa";
 import { Scratch } from "#ipsec/scratch";
 import { Sequence } from "#ipsec/sequence";
+import { HeldPackets } from "./held-packets.ts";
 import type { LaneMesh } from "./lane-mesh.ts";
 import type { LanePolicies } from "./lane-policies.ts";
 import { LimitReports } from "./limit-reports.ts";
+import { Succession } from "./succession.ts";
 
 export type SocketKind = "udp" | "esp" | "ah" | "bypass";
 
@@ -57,6 +59,8 @@ export interface LaneContext extends LaneParts {
   readonly ahIn: AhIn;
   readonly outer: OuterHeader;
   readonly limits: LimitReports;
+  readonly held: HeldPackets;
+  readonly succession: Succession;
 }
 
 export function allocateDropCounters(): Float64Array {
@@ -80,5 +84,7 @@ export function createLaneContext(parts: LaneParts): LaneContext {
     ahIn: new AhIn(memory, table, window, lifetime, scratch),
     outer: new OuterHeader(memory, table),
     limits: new LimitReports(table, parts.events),
+    held: new HeldPackets(memory, parts.drops),
+    succession: new Succession(parts),
   };
 }

@@ -48,19 +48,30 @@ export class LaneEngine {
 
   /** When `timers` wants to be called, in milliseconds of the clock; undefined = nothing to watch. */
   get nextTimeout(): number | undefined {
-    return this.#sas.watched ? this.#nextTimers : undefined;
+    return this.#watched ? this.#nextTimers : undefined;
+  }
+
+  get #watched(): boolean {
+    return this.#sas.watched || !this.context.held.empty;
   }
 
   command(command: LaneCommand, now: number): void {
     switch (command.kind) {
       case "policies":
         this.context.policies.swap(command.snapshot);
+        this.context.held.renumber(command.snapshot.formerIndex);
         break;
       case "install":
         this.#sas.install(command.installs, command.keys, now);
         break;
       case "use":
-        this.context.policies.setOutbound(command.policy, command.slot);
+        if (this.context.succession.use(command.policy, command.slot)) this.#release(command.policy, now);
+        break;
+      case "succeed":
+        this.#succeed(command.slot, command.successor, now);
+        break;
+      case "move":
+        this.#sas.move(command.moves);
         break;
       case "remove":
         this.#sas.remove(command.slots);
@@ -92,21 +103,45 @@ export class LaneEngine {
     if ((ready & READY_WAKE) !== 0) this.takeGiven(now);
     const sockets = this.context.sockets.length;
     for (let i = 0; i < sockets; i++) if ((ready & (READY_SOCKET << i)) !== 0) this.inboundStep(i, now);
-    if (this.#sas.watched && now >= this.#nextTimers) this.timers(now);
+    if (this.#watched && now >= this.#nextTimers) this.timers(now);
   }
 
   /** Returns the packets read from TUN. */
   outboundStep(now: number): number {
+    const read = this.context.port.readTun(TAILROOM + this.#sas.largestTfc);
+    if (read > 0) this.#outboundBatch(read, now);
+    return read;
+  }
+
+  #outboundBatch(read: number, now: number): void {
     const { port, cipher, memory, scratch } = this.context;
-    const read = port.readTun(TAILROOM + this.#sas.largestTfc);
-    if (read === 0) return 0;
     scratch.reset();
     cipher.seal(memory.out, this.#out.process(read, now));
     const count = this.#out.finish(now);
     port.send(0, count);
     this.#countDrops(memory.out, count);
     if (this.#out.replies > 0) port.deliver(0, this.#out.replies);
-    return read;
+  }
+
+  /** What waited for an SA of this policy leaves in the order it came; what still fits none waits again. */
+  #release(policy: number, now: number): void {
+    const { held } = this.context;
+    held.expire(now);
+    for (let left = held.count(policy); left > 0; ) {
+      const count = held.take(policy, left, TAILROOM + this.#sas.largestTfc);
+      if (count === 0) return;
+      left -= count;
+      this.#outboundBatch(count, now);
+    }
+  }
+
+  /** The SA may have ended before its successor came: then that one takes over now. */
+  #succeed(slot: number, successor: number, now: number): void {
+    const { succession, policies, table } = this.context;
+    succession.set(slot, successor);
+    if (successor < 0 || table.state(slot) !== SaState.DEAD) return;
+    const next = succession.next(slot);
+    if (next >= 0) policies.eachOf(next, (policy) => this.#release(policy, now));
   }
 
   /** Returns the datagrams received. */
@@ -132,6 +167,7 @@ export class LaneEngine {
   /** Limits of SAs that carry nothing, and NAT keepalives (RFC 3948 §4). */
   timers(now: number): void {
     this.#nextTimers = now + TIMER_INTERVAL;
+    this.context.held.expire(now);
     const { numbers, columns } = this.context.table;
     for (const slot of this.#sas.installed) {
       const row = slot * SA_NUMBERS;

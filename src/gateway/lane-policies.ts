@@ -28,6 +28,8 @@ export interface PolicySnapshot {
   readonly table: Int32Array;
   /** For each policy the index it had in the former snapshot, or -1: SAs move with their policy. */
   readonly formerIndex: readonly number[];
+  /** Policies whose packets wait for an SA when there is none, instead of being dropped; absent = none. */
+  readonly holds?: readonly boolean[];
   /** Address words from which this gateway answers for each policy, per family (ICMP errors); none = undefined. */
   readonly answersFrom: readonly Readonly<Partial<Record<Family, readonly number[]>>>[];
 }
@@ -109,6 +111,11 @@ export class LanePolicies {
     return this.#spd.action(policy);
   }
 
+  /** True when packets of this policy wait for an SA. */
+  holds(policy: number): boolean {
+    return this.#snapshot.holds?.[policy] ?? false;
+  }
+
   outboundSlot(policy: number): number {
     return this.#outbound[policy] ?? -1;
   }
@@ -116,6 +123,19 @@ export class LanePolicies {
   setOutbound(policy: number, slot: number): void {
     this.#renew();
     this.#outbound[policy] = slot;
+  }
+
+  /** Whatever went by `former` goes by `next`. Returns the first policy that does, or NO_POLICY. */
+  replaceOutbound(former: number, next: number): number {
+    this.#renew();
+    const first = this.#outbound.indexOf(former);
+    for (let i = first; i >= 0; i = this.#outbound.indexOf(former, i + 1)) this.#outbound[i] = next;
+    return first;
+  }
+
+  /** Policies that go by this SA. */
+  eachOf(slot: number, visit: (policy: number) => void): void {
+    for (let i = this.#outbound.indexOf(slot); i >= 0; i = this.#outbound.indexOf(slot, i + 1)) visit(i);
   }
 
   /** Forgets the SA wherever it serves. */

@@ -1,7 +1,7 @@
 /** The SAs of a lane: rows filled, keys handed to the cipher and wiped, everything given back at removal. */
 import { assert } from "#core/errors";
 import { ENDPOINT_COLUMNS } from "#core/slab";
-import { SA_COLUMNS, SA_NUMBERS, Sa, SaFlag, type SaInstall, SaNumber, SaState } from "#ipsec/sa";
+import { SA_COLUMNS, SA_NUMBERS, Sa, SaFlag, type SaInstall, type SaMove, SaNumber, SaState } from "#ipsec/sa";
 import type { LaneKey } from "./lane-command.ts";
 import type { LaneContext } from "./lane-context.ts";
 import { LaneSad } from "./lane-sad.ts";
@@ -41,7 +41,7 @@ export class LaneSas {
   }
 
   remove(slots: readonly number[]): void {
-    const { table, cipher, policies, memory } = this.#context;
+    const { table, cipher, policies, memory, succession } = this.#context;
     for (const slot of slots) {
       if (!this.installed.delete(slot)) continue;
       const sa = slot * SA_COLUMNS;
@@ -50,12 +50,26 @@ export class LaneSas {
       cipher.remove(slot);
       if ((table.column(slot, Sa.FLAGS) & SaFlag.INBOUND) !== 0) this.sad.remove(spi, slot);
       else {
-        policies.clearOutbound(slot);
+        if (succession.end(slot) < 0) policies.clearOutbound(slot);
         if (this.outboundBySpi.get(spi) === slot) this.outboundBySpi.delete(spi);
       }
       if (this.#isTimed(slot)) this.#timed--;
       table.columns.fill(0, sa, sa + SA_COLUMNS);
       memory.endpoints.fill(0, slot * ENDPOINT_COLUMNS, (slot + 1) * ENDPOINT_COLUMNS);
+    }
+  }
+
+  /** A pair's peer is at another place: what is of the place changes, keys, numbers and windows stay. */
+  move(moves: readonly SaMove[]): void {
+    const { table, memory } = this.#context;
+    for (const { slot, columns, set, clear, endpoint } of moves) {
+      if (!this.installed.has(slot)) continue;
+      const sa = slot * SA_COLUMNS;
+      if (this.#isTimed(slot)) this.#timed--;
+      for (const [column, value] of columns) table.columns[sa + column] = value;
+      table.columns[sa + Sa.FLAGS] = (table.column(slot, Sa.FLAGS) & ~clear) | set;
+      memory.endpoints.set(endpoint, slot * ENDPOINT_COLUMNS);
+      if (this.#isTimed(slot)) this.#timed++;
     }
   }
 

@@ -164,7 +164,7 @@ export class Outbound {
     const slot = policies.outboundSlot(policy);
     if (slot < 0 || !policies.fitsOutbound(slot, flow, table)) {
       if (policies.mayAcquire(policy, now)) events.push(LaneEvent.ACQUIRE, -1, policy, flow.words);
-      return Drop.NO_SA;
+      return this.#hold(row, Drop.NO_SA, now);
     }
     const sa = slot * SA_COLUMNS;
     const flags = this.#columns[sa + Sa.FLAGS] ?? 0;
@@ -209,7 +209,7 @@ export class Outbound {
     const columns = this.#columns;
     const state = columns[sa + Sa.STATE] ?? 0;
     if (state !== SaState.MATURE && state !== SaState.DYING)
-      return state === SaState.DEAD ? Drop.HARD_LIFETIME : Drop.SA_NOT_MATURE;
+      return state === SaState.DEAD ? this.#goOver(row, slot, Drop.HARD_LIFETIME, now) : Drop.SA_NOT_MATURE;
     const length = rows[row + Row.LENGTH] ?? 0;
     const mtu = columns[sa + Sa.MTU] ?? 0;
     if (mtu !== 0 && length > mtu) return this.#tooBig(row, now);
@@ -230,7 +230,33 @@ export class Outbound {
       life = this.#context.espOut.encapsulate(rows, row, slot, this.#inner(offset), offset, length, length, now);
     else life = this.#wrapRaw(row, slot, flags, this.#inner(offset), offset, length, length, now);
     if (life === Life.FRESH) return VERDICT_GO;
-    return this.#limit(slot, life);
+    const verdict = this.#limit(slot, life);
+    return verdict === Drop.HARD_LIFETIME || verdict === Drop.SEQUENCE_EXHAUSTED
+      ? this.#goOver(row, slot, verdict, now)
+      : verdict;
+  }
+
+  /**
+   * The SA has ended before this packet, which is as it came: it goes by the SA that waits behind, as all after it will,
+   * or waits itself.
+   */
+  #goOver(row: number, slot: number, why: number, now: number): number {
+    const next = this.#context.succession.next(slot);
+    if (next < 0) return this.#hold(row, why, now);
+    // The rest of the super-packet and of the flow.
+    this.#slot = next;
+    return this.#encapsulate(row, now);
+  }
+
+  /** Never in clear: a copy waits for an SA where control makes some, else the packet is dropped. */
+  #hold(row: number, why: number, now: number): number {
+    const { policies, held } = this.#context;
+    const rows = this.#rows;
+    // Later segments of a super-packet were not looked up themselves.
+    const policy = this.#policy >= 0 ? this.#policy : (rows[row + Row.POLICY] ?? -1);
+    if (!policies.holds(policy)) return why;
+    const kept = held.hold(policy, rows[row + Row.OFFSET] ?? 0, rows[row + Row.LENGTH] ?? 0, why, now);
+    return kept ? VERDICT_TAKEN : why;
   }
 
   /** Tunnel mode with an outer header of ours: raw ESP, AH, and ESP that AH will cover. */
@@ -294,6 +320,7 @@ export class Outbound {
     const sa = slot * SA_COLUMNS;
     const flags = this.#columns[sa + Sa.FLAGS] ?? 0;
     const { flow, view } = this.#context;
+    rows[row + Row.POLICY] = this.#policy;
     // The row may be a later segment of the super-packet that was classified.
     if (flow.offset !== rows[row + Row.OFFSET]) {
       const code = flow.extract(view, rows[row + Row.OFFSET] ?? 0, rows[row + Row.LENGTH] ?? 0);
@@ -334,6 +361,7 @@ export class Outbound {
   #encapsulatePiece(row: number, now: number): void {
     const rows = this.#rows;
     this.#slot = rows[row + Row.SLOT] ?? -1;
+    this.#policy = rows[row + Row.POLICY] ?? -1;
     this.#outerClass = rows[row + Row.TOS] ?? 0;
     this.#df = 0;
     rows[row + Row.VERDICT] = this.#encapsulate(row, now);

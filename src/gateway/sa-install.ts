@@ -94,6 +94,8 @@ export function buildInstall(child: ChildSaSpec, protocol: ProtocolSpec, at: Pla
   columns[Sa.REMOTE_SELECTORS] = child.remoteSelectors.length;
   columns[Sa.SOCKET] = at.socket;
   columns[Sa.POLICY] = at.policy;
+  columns[Sa.SUCCESSOR] = -1;
+  columns[Sa.PREDECESSOR] = -1;
   columns[Sa.MSS] = child.mssClamp;
   columns[Sa.HOP_LIMIT] = HOP_LIMIT;
   columns[Sa.KEEPALIVE] = at.direction === "outbound" && child.encapsulation === "udp" ? child.keepaliveInterval : 0;
@@ -133,7 +135,12 @@ function sharedCopy(octets: Uint8Array): Uint8Array {
   return copy;
 }
 
-function flagsOf(child: ChildSaSpec, protocol: ProtocolSpec, at: Placement): number {
+/** Flags of a fresh row. */
+export function flagsOf(
+  child: ChildSaSpec,
+  protocol: ProtocolSpec,
+  at: Pick<Placement, "direction" | "bundle">,
+): number {
   let flags = 0;
   if (at.direction === "inbound") flags |= SaFlag.INBOUND;
   if (child.esn) flags |= SaFlag.ESN;
@@ -169,7 +176,8 @@ function compiledSelectors(child: ChildSaSpec): Int32Array {
   return words;
 }
 
-function endpointOf(child: ChildSaSpec): Int32Array {
+/** Where the child's packets go. */
+export function endpointOf(child: ChildSaSpec): Int32Array {
   const row = new Int32Array(ENDPOINT_COLUMNS);
   row[EndpointColumn.FAMILY] = child.remote.address.family;
   row[EndpointColumn.PORT] = child.remote.port;

@@ -78,7 +78,9 @@ export class TransportOut {
       const ahLength = ahOut.headerOctets(slot);
       const ip = this.#moveHeader(offset, ipLength, ahLength);
       this.#completeHeader(ip, ipLength, IpProtocol.AH, ahLength + payloadLength);
-      return ahOut.authenticate(rows, row, slot, protocol, ip, ipLength, payloadLength, length, now);
+      const life = ahOut.authenticate(rows, row, slot, protocol, ip, ipLength, payloadLength, length, now);
+      if (life < 0) this.#restoreHeader(ip, offset, ipLength, protocol, payloadLength);
+      return life;
     }
     if ((flags & SaFlag.UDP) !== 0)
       return espOut.encapsulate(rows, row, slot, protocol, payload, payloadLength, length, now);
@@ -87,7 +89,10 @@ export class TransportOut {
     // Before ESP writes its header over the packet's own.
     const ip = this.#moveHeader(offset, ipLength, espOut.headerOctets(slot) + ahLength);
     const life = espOut.encapsulate(rows, row, slot, protocol, payload, payloadLength, length, now);
-    if (life < 0) return life;
+    if (life < 0) {
+      this.#restoreHeader(ip, offset, ipLength, protocol, payloadLength);
+      return life;
+    }
     const espLength = rows[row + Row.LENGTH] ?? 0;
     this.#completeHeader(ip, ipLength, bundled ? IpProtocol.AH : IpProtocol.ESP, ahLength + espLength);
     if (bundled) this.#bundle.add(row, ip, ipLength);
@@ -121,6 +126,12 @@ export class TransportOut {
   #moveHeader(offset: number, ipLength: number, gap: number): number {
     this.#context.memory.slab.copyWithin(offset - gap, offset, offset + ipLength);
     return offset - gap;
+  }
+
+  /** A refused packet is as it came: another SA may take it. */
+  #restoreHeader(ip: number, offset: number, ipLength: number, protocol: number, payloadLength: number): void {
+    this.#context.memory.slab.copyWithin(offset, ip, ip + ipLength);
+    this.#completeHeader(offset, ipLength, protocol, payloadLength);
   }
 
   /** Gives the header its new protocol and payload length. */

@@ -57,6 +57,9 @@ export const Sa = {
   IP_ID: 31,
   /** How many selectors are the peer's. */
   REMOTE_SELECTORS: 32,
+  /** Outbound: slot of the SA that takes over by itself when this one ends, and of the one it waits behind; -1 = none. */
+  SUCCESSOR: 33,
+  PREDECESSOR: 34,
 } as const;
 export const SA_COLUMNS = 40;
 
@@ -118,6 +121,17 @@ export interface SaInstall {
   /** Compiled selectors (selector-table.ts). */
   readonly selectors: Int32Array;
   /** Endpoint row (core/slab.ts). */
+  readonly endpoint: Int32Array;
+}
+
+/** What changes in a row when its peer moves. */
+export interface SaMove {
+  readonly slot: Slot;
+  /** Columns by number with their new values; FLAGS are not among them. */
+  readonly columns: readonly (readonly [column: number, value: number])[];
+  /** Bits of FLAGS that become 1, and those that become 0. */
+  readonly set: number;
+  readonly clear: number;
   readonly endpoint: Int32Array;
 }
 
