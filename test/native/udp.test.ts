@@ -195,6 +195,7 @@ test("a peer's 'port unreachable' is told once, with what it quotes, and sending
   assert.deepEqual(c.receive(1), [octets(64, 5)]);
   const error = a.rig.lane.takeError();
   assert.deepEqual(error, {
+    code: "ECONNREFUSED",
     mtu: 0,
     family: 4,
     destination: [0x7f000001],

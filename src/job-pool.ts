@@ -1,0 +1,135 @@
+/** IKE's slow work off the control thread: few Workers, a bounded queue, every job answered exactly once. */
+import { availableParallelism } from "node:os";
+import { Worker } from "node:worker_threads";
+import type { Job, JobResult } from "#core/ike-job";
+import type { JobAnswer, JobOrder } from "./ike-worker.ts";
+import { packJob, wipeJob } from "./job-secrets.ts";
+
+/** Jobs that wait. A peer waits for the answer to its message, and repeats it when none comes. */
+const QUEUE = 512;
+/** Orders under way to one Worker: while it works on the first, the second is already there. */
+const UNDER_WAY = 2;
+
+export interface JobPoolOptions {
+  readonly workers: number;
+  /** Of the Workers' entry; tests give another one. */
+  readonly entry: URL;
+}
+
+export interface JobCounters {
+  readonly done: number;
+  readonly failed: number;
+  /** Refused because too many waited. */
+  readonly busy: number;
+  /** Workers that ended by themselves. */
+  readonly deaths: number;
+  readonly waiting: number;
+}
+
+interface Order {
+  readonly id: number;
+  readonly work: Job;
+  readonly done: (result: JobResult) => void;
+}
+
+/** One Worker with what it has been given. */
+interface Hand {
+  readonly worker: Worker;
+  readonly orders: Map<number, Order>;
+}
+
+const failed = (why: string): JobResult => ({ kind: "failed", why });
+
+export class JobPool {
+  readonly #options: JobPoolOptions;
+  readonly #hands = new Set<Hand>();
+  readonly #queue: Order[] = [];
+  readonly #counts = { done: 0, failed: 0, busy: 0, deaths: 0 };
+  #ids = 0;
+  #closed = false;
+
+  constructor(options: Partial<JobPoolOptions> = {}) {
+    this.#options = {
+      // Lanes and control have the other cores.
+      workers: availableParallelism() > 2 ? 2 : 1,
+      entry: new URL("./ike-worker.js", import.meta.url),
+      ...options,
+    };
+  }
+
+  get counters(): JobCounters {
+    return { ...this.#counts, waiting: this.#queue.length };
+  }
+
+  /** `done` is called once, never before this returns, and not at all after `close`. */
+  submit(work: Job, done: (result: JobResult) => void): void {
+    if (this.#closed || this.#queue.length >= QUEUE) {
+      wipeJob(work);
+      this.#counts.busy++;
+      queueMicrotask(() => this.#closed || done(failed("busy: too many key exchanges and signatures wait")));
+      return;
+    }
+    this.#queue.push({ id: ++this.#ids, work, done });
+    this.#hire();
+    this.#handOut();
+  }
+
+  /** Jobs that were not done are forgotten. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const { work } of this.#queue.splice(0)) wipeJob(work);
+    const hands = [...this.#hands];
+    this.#hands.clear();
+    await Promise.all(hands.map(({ worker }) => worker.terminate()));
+  }
+
+  #hire(): void {
+    const idle = [...this.#hands].some(({ orders }) => orders.size === 0);
+    if (idle || this.#hands.size >= this.#options.workers) return;
+    const worker = new Worker(this.#options.entry);
+    const hand: Hand = { worker, orders: new Map() };
+    this.#hands.add(hand);
+    worker.on("message", ({ id, result }: JobAnswer) => {
+      const order = hand.orders.get(id);
+      hand.orders.delete(id);
+      this.#handOut();
+      if (order !== undefined) this.#answer(order, result);
+    });
+    // `exit` follows, and says it to those who wait.
+    worker.on("error", () => undefined);
+    worker.on("exit", () => this.#bury(hand));
+  }
+
+  #handOut(): void {
+    for (;;) {
+      const free = [...this.#hands].sort((a, b) => a.orders.size - b.orders.size)[0];
+      if (free === undefined || free.orders.size >= UNDER_WAY) return;
+      const order = this.#queue.shift();
+      if (order === undefined) return;
+      free.orders.set(order.id, order);
+      const { work, secrets } = packJob(order.work);
+      const message: JobOrder = { id: order.id, work };
+      free.worker.postMessage(
+        message,
+        secrets.map(({ buffer }) => buffer),
+      );
+    }
+  }
+
+  #bury(hand: Hand): void {
+    if (!this.#hands.delete(hand)) return;
+    this.#counts.deaths++;
+    for (const order of hand.orders.values())
+      this.#answer(order, failed("the worker that computed it ended; it is tried again with the next attempt"));
+    if (this.#closed || this.#queue.length === 0) return;
+    this.#hire();
+    this.#handOut();
+  }
+
+  #answer(order: Order, result: JobResult): void {
+    if (this.#closed) return;
+    if (result.kind === "failed") this.#counts.failed++;
+    else this.#counts.done++;
+    order.done(result);
+  }
+}
