@@ -1,0 +1,153 @@
+// IKEv2 with a live strongSwan, in the lab's network (src/lab/network.ts): ours is gateway A, strongSwan gateway B.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setTimeout as after } from "node:timers/promises";
+import { IKE_PLAN, type IkePlan } from "#lab/ike-config";
+import { eventually } from "#test/netns/lab";
+import { LivePair } from "./live-pair.ts";
+import { NEEDS_STRONGSWAN } from "./strongswan.ts";
+
+const ROLES = ["us", "them"] as const;
+
+/** What strongSwan 5.9.8 negotiates with itself (Blowfish and Camellia are not ours), and every group once. */
+const PROPOSALS: readonly (readonly [ike: string, esp: string])[] = [
+  ["des-md5-modp768", "des-md5-modp768"],
+  ["3des-sha1-modp1024", "3des-sha1"],
+  ["aes256gcm16-prfsha384-ecp384", "aes256gcm16-ecp384"],
+  ["aes128gcm16-prfsha256-curve25519", "chacha20poly1305-curve25519"],
+  ["chacha20poly1305-prfsha256-curve25519", "aes256ccm16-curve25519"],
+  ["aes256-aesxcbc-curve448", "aes256ctr-sha256-curve448"],
+  ["aes256-sha512-modp4096", "aes256-sha512"],
+  ["aes128-sha256-modp3072", "aes128gcm8"],
+  ["aes128-sha256-modp3072", "aes128-aescmac"],
+  ["aes128-sha1-modp1536", "null-sha1-modp1536"],
+  ["aes256-sha256-modp2048", "aes256-sha256-modp2048"],
+  ["aes192-sha384-ecp256", "aes192gcm12-ecp256"],
+  ["aes256ctr-sha256-ecp521", "aes256-sha384-ecp521"],
+  ["aes128-aescmac-ecp256bp", "aes128gcm16-ecp384bp"],
+  ["aes128ccm8-prfsha256-ecp512bp", "aes128-aesxcbc-ecp256bp"],
+  ["aes128-sha256-modp6144", "aes128-md5"],
+];
+
+for (const [ike, esp] of PROPOSALS)
+  for (const role of ROLES)
+    test(
+      `proposals ${ike} and ${esp}, begun by ${role}: traffic before and after a rekey`,
+      NEEDS_STRONGSWAN,
+      async () => {
+        await using pair = await LivePair.start({ plan: { ...IKE_PLAN, ike, esp } });
+        await pair.initiate(role);
+        await pair.mustBeUp();
+        await pair.mustCarry();
+        const before = await pair.spi();
+        await pair.ours.act("rekey", "s2s/net");
+        await eventually("another SPI", async () => (await pair.spi()) !== before);
+        await pair.mustCarry();
+      },
+    );
+
+const KINDS = ["child by us", "child by them", "IKE by us", "IKE by them"] as const;
+
+for (const role of ROLES)
+  test(
+    `rekeys of child and IKE SA by either side, begun by ${role}: no packet of a stream is lost`,
+    NEEDS_STRONGSWAN,
+    async () => {
+      await using pair = await LivePair.start({ plan: IKE_PLAN });
+      await pair.initiate(role);
+      await pair.mustBeUp();
+      await pair.mustNotLoseWhile(6, async () => {
+        for (const kind of KINDS) {
+          await after(600);
+          const before = await pair.ours.status();
+          await rekey(pair, kind);
+          await eventually(kind, async () => {
+            const now = await pair.ours.status();
+            return kind.startsWith("child")
+              ? now.tunnels[0]?.sas[0]?.spiIn !== before.tunnels[0]?.sas[0]?.spiIn
+              : now.ikeSas.some(({ spis }) => spis !== before.ikeSas[0]?.spis);
+          });
+        }
+      });
+      await pair.mustBeUp();
+      await eventually("one IKE SA is left", async () => (await pair.ours.status()).ikeSas.length === 1);
+    },
+  );
+
+async function rekey(pair: LivePair, kind: (typeof KINDS)[number]): Promise<void> {
+  switch (kind) {
+    case "child by us":
+      return pair.ours.act("rekey", "s2s/net");
+    case "child by them":
+      return void (await pair.peer.swanctl("--rekey", "--child", "net"));
+    case "IKE by us":
+      return pair.ours.act("rekey", "s2s", true);
+    case "IKE by them":
+      return void (await pair.peer.swanctl("--rekey", "--ike", "s2s"));
+    default:
+      kind satisfies never;
+  }
+}
+
+test("deletes by either side take everything away at both (RFC 7296 §1.4.1)", NEEDS_STRONGSWAN, async () => {
+  await using pair = await LivePair.start({ plan: IKE_PLAN });
+  for (const role of ROLES)
+    for (const what of ["--child", "--ike"] as const) {
+      await pair.initiate("us");
+      await pair.mustBeUp();
+      const name = what === "--ike" ? "s2s" : "net";
+      if (role === "us") await pair.ours.act("terminate", what === "--ike" ? "s2s" : "s2s/net", what === "--ike");
+      else await pair.peer.swanctl("--terminate", what, name);
+      await eventually(`${what} is deleted by ${role}`, async () => {
+        const { tunnels } = await pair.ours.status();
+        return tunnels[0]?.sas.length === 0 && !/INSTALLED/.test(await pair.peer.listSas());
+      });
+      if (what === "--child") await pair.ours.act("terminate", "s2s", true);
+      await pair.mustBeDown();
+    }
+});
+
+test(
+  "a peer that falls silent is asked, found dead and waited for again (RFC 7296 §2.4)",
+  NEEDS_STRONGSWAN,
+  async () => {
+    const ours: Partial<IkePlan> = {
+      connection: "dpd_delay = 1s\n",
+      child: "dpd_action = restart",
+      startAction: "start",
+    };
+    await using pair = await LivePair.start({ plan: IKE_PLAN, ours });
+    await pair.mustBeUp();
+    await pair.mustCarry();
+    const before = await pair.ours.status();
+    await after(2500);
+    assert.equal((await pair.ours.status()).ikeSas[0]?.spis, before.ikeSas[0]?.spis, "a peer that answers stays");
+    await pair.peer.swanctl("--terminate", "--ike", "s2s");
+    await pair.mustBeUp();
+    await pair.mustCarry();
+  },
+);
+
+test(
+  "ESP in UDP is forced, and keepalives, behind a NAT that changes our port (RFC 7296 §2.23)",
+  NEEDS_STRONGSWAN,
+  async () => {
+    for (const role of ["us"] as const) {
+      await using pair = await LivePair.start({ plan: IKE_PLAN });
+      const rules =
+        "add table ip nat; add chain ip nat post { type nat hook postrouting priority 100 ; }; " +
+        "add rule ip nat post oifname wan udp sport { 500, 4500 } masquerade to :20000-30000";
+      const { gatewayA } = pair.lab.network;
+      const nat = await pair.lab.startAgent(gatewayA);
+      const { status, stdout } = await nat.execute(5, "nft", rules);
+      assert.equal(status, 0, stdout);
+      await pair.initiate(role);
+      await pair.mustBeUp();
+      await pair.mustCarry();
+      const { ikeSas } = await pair.ours.status();
+      assert.equal(ikeSas[0]?.nat, "ours");
+      await pair.mustNotLoseWhile(3, () => rekey(pair, "child by them"));
+      await pair.mustNotLoseWhile(3, () => rekey(pair, "IKE by us"));
+    }
+  },
+);

@@ -1,0 +1,125 @@
+/** One of ours at site A against strongSwan at site B, from one plan seen from both sides. */
+import assert from "node:assert/strict";
+import type { Agent } from "#lab/agent";
+import type { GatewayProcess } from "#lab/gateway-process";
+import {
+  connectionText,
+  freshSecret,
+  type IkePlan,
+  type LabFiles,
+  MAIN_FILE,
+  mainFile,
+  secretsText,
+} from "#lab/ike-config";
+import { hostA, hostB, Lab } from "#lab/lab";
+import { SITE_A, SITE_B } from "#lab/network";
+import type { WireTap } from "#lab/wire-tap";
+import { eventually, mustBeSilent, mustFlow } from "#test/netns/lab";
+import { Strongswan, type StrongswanPlan } from "./strongswan.ts";
+
+/** Datagrams a second of the stream that runs beside what is tested. */
+const STREAM_RATE = 2000;
+const STREAM_OCTETS = 400;
+
+export interface PairPlan {
+  readonly plan: IkePlan;
+  /** What differs at our side only, and at strongSwan's. */
+  readonly ours?: Partial<IkePlan>;
+  readonly theirs?: Partial<IkePlan>;
+  readonly ourFiles?: LabFiles;
+  readonly peer?: Omit<Partial<StrongswanPlan>, "connections" | "secrets">;
+  readonly mtu?: number;
+}
+
+export class LivePair implements AsyncDisposable {
+  readonly lab: Lab;
+  readonly hosts: { readonly a: Agent; readonly b: Agent };
+  readonly ours: GatewayProcess;
+  readonly peer: Strongswan;
+  readonly tap: WireTap;
+  #flows = 1000;
+
+  private constructor(lab: Lab, hosts: LivePair["hosts"], ours: GatewayProcess, peer: Strongswan) {
+    this.lab = lab;
+    this.hosts = hosts;
+    this.ours = ours;
+    this.peer = peer;
+    this.tap = lab.openTap();
+  }
+
+  static async start({ plan, ours, theirs, ourFiles, peer, mtu }: PairPlan): Promise<LivePair> {
+    const lab = new Lab(mtu ?? 1500);
+    try {
+      const { gatewayA, gatewayB } = lab.network;
+      const secrets = secretsText(freshSecret());
+      const connection = connectionText({ ...plan, ...ours }, SITE_A);
+      const gateway = lab.launchIke(gatewayA, { [MAIN_FILE]: mainFile(connection, secrets, plan.rest), ...ourFiles });
+      const connections = connectionText({ ...plan, ...theirs }, SITE_B);
+      const [hosts, strongswan] = await Promise.all([
+        lab.startHosts(),
+        Strongswan.start(gatewayB, { connections, secrets, ...peer }),
+        gateway.ready(),
+      ]);
+      return new LivePair(lab, hosts, gateway, strongswan);
+    } catch (error) {
+      await lab[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  initiate(from: "us" | "them"): Promise<unknown> {
+    return from === "us" ? this.ours.act("initiate", "s2s/net") : this.peer.initiate("net");
+  }
+
+  /** TCP, datagrams and echoes both ways, whole, and nothing of it in clear. */
+  async mustCarry(family: 4 | 6 = 4): Promise<void> {
+    const { a, b } = this.hosts;
+    await mustFlow(hostA(a, family), hostB(b, family));
+    await mustFlow(hostB(b, family), hostA(a, family));
+    mustBeSilent(this.tap);
+  }
+
+  /** Numbered datagrams both ways for so long; `during` runs beside them. None may be lost, doubled or damaged. */
+  async mustNotLoseWhile(seconds: number, during: () => Promise<void>): Promise<void> {
+    const { a, b } = this.hosts;
+    const count = seconds * STREAM_RATE;
+    const [out, back] = [++this.#flows, ++this.#flows];
+    const [sentOut, sentBack] = await Promise.all([
+      a.flow(hostB(b), out, count, STREAM_RATE, STREAM_OCTETS),
+      b.flow(hostA(a), back, count, STREAM_RATE, STREAM_OCTETS),
+      during(),
+    ]);
+    const reports = [await b.finalFlowReport(out, sentOut.sent), await a.finalFlowReport(back, sentBack.sent)];
+    assert.deepEqual(
+      reports.map(({ received, duplicates, damaged }) => ({ received, duplicates, damaged })),
+      [sentOut, sentBack].map(({ sent }) => ({ received: sent, duplicates: 0, damaged: 0 })),
+    );
+    mustBeSilent(this.tap);
+  }
+
+  /** Our inbound SPI in use; undefined when there is none. */
+  async spi(): Promise<string | undefined> {
+    const { tunnels } = await this.ours.status();
+    return tunnels[0]?.sas.find(({ role }) => role === "current")?.spiIn;
+  }
+
+  async mustBeUp(): Promise<void> {
+    await eventually("the tunnel is up at both sides", async () => {
+      const { tunnels } = await this.ours.status();
+      return tunnels[0]?.state === "up" && /net: #\d+.*INSTALLED/.test(await this.peer.listSas());
+    });
+  }
+
+  /** Nothing is left at either side. */
+  async mustBeDown(): Promise<void> {
+    await eventually("nothing is left", async () => {
+      const { tunnels, ikeSas } = await this.ours.status();
+      return ikeSas.length === 0 && tunnels.every(({ sas }) => sas.length === 0) && (await this.peer.listSas()) === "";
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.peer[Symbol.asyncDispose]();
+    await this.lab[Symbol.asyncDispose]();
+  }
+}
