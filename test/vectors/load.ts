@@ -40,7 +40,7 @@ export function sharedOctets(path: string): Uint8Array | undefined {
 /** For `test(name, { skip })`. */
 export function skipShared(path: string): string | false {
   const file = fileURLToPath(new URL(`../shared/vectors/${path}`, ROOT));
-  return existsSync(file) ? false : `${path} is not kept here (its licence): put it at ${file}`;
+  return existsSync(file) ? false : `${path} is not kept here for its licence (PROVENANCE.md): put it at ${file}`;
 }
 
 /** Records of NIST's "NAME = value" files; a blank line ends one. Section names stand in `section`. */
