@@ -1,5 +1,5 @@
 /**
- * What does one function cost? Nanoseconds a call, and a packet for seal and open, of every provider.
+ * What does one function cost? Nanoseconds a call, and a packet for seal and open, of every provider; IKE's key exchanges.
  *   npm run bench:micro -- [--json FILE] [--only TEXT]
  */
 import { writeFileSync } from "node:fs";
@@ -12,6 +12,7 @@ import { cipherMaker, PROVIDERS, type Provider, parseOptions } from "#bench/pipe
 import type { Spread } from "#bench/report/statistics";
 import { ConfigError } from "#core/errors";
 import { dataPlaneRows } from "./data-plane.ts";
+import { keyExchangeResults } from "./key-exchange.ts";
 import { time } from "./timing.ts";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../../..");
@@ -73,7 +74,7 @@ process.stdout.write(
 );
 process.stdout.write(`|${"-".repeat(50)}|${"-----------|".repeat(3)}\n`);
 const results: Result[] = [];
-for (const rows of [functions(values.only), ciphers(values.only)])
+for (const rows of [functions(values.only), keyExchangeResults(values.only), ciphers(values.only)])
   for (const result of rows) {
     show(result);
     results.push(result);

@@ -1,8 +1,8 @@
 /** Diffie–Hellman over prime curves: NIST's (RFC 5903) and Brainpool's (RFC 6954); public values are x | y. */
-import { createECDH } from "node:crypto";
+import { createECDH, type ECDH } from "node:crypto";
 import { assert } from "#core/errors";
 import type { RandomSource } from "#core/ports";
-import type { KeyPair, KeyScheme } from "./key-scheme.ts";
+import type { KeyScheme } from "./key-scheme.ts";
 import { fromHex, joinOctets, wipe } from "./octets.ts";
 import { pairScheme } from "./pair-scheme.ts";
 
@@ -74,21 +74,11 @@ function drawScalar(order: Uint8Array, random: RandomSource): Uint8Array {
   throw new RangeError("the random source gives no usable private key");
 }
 
-function generate({ opensslName, order }: Curve, random: RandomSource): KeyPair {
-  const privateKey = drawScalar(order, random);
-  const ecdh = createECDH(opensslName);
-  ecdh.setPrivateKey(privateKey);
-  // Without the octet that says "uncompressed".
-  return { publicKey: Uint8Array.from(ecdh.getPublicKey().subarray(1)), privateKey };
-}
-
 /** The x coordinate alone (RFC 5903 §7), as long as the field's elements. */
-function agree({ opensslName, order }: Curve, privateKey: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined {
-  const ecdh = createECDH(opensslName);
-  ecdh.setPrivateKey(privateKey);
+function secretOf(ecdh: ECDH, publicKey: Uint8Array, octets: number): Uint8Array | undefined {
   try {
     const secret = ecdh.computeSecret(joinOctets([UNCOMPRESSED, publicKey]));
-    assert(secret.length === order.length, "the shared secret is as long as the field");
+    assert(secret.length === octets, "the shared secret is as long as the field");
     const shared = Uint8Array.from(secret);
     wipe(secret);
     return shared;
@@ -107,8 +97,16 @@ function isBadPoint(error: unknown): boolean {
 export function curveScheme(name: string): KeyScheme | undefined {
   const curve = CURVES[name];
   if (curve === undefined) return undefined;
-  return pairScheme(
-    (random) => generate(curve, random),
-    (privateKey, publicKey) => agree(curve, privateKey, publicKey),
-  );
+  const { opensslName, order } = curve;
+  return pairScheme<ECDH>({
+    draw: (random) => drawScalar(order, random),
+    load(privateKey) {
+      const ecdh = createECDH(opensslName);
+      ecdh.setPrivateKey(privateKey);
+      return ecdh;
+    },
+    // Without the octet that says "uncompressed".
+    publicOf: (ecdh) => Uint8Array.from(ecdh.getPublicKey().subarray(1)),
+    secretOf: (ecdh, publicKey) => secretOf(ecdh, publicKey, order.length),
+  });
 }

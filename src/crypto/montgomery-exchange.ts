@@ -1,28 +1,31 @@
-/** X25519 and X448 (RFC 7748) for IKE (RFC 8031): node:crypto takes raw keys only in their DER wrapping (RFC 8410). */
-import { createPrivateKey, createPublicKey, diffieHellman, type KeyObject, type PrivateKeyInput } from "node:crypto";
-import type { RandomSource } from "#core/ports";
-import type { KeyPair, KeyScheme } from "./key-scheme.ts";
+/**
+ * X25519 and X448 (RFC 7748) for IKE (RFC 8031). node:crypto takes raw keys only wrapped: private ones as PKCS #8
+ * (RFC 8410), which never makes a string of them, public ones as JWK (RFC 8037), ten times as fast.
+ */
+import {
+  createPrivateKey,
+  createPublicKey,
+  diffieHellman,
+  type JsonWebKey,
+  type KeyObject,
+  type PrivateKeyInput,
+} from "node:crypto";
+import { assert } from "#core/errors";
+import type { KeyScheme } from "./key-scheme.ts";
 import { fromHex, joinOctets, wipe } from "./octets.ts";
 import { pairScheme } from "./pair-scheme.ts";
 
 interface Montgomery {
   readonly octets: number;
-  /** What stands before the key's octets in PKCS #8 and in SubjectPublicKeyInfo. */
-  readonly privateHead: Uint8Array;
-  readonly publicHead: Uint8Array;
+  /** What stands before the key's octets in PKCS #8. */
+  readonly head: Uint8Array;
+  /** Name of the curve in a JWK. */
+  readonly crv: string;
 }
 
 const CURVES: Readonly<Record<string, Montgomery>> = {
-  x25519: {
-    octets: 32,
-    privateHead: fromHex("302e020100300506032b656e04220420"),
-    publicHead: fromHex("302a300506032b656e032100"),
-  },
-  x448: {
-    octets: 56,
-    privateHead: fromHex("3046020100300506032b656f043a0438"),
-    publicHead: fromHex("3042300506032b656f033900"),
-  },
+  x25519: { octets: 32, head: fromHex("302e020100300506032b656e04220420"), crv: "X25519" },
+  x448: { octets: 56, head: fromHex("3046020100300506032b656f043a0438"), crv: "X448" },
 };
 
 /** Node takes any Uint8Array as DER; its types ask for a Buffer. */
@@ -30,24 +33,34 @@ function der(octets: Uint8Array): PrivateKeyInput["key"] {
   return octets as PrivateKeyInput["key"];
 }
 
-function privateObject({ privateHead }: Montgomery, privateKey: Uint8Array): KeyObject {
-  const pkcs8 = joinOctets([privateHead, privateKey]);
-  const object = createPrivateKey({ key: der(pkcs8), format: "der", type: "pkcs8" });
+function loadPrivate({ head }: Montgomery, privateKey: Uint8Array): KeyObject {
+  const pkcs8 = joinOctets([head, privateKey]);
+  const key = createPrivateKey({ key: der(pkcs8), format: "der", type: "pkcs8" });
   wipe(pkcs8);
-  return object;
+  return key;
 }
 
-function generate(curve: Montgomery, random: RandomSource): KeyPair {
-  const privateKey = new Uint8Array(curve.octets);
-  random.fill(privateKey);
-  const spki = createPublicKey(privateObject(curve, privateKey)).export({ format: "der", type: "spki" });
-  return { publicKey: Uint8Array.from(spki.subarray(curve.publicHead.length)), privateKey };
+/** RFC 4648 §5, of a public value: base64 with "-" and "_", without padding. */
+function toBase64Url(octets: Uint8Array): string {
+  return btoa(String.fromCharCode(...octets))
+    .replaceAll("+", "-")
+    .replaceAll("/", "_")
+    .replaceAll("=", "");
 }
 
-function agree(curve: Montgomery, privateKey: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined {
-  const own = privateObject(curve, privateKey);
-  const peer = createPublicKey({ key: der(joinOctets([curve.publicHead, publicKey])), format: "der", type: "spki" });
-  const secret = deriveUnlessZero(own, peer);
+function fromBase64Url(text: string): Uint8Array {
+  return Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (character) => character.charCodeAt(0));
+}
+
+function publicOf(key: KeyObject): Uint8Array {
+  const { x }: JsonWebKey = createPublicKey(key).export({ format: "jwk" });
+  assert(x !== undefined, "a public key of this kind has a member x");
+  return fromBase64Url(x);
+}
+
+function secretOf({ crv }: Montgomery, privateKey: KeyObject, publicValue: Uint8Array): Uint8Array | undefined {
+  const jwk = { kty: "OKP", crv, x: toBase64Url(publicValue) };
+  const secret = deriveUnlessZero(privateKey, createPublicKey({ key: jwk, format: "jwk" }));
   if (secret === undefined) return undefined;
   const shared = Uint8Array.from(secret);
   wipe(secret);
@@ -76,8 +89,14 @@ function isZero(octets: Uint8Array): boolean {
 export function montgomeryScheme(name: string): KeyScheme | undefined {
   const curve = CURVES[name];
   if (curve === undefined) return undefined;
-  return pairScheme(
-    (random) => generate(curve, random),
-    (privateKey, publicKey) => agree(curve, privateKey, publicKey),
-  );
+  return pairScheme<KeyObject>({
+    draw(random) {
+      const privateKey = new Uint8Array(curve.octets);
+      random.fill(privateKey);
+      return privateKey;
+    },
+    load: (privateKey) => loadPrivate(curve, privateKey),
+    publicOf,
+    secretOf: (key, publicValue) => secretOf(curve, key, publicValue),
+  });
 }

@@ -1,20 +1,32 @@
 /** A key exchange whose two sides do the same: the answer is a pair of one's own, and agreement with it. */
 import type { RandomSource } from "#core/ports";
-import type { KeyPair, KeyScheme } from "./key-scheme.ts";
+import type { KeyScheme } from "./key-scheme.ts";
 import { wipe } from "./octets.ts";
 
-export function pairScheme(
-  generate: (random: RandomSource) => KeyPair,
-  agree: (privateKey: Uint8Array, publicKey: Uint8Array) => Uint8Array | undefined,
-): KeyScheme {
+/** `Key` is a private key as its library holds it: loading it is half of the work. */
+export interface PairMethod<Key> {
+  /** Throws RangeError for a source without randomness. */
+  draw(random: RandomSource): Uint8Array;
+  load(privateKey: Uint8Array): Key;
+  publicOf(key: Key): Uint8Array;
+  /** undefined: the peer's public value is bad. */
+  secretOf(key: Key, publicKey: Uint8Array): Uint8Array | undefined;
+}
+
+export function pairScheme<Key>({ draw, load, publicOf, secretOf }: PairMethod<Key>): KeyScheme {
   return {
-    generate,
-    agree,
+    generate(random) {
+      const privateKey = draw(random);
+      return { publicKey: publicOf(load(privateKey)), privateKey };
+    },
+    agree: (privateKey, publicKey) => secretOf(load(privateKey), publicKey),
     respond(publicKey, random) {
-      const own = generate(random);
-      const shared = agree(own.privateKey, publicKey);
-      wipe(own.privateKey);
-      return shared === undefined ? undefined : { publicKey: own.publicKey, shared };
+      const privateKey = draw(random);
+      const key = load(privateKey);
+      const shared = secretOf(key, publicKey);
+      const answer = shared === undefined ? undefined : { publicKey: publicOf(key), shared };
+      wipe(privateKey);
+      return answer;
     },
   };
 }
