@@ -86,6 +86,13 @@ class Parser {
     }
     scanner.skipBlank();
     if (scanner.take("=")) {
+      const former = into.settings.get(name);
+      if (former?.value !== undefined && former.source === place.source && !place.source.isHidden(place.at))
+        this.#findings.warn(
+          place,
+          `'${name}' is set twice in '${into.name}': this one counts`,
+          "remove one of the two",
+        );
       into.settings.set(name, { ...place, value: scanner.value() });
       return;
     }

@@ -1,0 +1,150 @@
+/** A section of `children`: what one pair of SAs carries and how long it lives. */
+import type { ChildAction, ChildConfig } from "#core/connection";
+import { type Proposal, ProtocolId } from "#core/proposal";
+import type { Section } from "./inherit.ts";
+import { readChildLifetime } from "./lifetimes.ts";
+import { defaultProposals, parseProposal } from "./proposals.ts";
+import { SectionReader } from "./section-reader.ts";
+import { readSelectors } from "./selectors.ts";
+
+export interface PlacedChild {
+  readonly config: ChildConfig;
+  readonly reader: SectionReader;
+}
+
+/** Of a connection: whether it says `allow_weak`, and where names of weak algorithms go. */
+export interface WeakPolicy {
+  readonly silent: boolean;
+  readonly names: Set<string>;
+}
+
+const WINDOW_DEFAULT = 2048;
+const WINDOW_SMALLEST = 32;
+const WINDOW_LARGEST = 131_072;
+const FROM_MTU = -1;
+const LARGEST_TFC = 65_535;
+
+/** Older words, and both orders of the newest. */
+const ACTIONS: ReadonlyMap<string, ChildAction> = new Map([
+  ["none", "none"],
+  ["clear", "none"],
+  ["trap", "trap"],
+  ["hold", "trap"],
+  ["route", "trap"],
+  ["start", "start"],
+  ["restart", "start"],
+  ["trap|start", "trap|start"],
+  ["start|trap", "trap|start"],
+]);
+
+export function readChild(section: Section, connection: SectionReader, weak: WeakPolicy): PlacedChild {
+  const reader = new SectionReader(
+    section,
+    "child",
+    `child '${section.name}' of ${connection.title}`,
+    connection.findings,
+  );
+  const mode = reader.choice("mode", ["tunnel", "transport", "pass", "drop"], "tunnel");
+  const config: ChildConfig = {
+    name: section.name,
+    mode,
+    proposals: readChildProposals(reader, weak),
+    local: readSelectors(reader, "local_ts"),
+    remote: readSelectors(reader, "remote_ts"),
+    lifetime: readChildLifetime(reader),
+    startAction: readAction(reader, "start_action"),
+    closeAction: readAction(reader, "close_action"),
+    dpdAction: readDpdAction(reader),
+    replayWindow: readWindow(reader),
+    tfcLength: readTfc(reader),
+    df: reader.boolean("copy_df", true) ? "copy" : "clear",
+    ecn: reader.boolean("copy_ecn", true),
+    dscp: readDscp(reader),
+    mssClamp: readMssClamp(reader),
+    priority: reader.integer("priority", { minimum: 0, maximum: 2 ** 32 - 1 }, 0),
+    updown: reader.text("updown"),
+  };
+  return { config, reader };
+}
+
+function readChildProposals(reader: SectionReader, weak: WeakPolicy): Proposal[] {
+  const esp = reader.has("esp_proposals") ? readProposals(reader, "esp_proposals", ProtocolId.ESP, weak) : undefined;
+  const ah = reader.has("ah_proposals") ? readProposals(reader, "ah_proposals", ProtocolId.AH, weak) : undefined;
+  if (esp === undefined && ah === undefined) return [...defaultProposals(ProtocolId.ESP)];
+  return [...(esp ?? []), ...(ah ?? [])];
+}
+
+/** `default` where the key is absent. */
+export function readProposals(
+  reader: SectionReader,
+  key: string,
+  protocol: ProtocolId,
+  weak: WeakPolicy,
+): readonly Proposal[] {
+  if (!reader.has(key)) return defaultProposals(protocol);
+  const items = reader.list(key);
+  if (items.length === 0) reader.wrong(key, `${key} names nothing`, `say ${key} = default, or remove it`);
+  const proposals: Proposal[] = [];
+  for (const { text, placeOf } of items) {
+    const read = parseProposal(text, protocol);
+    proposals.push(...read.proposals);
+    for (const { at, problem, remedy } of read.errors) reader.findings.error(placeOf(at), problem, remedy);
+    for (const { at, problem, remedy } of read.warnings) reader.findings.warn(placeOf(at), problem, remedy);
+    for (const { at, name, problem } of read.weak) {
+      weak.names.add(name);
+      if (!weak.silent)
+        reader.findings.warn(placeOf(at), problem, "take another, or say allow_weak = yes in the connection");
+    }
+  }
+  return proposals;
+}
+
+function readAction(reader: SectionReader, key: string): ChildAction {
+  const text = reader.text(key)?.toLowerCase().replaceAll(" ", "");
+  if (text === undefined) return "none";
+  const action = ACTIONS.get(text);
+  if (action !== undefined) return action;
+  return reader.choice(key, ["none", "trap", "start", "trap|start"], "none");
+}
+
+function readDpdAction(reader: SectionReader): ChildConfig["dpdAction"] {
+  const text = reader.text("dpd_action")?.toLowerCase();
+  if (text === "none") return "clear";
+  if (text === "hold") return "trap";
+  if (text === "start") return "restart";
+  return reader.choice("dpd_action", ["clear", "trap", "restart"], "clear");
+}
+
+function readWindow(reader: SectionReader): number {
+  if (reader.text("replay_window") === "-1") return WINDOW_DEFAULT;
+  const wanted = reader.integer("replay_window", { minimum: 0, maximum: WINDOW_LARGEST }, WINDOW_DEFAULT);
+  if (wanted === 0) {
+    reader.warn("replay_window", "without a window packets may be replayed (RFC 4303 §3.4.3)", "remove it for 2048");
+    return 0;
+  }
+  // Both are powers of two.
+  return Math.max(WINDOW_SMALLEST, 2 ** Math.ceil(Math.log2(wanted)));
+}
+
+function readTfc(reader: SectionReader): number {
+  if (reader.text("tfc_padding") === "mtu") {
+    reader.warn("tfc_padding", "'mtu' is known, has no effect here", "give the length in octets, for example 1300");
+    return 0;
+  }
+  return reader.integer("tfc_padding", { minimum: 0, maximum: LARGEST_TFC }, 0);
+}
+
+/** RFC 4301 §5.1.2: outwards only; what comes in keeps the DSCP it had. */
+function readDscp(reader: SectionReader): "copy" | 0 {
+  const choice = reader.choice("copy_dscp", ["out", "in", "yes", "no"], "out");
+  if (choice === "in" || choice === "yes")
+    reader.warn("copy_dscp", "the outer DSCP of what comes in is not copied (RFC 4301 §5.1.2)", "say out or no");
+  return choice === "out" || choice === "yes" ? "copy" : 0;
+}
+
+function readMssClamp(reader: SectionReader): number {
+  const text = reader.text("mss_clamp")?.toLowerCase();
+  if (text === undefined || text === "auto" || text === "yes") return FROM_MTU;
+  if (text === "no" || text === "0") return 0;
+  return reader.integer("mss_clamp", { minimum: 88, maximum: 65_535 }, FROM_MTU);
+}

@@ -1,0 +1,206 @@
+/** Every key and section of swanctl.conf, by the section it stands in. docs/configuration.md has a table for each. */
+
+export interface SectionSchema {
+  readonly keys: readonly string[];
+  /** Keys that swanctl.conf has and that do nothing here, with what to know about it. */
+  readonly idle: Readonly<Record<string, string>>;
+  /** Names of sections within; `*` at the end: any name that begins so; `*` alone: any name. */
+  readonly sections: readonly string[];
+  readonly idleSections: Readonly<Record<string, string>>;
+}
+
+const VIRTUAL_IP = "virtual IPs are not there yet: give the addresses by hand";
+const PLATFORM = "it belongs to the Linux kernel's IPsec, which is not used: remove it";
+const EAP = "EAP and XAuth are not there yet: take psk or pubkey";
+const MEDIATION = "mediation is not there: give the peer's address";
+const FOR_V1 = "it is for IKEv1 alone";
+const PPK = "post-quantum preshared keys are not there: take ke1_mlkem768 in the proposals";
+const TOKEN = "tokens are not there: take a file";
+
+const CHILD_IDLE: Readonly<Record<string, string>> = {
+  ah_in_udp: "AH has no UDP form: remove it",
+  reqid: PLATFORM,
+  policies: "policies are always installed: remove it",
+  policies_fwd_out: PLATFORM,
+  ipcomp: "compression is not there: packets go uncompressed",
+  inactivity: "idle SAs stay: remove it",
+  hostaccess: "updown scripts decide: remove it",
+  hw_offload: PLATFORM,
+  interface: PLATFORM,
+  if_id_in: PLATFORM,
+  if_id_out: PLATFORM,
+  mark_in: PLATFORM,
+  mark_in_sa: PLATFORM,
+  mark_out: PLATFORM,
+  set_mark_in: PLATFORM,
+  set_mark_out: PLATFORM,
+  per_cpu_sas: "lanes share the load: set esplanade.lanes",
+  label: "security labels are not there: remove it",
+  label_mode: "security labels are not there: remove it",
+  sha256_96: "the truncation of old Linux kernels is not there: let both sides take 128 bits (RFC 4868)",
+};
+
+export type SchemaName =
+  | "file"
+  | "connection"
+  | "local"
+  | "remote"
+  | "certificate"
+  | "child"
+  | "secrets"
+  | "secret"
+  | "key"
+  | "authority"
+  | "esplanade"
+  | "tun";
+
+export const SCHEMA: Readonly<Record<SchemaName, SectionSchema>> = {
+  file: {
+    keys: [],
+    idle: {},
+    sections: ["connections", "secrets", "authorities", "esplanade"],
+    idleSections: { pools: VIRTUAL_IP },
+  },
+  connection: {
+    keys: [
+      "version",
+      "local_addrs",
+      "remote_addrs",
+      "local_port",
+      "remote_port",
+      "proposals",
+      "encap",
+      "mobike",
+      "dpd_delay",
+      "fragmentation",
+      "childless",
+      "send_certreq",
+      "send_cert",
+      "keyingtries",
+      "unique",
+      "reauth_time",
+      "rekey_time",
+      "over_time",
+      "rand_time",
+      "allow_weak",
+      "pfs_preflight",
+    ],
+    idle: {
+      aggressive: FOR_V1,
+      dpd_timeout: `${FOR_V1}; IKEv2 gives up after its retransmissions`,
+      pull: FOR_V1,
+      dscp: "IKE messages go unmarked: remove it",
+      vips: VIRTUAL_IP,
+      pools: VIRTUAL_IP,
+      ppk_id: PPK,
+      ppk_required: PPK,
+      ocsp: "revocation is checked by CRLs: give crl_uris or x509crl/",
+      if_id_in: PLATFORM,
+      if_id_out: PLATFORM,
+      mediation: MEDIATION,
+      mediated_by: MEDIATION,
+      mediation_peer: MEDIATION,
+    },
+    sections: ["local*", "remote*", "children"],
+    idleSections: {},
+  },
+  local: {
+    keys: ["round", "auth", "id", "certs", "pubkeys"],
+    idle: { eap_id: EAP, aaa_id: EAP, xauth_id: EAP, cert_policy: "certificate policies are not checked: remove it" },
+    sections: ["cert*"],
+    idleSections: {},
+  },
+  remote: {
+    keys: ["round", "auth", "id", "certs", "cacerts", "pubkeys", "revocation"],
+    idle: {
+      eap_id: EAP,
+      groups: EAP,
+      ca_id: "name the authority's certificate in cacerts",
+      cert_policy: "certificate policies are not checked: remove it",
+    },
+    sections: ["cert*", "cacert*"],
+    idleSections: {},
+  },
+  certificate: {
+    keys: ["file"],
+    idle: { handle: TOKEN, slot: TOKEN, module: TOKEN },
+    sections: [],
+    idleSections: {},
+  },
+  child: {
+    keys: [
+      "local_ts",
+      "remote_ts",
+      "esp_proposals",
+      "ah_proposals",
+      "mode",
+      "rekey_time",
+      "life_time",
+      "rand_time",
+      "rekey_bytes",
+      "life_bytes",
+      "rand_bytes",
+      "rekey_packets",
+      "life_packets",
+      "rand_packets",
+      "start_action",
+      "close_action",
+      "dpd_action",
+      "replay_window",
+      "tfc_padding",
+      "copy_df",
+      "copy_ecn",
+      "copy_dscp",
+      "updown",
+      "priority",
+      "mss_clamp",
+    ],
+    idle: CHILD_IDLE,
+    sections: [],
+    idleSections: {},
+  },
+  secrets: {
+    keys: [],
+    idle: {},
+    sections: ["ike*", "private*", "rsa*", "ecdsa*", "pkcs8*"],
+    idleSections: {
+      "eap*": EAP,
+      "xauth*": EAP,
+      "ntlm*": EAP,
+      "ppk*": PPK,
+      "pkcs12*": "PKCS #12 is not there: unpack it with openssl pkcs12",
+      "token*": TOKEN,
+    },
+  },
+  secret: { keys: ["id*", "secret", "file"], idle: {}, sections: [], idleSections: {} },
+  key: {
+    keys: ["file"],
+    idle: { secret: "encrypted keys are not there yet: decrypt the file with openssl pkey" },
+    sections: [],
+    idleSections: {},
+  },
+  authority: {
+    keys: ["cacert", "file", "crl_uris"],
+    idle: {
+      handle: TOKEN,
+      slot: TOKEN,
+      module: TOKEN,
+      ocsp_uris: "revocation is checked by CRLs: give crl_uris or x509crl/",
+      cert_uri_base: "certificates by URL are not there: remove it",
+    },
+    sections: [],
+    idleSections: {},
+  },
+  esplanade: {
+    keys: ["lanes", "slots", "crypto", "offload", "listen"],
+    idle: {},
+    sections: ["tun"],
+    idleSections: {},
+  },
+  tun: { keys: ["name", "mtu", "addresses"], idle: {}, sections: [], idleSections: {} },
+};
+
+/** `ike*` fits "ike-1" and "ike". */
+export function fits(pattern: string, name: string): boolean {
+  return pattern.endsWith("*") ? name.startsWith(pattern.slice(0, -1)) : pattern === name;
+}
