@@ -185,8 +185,8 @@ Napi::Value SocketDrops(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), counts[SK_MEMINFO_DROPS]);
 }
 
-// (address, mark): the address this host would send from.
-Napi::Value SourceTowards(const Napi::CallbackInfo& info) {
+// (address, mark): the address this host would send from, and what the way carries as far as the kernel knows.
+Napi::Value RouteTowards(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   uint8_t remote[16];
   bool ipv4 = true;
@@ -211,7 +211,14 @@ Napi::Value SourceTowards(const Napi::CallbackInfo& info) {
     memcpy(source.Data(), &reinterpret_cast<sockaddr_in&>(name).sin_addr, 4);
   else
     memcpy(source.Data(), &reinterpret_cast<sockaddr_in6&>(name).sin6_addr, 16);
-  return source;
+  int mtu = 0;
+  length = sizeof mtu;
+  if (getsockopt(fd.get(), ipv4 ? IPPROTO_IP : IPPROTO_IPV6, ipv4 ? IP_MTU : IPV6_MTU, &mtu, &length) != 0)
+    return FailureToData(env, Failure::Last("IP_MTU"));
+  Napi::Object route = Napi::Object::New(env);
+  route.Set("source", source);
+  route.Set("mtu", mtu);
+  return route;
 }
 
 }  // namespace
@@ -250,7 +257,7 @@ void InitDatagram(Napi::Env env, Napi::Object exports) {
   put("sendDatagram", SendDatagram);
   put("takeSocketError", TakeSocketError);
   put("socketDrops", SocketDrops);
-  put("sourceTowards", SourceTowards);
+  put("routeTowards", RouteTowards);
 }
 
 }  // namespace esplanade

@@ -13,8 +13,8 @@ namespace esplanade {
 Failure OpenSender(const SocketOptions& options, const std::vector<int>& beside, OpenedSocket* opened);
 
 // Exports `receiveDatagrams(fd, octets, records) → count`, `sendDatagram(fd, octets, marker, remote, port, local) →
-// undefined | { code, syscall }`, `takeSocketError(fd, family)`, `socketDrops(fd)`, and `sourceTowards(address, mark) →
-// Uint8Array | { code, syscall }`.
+// undefined | { code, syscall }`, `takeSocketError(fd, family)`, `socketDrops(fd)`, and `routeTowards(address, mark) →
+// { source, mtu } | { code, syscall }`.
 void InitDatagram(Napi::Env env, Napi::Object exports);
 
 }  // namespace esplanade

@@ -7,6 +7,7 @@ import { TRAIN_COLUMNS, Train } from "#core/slab";
 import { type Unreachable, unreachableReason } from "#core/unreachable";
 import { type Descriptor, type NativeFailure, nativeIo, type Poller } from "./native.ts";
 import { openSender, openUdp } from "./sockets.ts";
+import { isFailure } from "./system-error.ts";
 
 /** Longest datagram of UDP over IPv4 and IPv6 without jumbograms. */
 const LONGEST = 65_535;
@@ -144,8 +145,15 @@ export class IkeSender implements IkePort {
   }
 }
 
-/** The address of this host that a peer is spoken to from; undefined when there is no way to it. */
-export function sourceTowards(remote: IpAddress, mark: number): IpAddress | undefined {
-  const source = nativeIo().sourceTowards(remote.octets, mark);
-  return source instanceof Uint8Array ? addressOf(source) : undefined;
+export interface Way {
+  /** The address of this host that the peer is spoken to from. */
+  readonly source: IpAddress;
+  /** Octets of packets, as far as the kernel knows: of the interface, the route or what routers told. */
+  readonly mtu: number;
+}
+
+/** undefined: there is no way to the peer. */
+export function wayTo(remote: IpAddress, mark: number): Way | undefined {
+  const route = nativeIo().routeTowards(remote.octets, mark);
+  return isFailure(route) ? undefined : { source: addressOf(route.source), mtu: route.mtu };
 }

@@ -16,6 +16,8 @@ import {
 
 const IFF_UP = 1;
 const IFINFOMSG_LENGTH = 16;
+/** rtnetlink(7): ifa_scope of what is valid everywhere. */
+const SCOPE_UNIVERSE = 0;
 const IFADDRMSG_LENGTH = 8;
 const IFA_F_NODAD = 2;
 const AF_INET = 2;
@@ -227,6 +229,17 @@ export function ensureAddress(index: number, given: InterfaceAddress): void {
 
 export function ensureNoAddress(index: number, given: InterfaceAddress): void {
   unless(["EADDRNOTAVAIL", "ENODEV"], () => addressRequest("RTM_DELADDR", Flag.ACK, index, given));
+}
+
+/** Addresses of all interfaces that others may reach: not of loopback, and none that holds on one link only. */
+export function listHostAddresses(): IpAddress[] {
+  const family = struct([1, 0], [1, 0], [1, 0], [1, 0], [4, 0]);
+  return dump("RTM_GETADDR", { family, subject: "addresses" }).flatMap(({ body }): IpAddress[] => {
+    const attributes = new Attributes(body, IFADDRMSG_LENGTH);
+    const found = attributes.octets(Ifa.LOCAL) ?? attributes.octets(Ifa.ADDRESS);
+    if (found === undefined || body.getUint8(3) !== SCOPE_UNIVERSE) return [];
+    return [addressOf(Uint8Array.from(found))];
+  });
 }
 
 export function listAddresses(index: number): InterfaceAddress[] {

@@ -170,8 +170,11 @@ export interface NativeIo {
   takeSocketError(fd: number, family: 4 | 6): SocketError | undefined;
   /** Datagrams that found the socket's buffer full. */
   socketDrops(fd: number): number;
-  /** The address that datagrams with this mark are sent from. */
-  sourceTowards(address: Uint8Array, mark: number): Uint8Array | NativeFailure;
+  /** The address that datagrams with this mark are sent from, and octets that the way carries as far as is known. */
+  routeTowards(
+    address: Uint8Array,
+    mark: number,
+  ): { readonly source: Uint8Array; readonly mtu: number } | NativeFailure;
   /** No core dump, and no look into this process for others of the same user. */
   hideMemory(): undefined | NativeFailure;
   openEvent(): Descriptor | NativeFailure;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { addressToString, type Endpoint, type IpAddress, parseAddress } from "#core/address";
 import type { Unreachable } from "#core/unreachable";
-import { type IkeListener, IkeSender, IkeSocket, sourceTowards } from "#io/ike-socket";
+import { type IkeListener, IkeSender, IkeSocket, wayTo } from "#io/ike-socket";
 import { openUdp } from "#io/sockets";
 import { octets } from "#test/io/packets";
 
@@ -106,7 +106,14 @@ test("a port of the lanes: the marker goes in front (RFC 3948 §2.2), and the se
   }
 });
 
-test("the address a peer is spoken to from is the kernel's choice", () => {
-  assert.deepEqual(sourceTowards(address("127.0.0.9"), 0), address("127.0.0.1"));
-  assert.deepEqual(sourceTowards(address("::1"), 0), address("::1"));
+test("the address a peer is spoken to from, and what the way carries, are the kernel's knowledge", () => {
+  for (const [peer, source] of [
+    ["127.0.0.9", "127.0.0.1"],
+    ["::1", "::1"],
+  ] as const) {
+    const way = wayTo(address(peer), 0);
+    assert.deepEqual(way?.source, address(source));
+    assert.ok((way?.mtu ?? 0) >= 1280);
+  }
+  assert.equal(wayTo(address("255.255.255.255"), 0), undefined);
 });

@@ -1,0 +1,87 @@
+/** The ports that IKE speaks from: those of the lanes (4500), and sockets of the control thread (500, and what was configured). */
+import { addressToString, type Endpoint, type IpAddress } from "#core/address";
+import type { IkeConfig } from "#core/connection";
+import { SystemError } from "#core/errors";
+import { type IkeListener, type IkePort, IkeSender, IkeSocket, wayTo } from "#io/ike-socket";
+import type { Opened } from "./opened.ts";
+
+/** RFC 7296 §2. */
+const IKE_PORT = 500;
+
+/** A port that lanes receive from. */
+export interface LaneListen {
+  readonly endpoint: Endpoint;
+  /** One a lane. */
+  readonly fds: readonly number[];
+}
+
+export interface IkePortCounters {
+  readonly sent: number;
+  /** The kernel refused to send them, or no port was theirs. */
+  readonly sendFailed: number;
+  /** Came and found no room. */
+  readonly dropped: number;
+}
+
+const isAny = ({ octets }: IpAddress) => octets.every((octet) => octet === 0);
+const same = (a: IpAddress, b: IpAddress) => addressToString(a) === addressToString(b);
+
+export class IkePorts {
+  readonly #ports: IkePort[] = [];
+  readonly #mark: number;
+  #sent = 0;
+  #sendFailed = 0;
+
+  /** Throws SystemError, and what was opened until then is in `opened`. */
+  constructor(config: IkeConfig, lanes: readonly LaneListen[], mark: number, listener: IkeListener, opened: Opened) {
+    this.#mark = mark;
+    const keep = (port: IkePort) => {
+      this.#ports.push(port);
+      opened.add(() => port[Symbol.dispose]());
+    };
+    for (const { endpoint, fds } of lanes) keep(new IkeSender(endpoint.address, endpoint.port, mark, fds));
+    const addresses = new Map(lanes.map(({ endpoint }) => [addressToString(endpoint.address), endpoint.address]));
+    const own = new Set([IKE_PORT, ...config.connections.map(({ localPort }) => localPort)]);
+    for (const address of addresses.values())
+      for (const port of own)
+        if (!this.#ports.some((other) => other.port === port && same(other.address, address)))
+          keep(openOwn(address, port, mark, listener));
+  }
+
+  get counters(): IkePortCounters {
+    const dropped = this.#ports.reduce((sum, port) => sum + port.dropped, 0);
+    return { sent: this.#sent, sendFailed: this.#sendFailed, dropped };
+  }
+
+  /** Why it was not sent (errno's name), or undefined. */
+  send(octets: Uint8Array, local: Endpoint, remote: Endpoint): string | undefined {
+    const failure = this.#send(octets, local, remote);
+    if (failure === undefined) this.#sent++;
+    else this.#sendFailed++;
+    return failure;
+  }
+
+  #send(octets: Uint8Array, local: Endpoint, remote: Endpoint): string | undefined {
+    const fitting = this.#ports.filter(
+      ({ port, address }) =>
+        port === local.port &&
+        address.family === remote.address.family &&
+        (isAny(address) || same(address, local.address)),
+    );
+    const port = fitting.find(({ address }) => !isAny(address)) ?? fitting[0];
+    if (port === undefined || local.address.family !== remote.address.family) return "EADDRNOTAVAIL";
+    const source = isAny(local.address) ? wayTo(remote.address, this.#mark)?.source : local.address;
+    if (source === undefined) return "ENETUNREACH";
+    return port.send(octets, source, remote)?.code;
+  }
+}
+
+function openOwn(address: IpAddress, port: number, mark: number, listener: IkeListener): IkePort {
+  try {
+    return new IkeSocket(address, port, mark, listener);
+  } catch (error) {
+    if (!(error instanceof SystemError && error.syscall === "bind" && error.code === "EADDRINUSE")) throw error;
+    const subject = `UDP port ${port} on ${addressToString(address)} for IKE`;
+    throw new SystemError(error.code, error.syscall, subject, "stop the other IKE daemon (charon, pluto, racoon)");
+  }
+}
