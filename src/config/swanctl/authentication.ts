@@ -3,7 +3,7 @@ import type { LocalAuthentication, RemoteAuthentication } from "#core/connection
 import type { Identity } from "#core/identity";
 import { nearest } from "#core/nearest";
 import { readIdentity } from "#crypto/identity";
-import { SignatureHash } from "#crypto/signature";
+import { SignatureHash } from "#crypto/signature-algorithm";
 import { keyFits } from "#crypto/x509/private-key";
 import type { CredentialDirectory, CredentialFiles } from "./credential-files.ts";
 import type { Findings } from "./findings.ts";
