@@ -53,12 +53,6 @@ export class Writer {
     return this.#octets.slice(0, this.#length);
   }
 
-  /** Overwrites what was written with zeros and forgets it: for secrets. */
-  wipe(): void {
-    this.#octets.fill(0);
-    this.#length = 0;
-  }
-
   #number(value: number, length: number): void {
     assert(Number.isInteger(value) && value >= 0 && value < 256 ** length, `a number does not fit ${length} octets`);
     this.#room(length);
@@ -72,8 +66,6 @@ export class Writer {
     if (this.#length + count <= this.#octets.length) return;
     const grown = new Uint8Array(Math.max(this.#octets.length * 2, this.#length + count));
     grown.set(this.#octets.subarray(0, this.#length));
-    // Payloads are plaintext of SK too: nothing of it stays behind in a buffer that nobody wipes.
-    this.#octets.fill(0);
     this.#octets = grown;
   }
 }
