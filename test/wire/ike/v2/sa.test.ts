@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { TransformType } from "#core/proposal";
+import { ProtocolId, TransformType } from "#core/proposal";
 import { Writer } from "#core/writer";
+import { chooseProposal } from "#ike/proposal";
 import { bodyOf, decodeBody, proveCodec, refused, typeOf } from "#test/wire/ike/codec-rows";
 import { encodeSa, isSelectable, type SaTransform, UNSELECTABLE } from "#wire/ike/v2/sa";
 
@@ -85,6 +86,21 @@ test("a transform with attributes we do not understand is kept and cannot be cho
     assert.deepEqual([transform.type, transform.wireId, transform.keyBits], [1, 12, 0], why);
     assert.ok(transform.attributes.length > 0, why);
   }
+});
+
+test("a proposal of one that cannot be chosen is passed over, even where its ID is ours (RFC 7296 §3.3.6)", () => {
+  const esn = "00 00 0008 05 00 0000";
+  const octets = bodyOf(`02 00 0024 01 03 04 02 00000100  03 00 0010 01 00 0014 800e0100 80120001 ${esn}
+    00 00 0020 02 03 04 02 00000100  03 00 000c 01 00 0014 800e0100 ${esn}`);
+  const payload = decodeBody(typeOf("SA"), octets);
+  assert.ok(payload?.kind === "SA");
+  const choice = chooseProposal(payload.proposals, [{ protocol: ProtocolId.ESP, transforms: [GCM256, NO_ESN] }]);
+  assert.equal(choice?.proposal.number, 2);
+  assert.deepEqual(choice?.transforms, [GCM256, NO_ESN]);
+  assert.equal(
+    chooseProposal(payload.proposals.slice(0, 1), [{ protocol: 3, transforms: [GCM256, NO_ESN] }]),
+    undefined,
+  );
 });
 
 test("row 21: a key length that no cipher has is what it is, and equals nobody's", () => {
