@@ -68,13 +68,12 @@ function secretOf({ crv }: Montgomery, privateKey: KeyObject, publicValue: Uint8
   return isZero(shared) ? undefined : shared;
 }
 
-/** OpenSSL refuses by itself to derive zeros. */
+/** OpenSSL refuses by itself to derive zeros, and nothing else of these curves' values; its versions name it differently. */
 function deriveUnlessZero(privateKey: KeyObject, publicKey: KeyObject): Uint8Array | undefined {
   try {
     return diffieHellman({ privateKey, publicKey });
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ERR_OSSL_FAILED_DURING_DERIVATION")
-      return undefined;
+    if (error instanceof Error && "code" in error && /^ERR_(OSSL|CRYPTO)_/.test(String(error.code))) return undefined;
     throw error;
   }
 }
