@@ -1,6 +1,10 @@
 /** Runs IKE's slow work, on whatever thread. */
 import type { Job, JobResult } from "#core/ike-job";
 import type { RandomSource } from "#core/ports";
+import { agree, generateKey, KeyExchangeError, respond } from "./key-exchange.ts";
+import { wipe } from "./octets.ts";
+import { verifyPeer } from "./peer-verification.ts";
+import { SignatureError, signAuth } from "./signature.ts";
 
 export interface JobWorld {
   readonly random: RandomSource;
@@ -8,7 +12,35 @@ export interface JobWorld {
   readonly wallClock: number;
 }
 
-/** Never throws: what goes wrong comes back as `failed`. Wipes the secrets that came with the job. */
+/** Never throws: what goes wrong comes back as `failed`. Wipes the secrets in the job, so they are to be copies. */
 export function runJob(job: Job, world: JobWorld): JobResult {
-  return { kind: "failed", why: `${job.kind} at ${world.wallClock} cannot be done yet` };
+  try {
+    return run(job, world);
+  } catch (error) {
+    if (error instanceof KeyExchangeError || error instanceof SignatureError)
+      return { kind: "failed", why: error.message };
+    // Only the name: what others say of secrets is not known.
+    const name = error instanceof Error ? error.name : "no Error";
+    return { kind: "failed", why: `${job.kind} ended with a fault of ours (${name}): report it` };
+  } finally {
+    if (job.kind === "ke-agree") wipe(job.privateKey);
+    if (job.kind === "sign") wipe(job.pkcs8);
+  }
+}
+
+function run(job: Job, world: JobWorld): JobResult {
+  switch (job.kind) {
+    case "ke-generate":
+      return { kind: "ke-generate", ...generateKey(job.method, world.random) };
+    case "ke-agree":
+      return { kind: "ke-agree", shared: agree(job.method, job.privateKey, job.publicKey) };
+    case "ke-respond":
+      return { kind: "ke-respond", ...respond(job.method, job.publicKey, world.random) };
+    case "sign":
+      return { kind: "sign", ...signAuth(job) };
+    case "verify-peer":
+      return verifyPeer(job, world.wallClock);
+    default:
+      return job satisfies never;
+  }
 }

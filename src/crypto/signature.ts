@@ -216,11 +216,16 @@ function makeSignature(
   }
 }
 
-/** A signature of certificates and CRLs, by whichever key: algorithm's DER and the signature. Throws SignatureError. */
-export function signOctets(pkcs8: Uint8Array, octets: Uint8Array): { algorithm: Uint8Array; signature: Uint8Array } {
-  const { key, publicKey } = ownKey(pkcs8);
-  const algorithm = chooseAlgorithm(publicKey, DEFAULT_HASHES, [], false);
-  return { algorithm: derSignatureAlgorithm(algorithm), signature: makeSignature(key, algorithm, octets, "der") };
+/** What certificates and CRLs are signed by with this key (SubjectPublicKeyInfo DER). Throws SignatureError. */
+export function signingAlgorithm(spki: Uint8Array): SignatureAlgorithm {
+  const key = readPublicKeyInfo(spki);
+  if (typeof key === "string") throw new SignatureError(`the key is refused: ${key}; make a new one`);
+  return chooseAlgorithm(key, DEFAULT_HASHES, [], false);
+}
+
+/** A bare signature, ECDSA's in DER. Throws SignatureError. */
+export function signOctets(pkcs8: Uint8Array, algorithm: SignatureAlgorithm, octets: Uint8Array): Uint8Array {
+  return makeSignature(ownKey(pkcs8).key, algorithm, octets, "der");
 }
 
 /** Throws SignatureError when the signature does not hold or uses what is not accepted. */

@@ -174,9 +174,13 @@ export function nameWildcards(pattern: DistinguishedName, name: DistinguishedNam
   return wildcards;
 }
 
-/** "C=CH, O=Example, CN=gw-b"; never throws, and shows no control characters. */
+// A name of a peer may be as long as a certificate; a line for people is not.
+const SHOWN_LIMIT = 512;
+
+/** "C=CH, O=Example, CN=gw-b"; never throws, shows no control characters, and ends in … where it is very long. */
 export function nameToString(name: DistinguishedName): string {
-  return name.rdns.map((rdn) => rdn.map(attributeToString).join("+")).join(", ");
+  const text = name.rdns.map((rdn) => rdn.map(attributeToString).join("+")).join(", ");
+  return text.length > SHOWN_LIMIT ? `${text.slice(0, SHOWN_LIMIT)}…` : text;
 }
 
 function attributeToString(attribute: NameAttribute): string {
