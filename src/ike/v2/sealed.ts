@@ -5,11 +5,14 @@
 import { assert } from "#core/errors";
 import type { RandomSource } from "#core/ports";
 import { wipe } from "#crypto/octets";
+import { PAYLOAD_HEADER_LENGTH } from "#wire/ike/chain";
+import { IKE_HEADER_LENGTH, LENGTH, NEXT_PAYLOAD } from "#wire/ike/header";
+import { PayloadType } from "#wire/ike/numbers";
 import { type DirectionKeys, makeProtection, type Protection } from "./protection.ts";
 
-/** The inner chain of a message: what SK or SKF carries. */
 export type { DirectionKeys } from "./protection.ts";
 
+/** The inner chain of a message: what SK or SKF carries. */
 export type Opened =
   | { readonly kind: "whole"; readonly firstType: number; readonly inner: Uint8Array }
   | {
@@ -22,20 +25,14 @@ export type Opened =
       readonly inner: Uint8Array;
     };
 
-// RFC 7296 §3.1. Offsets in octets from the start of the message.
-const NEXT_PAYLOAD = 16;
-const LENGTH = 24;
-const HEADER_LENGTH = 28;
-// RFC 7296 §3.2. Offsets from the start of a payload.
+// RFC 7296 §3.2. Offset from the start of a payload.
 const PAYLOAD_LENGTH = 2;
-const GENERIC_LENGTH = 4;
-// RFC 7383 §2.5.
+// RFC 7383 §2.5. Offsets from the start of the SKF payload.
 const FRAGMENT_NUMBER = 4;
 const TOTAL_FRAGMENTS = 6;
-const FRAGMENT_LENGTH = 8;
+const SKF_FIXED_LENGTH = 8;
 
-const SK = 46;
-const SKF = 53;
+const { SK, SKF } = PayloadType;
 /** Payloads in clear before SK or SKF: none is defined; a message with more is dropped. */
 const MAX_OUTER_PAYLOADS = 16;
 const MAX_PAYLOAD_OCTETS = 0xffff;
@@ -44,8 +41,7 @@ interface Envelope {
   readonly type: typeof SK | typeof SKF;
   /** Next payload of the SK or SKF payload: what stands first inside. */
   readonly firstType: number;
-  /** Where the payload begins, and where its IV does. */
-  readonly start: number;
+  /** Where its IV begins. */
   readonly body: number;
   /** 0 for SK. */
   readonly number: number;
@@ -54,24 +50,24 @@ interface Envelope {
 
 /** Walks to the SK or SKF payload, which must be the last one and end where the message does (RFC 7296 §3.14). */
 function envelopeOf(message: Uint8Array): Envelope | undefined {
-  if (message.length < HEADER_LENGTH + GENERIC_LENGTH) return undefined;
+  if (message.length < IKE_HEADER_LENGTH + PAYLOAD_HEADER_LENGTH) return undefined;
   const view = new DataView(message.buffer, message.byteOffset, message.length);
   if (view.getUint32(LENGTH) !== message.length) return undefined;
   let type = view.getUint8(NEXT_PAYLOAD);
-  let at = HEADER_LENGTH;
-  for (let count = 0; count <= MAX_OUTER_PAYLOADS && at + GENERIC_LENGTH <= message.length; count++) {
+  let at = IKE_HEADER_LENGTH;
+  for (let count = 0; count <= MAX_OUTER_PAYLOADS && at + PAYLOAD_HEADER_LENGTH <= message.length; count++) {
     const length = view.getUint16(at + PAYLOAD_LENGTH);
     const next = view.getUint8(at);
     if (type === SK || type === SKF) {
-      const fixed = type === SK ? GENERIC_LENGTH : FRAGMENT_LENGTH;
+      const fixed = type === SK ? PAYLOAD_HEADER_LENGTH : SKF_FIXED_LENGTH;
       if (length < fixed || at + length !== message.length) return undefined;
       const number = type === SK ? 0 : view.getUint16(at + FRAGMENT_NUMBER);
       const total = type === SK ? 0 : view.getUint16(at + TOTAL_FRAGMENTS);
       // RFC 7383 §2.5: both from 1 on.
       if (type === SKF && (number === 0 || number > total)) return undefined;
-      return { type, firstType: next, start: at, body: at + fixed, number, total };
+      return { type, firstType: next, body: at + fixed, number, total };
     }
-    if (length < GENERIC_LENGTH) return undefined;
+    if (length < PAYLOAD_HEADER_LENGTH) return undefined;
     type = next;
     at += length;
   }
@@ -104,21 +100,21 @@ export class MessageSealer {
     fragment: { readonly number: number; readonly total: number; readonly piece: Uint8Array },
   ): Uint8Array {
     const { number, total, piece } = fragment;
-    const numbers = new Uint8Array(FRAGMENT_LENGTH - GENERIC_LENGTH);
+    const numbers = new Uint8Array(SKF_FIXED_LENGTH - PAYLOAD_HEADER_LENGTH);
     const view = new DataView(numbers.buffer);
-    view.setUint16(FRAGMENT_NUMBER - GENERIC_LENGTH, number);
-    view.setUint16(TOTAL_FRAGMENTS - GENERIC_LENGTH, total);
+    view.setUint16(FRAGMENT_NUMBER - PAYLOAD_HEADER_LENGTH, number);
+    view.setUint16(TOTAL_FRAGMENTS - PAYLOAD_HEADER_LENGTH, total);
     return this.#seal(header, SKF, number === 1 ? firstType : 0, numbers, piece);
   }
 
   /** Octets of the message that `seal` makes of an inner chain of this length. */
   sealedLength(innerOctets: number): number {
-    return HEADER_LENGTH + GENERIC_LENGTH + this.#live().sealedOctets(innerOctets);
+    return IKE_HEADER_LENGTH + PAYLOAD_HEADER_LENGTH + this.#live().sealedOctets(innerOctets);
   }
 
   /** The longest piece whose SKF message has at most so many octets; 0 = none. */
   pieceLimit(messageOctets: number): number {
-    return Math.max(0, this.#live().plainLimit(messageOctets - HEADER_LENGTH - FRAGMENT_LENGTH));
+    return Math.max(0, this.#live().plainLimit(messageOctets - IKE_HEADER_LENGTH - SKF_FIXED_LENGTH));
   }
 
   /** The keys are gone; sealing afterwards is a bug. */
@@ -134,17 +130,17 @@ export class MessageSealer {
 
   #seal(header: Uint8Array, type: number, firstType: number, fixed: Uint8Array, plain: Uint8Array): Uint8Array {
     const protection = this.#live();
-    assert(header.length === HEADER_LENGTH, `an IKE header has ${header.length} octets`);
-    const body = HEADER_LENGTH + GENERIC_LENGTH + fixed.length;
+    assert(header.length === IKE_HEADER_LENGTH, `an IKE header has ${header.length} octets`);
+    const body = IKE_HEADER_LENGTH + PAYLOAD_HEADER_LENGTH + fixed.length;
     const message = new Uint8Array(body + protection.sealedOctets(plain.length));
-    assert(message.length - HEADER_LENGTH <= MAX_PAYLOAD_OCTETS, `an inner chain has ${plain.length} octets`);
+    assert(message.length - IKE_HEADER_LENGTH <= MAX_PAYLOAD_OCTETS, `an inner chain has ${plain.length} octets`);
     const view = new DataView(message.buffer);
     message.set(header);
     view.setUint8(NEXT_PAYLOAD, type);
     view.setUint32(LENGTH, message.length);
-    view.setUint8(HEADER_LENGTH, firstType);
-    view.setUint16(HEADER_LENGTH + PAYLOAD_LENGTH, message.length - HEADER_LENGTH);
-    message.set(fixed, HEADER_LENGTH + GENERIC_LENGTH);
+    view.setUint8(IKE_HEADER_LENGTH, firstType);
+    view.setUint16(IKE_HEADER_LENGTH + PAYLOAD_LENGTH, message.length - IKE_HEADER_LENGTH);
+    message.set(fixed, IKE_HEADER_LENGTH + PAYLOAD_HEADER_LENGTH);
     protection.seal(message, body, plain);
     return message;
   }

@@ -32,7 +32,7 @@ export type Datagrams = readonly Uint8Array[];
 
 export type TimeoutResult<T> =
   | { readonly kind: "resend"; readonly datagrams: Datagrams; readonly sends: number }
-  /** Nobody answered; the exchange is gone. `over`: since the first send. */
+  /** Nobody answered; the exchange is gone. `sends` of these octets or their addresses, `over` since the first of all. */
   | { readonly kind: "give-up"; readonly exchange: T; readonly sends: number; readonly over: Millis };
 
 /** Exchanges that may wait for the window; more are refused. */
@@ -60,8 +60,9 @@ interface Sent<T> {
   readonly exchange: T;
   readonly messageId: number;
   readonly datagrams: Datagrams;
-  /** Since the first launch, or since `resend` counted anew. */
+  /** Since `launch` or `resend` counted anew. */
   readonly sends: number;
+  /** The first send of all. */
   readonly since: Millis;
   readonly resendAt: Millis;
 }
@@ -71,6 +72,8 @@ export interface CurrentRequest<T> {
   readonly messageId: number;
   /** 0 = taken and not launched. */
   readonly sends: number;
+  /** The first send; undefined = not launched. */
+  readonly since: Millis | undefined;
 }
 
 export interface CompletedRequest<T> {
@@ -129,8 +132,9 @@ export class OwnRequests<T> {
   launch(datagrams: Datagrams, now: Millis): void {
     assert(this.#current !== undefined, "a request is launched that has no message ID");
     const { exchange, messageId } = this.#current;
+    const since = this.#current.kind === "sent" ? this.#current.since : now;
     const resendAt = this.#afterSend(1, now);
-    this.#current = { kind: "sent", exchange, messageId, datagrams, sends: 1, since: now, resendAt };
+    this.#current = { kind: "sent", exchange, messageId, datagrams, sends: 1, since, resendAt };
   }
 
   /** Other octets for the same request from the next repeat on (smaller fragments, RFC 7383 §2.5.2). */
@@ -141,8 +145,9 @@ export class OwnRequests<T> {
 
   get current(): CurrentRequest<T> | undefined {
     if (this.#current === undefined) return undefined;
-    const { exchange, messageId } = this.#current;
-    return { exchange, messageId, sends: this.#current.kind === "sent" ? this.#current.sends : 0 };
+    const { kind, exchange, messageId } = this.#current;
+    if (kind === "taken") return { exchange, messageId, sends: 0, since: undefined };
+    return { exchange, messageId, sends: this.#current.sends, since: this.#current.since };
   }
 
   /** Whether a response with this ID is the one that is awaited. Call it before decrypting. */
