@@ -1,7 +1,11 @@
 /** "Did you mean …?": the known word that is the fewest edits away from what was written. */
 
+/** Longer ones are no slip of the hand, and would take long to compare. */
+const LENGTH_LIMIT = 255;
+
 /** Returns undefined when nothing is near enough to be meant: more than a third of the word would change. */
 export function nearest(word: string, known: Iterable<string>): string | undefined {
+  if (word.length > LENGTH_LIMIT) return undefined;
   let best: string | undefined;
   let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1;
   for (const candidate of known) {

@@ -86,6 +86,7 @@ export function readProposals(
   if (items.length === 0) reader.wrong(key, `${key} names nothing`, `say ${key} = default, or remove it`);
   const proposals: Proposal[] = [];
   for (const { text, placeOf } of items) {
+    if (reader.findings.full) break;
     const read = parseProposal(text, protocol);
     proposals.push(...read.proposals);
     for (const { at, problem, remedy } of read.errors) reader.findings.error(placeOf(at), problem, remedy);

@@ -5,6 +5,9 @@ import { type Place, placeToString } from "./source.ts";
 /** More are counted, not told: a file that is no configuration at all should not fill the screen. */
 const TOLD = 200;
 
+/** Characters of one problem or remedy. */
+const SHOWN = 400;
+
 interface Entry extends Place {
   readonly file: number;
   readonly complaint: Complaint;
@@ -74,7 +77,8 @@ function isSame(a: Complaint, b: Complaint): boolean {
   return a.place === b.place && a.problem === b.problem && a.remedy === b.remedy;
 }
 
-/** What a file says must not steer a terminal. */
+/** What a file says must not steer a terminal, nor fill it. */
 function printable(text: string): string {
-  return text.replaceAll(/\p{Cc}/gu, "\u{fffd}");
+  const shown = text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text;
+  return shown.replaceAll(/\p{Cc}/gu, "\u{fffd}");
 }

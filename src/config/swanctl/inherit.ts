@@ -27,8 +27,8 @@ export interface Inherited {
   readonly referred: ReadonlySet<string>;
 }
 
-/** Sections that are made and layers that are looked at: far beyond what people write. */
-const WORK_LIMIT = 1_000_000;
+/** Settings and sections that are looked at: far beyond what people write. */
+const WORK_LIMIT = 5_000_000;
 const DEPTH_LIMIT = 32;
 
 export function inherit(root: WrittenSection, findings: Findings): Inherited {
@@ -55,7 +55,7 @@ class Heir {
     const settings = new Map<string, Setting>();
     const children = new Map<string, WrittenSection[]>();
     const first = all[0] ?? this.#root;
-    for (const layer of this.#affordable(first) && depth < DEPTH_LIMIT ? all : []) {
+    for (const layer of this.#affordable(first, 1) && depth < DEPTH_LIMIT ? all : []) {
       for (const [name, setting] of layer.settings) if (!settings.has(name)) settings.set(name, setting);
       for (const [name, child] of layer.sections) {
         const former = children.get(name);
@@ -77,7 +77,7 @@ class Heir {
   #expand(layers: readonly WrittenSection[]): readonly WrittenSection[] {
     const all = new Set<WrittenSection>();
     const add = (layer: WrittenSection) => {
-      if (all.has(layer) || !this.#affordable(layer)) return;
+      if (all.has(layer) || !this.#affordable(layer, 1 + layer.settings.size + layer.sections.size)) return;
       all.add(layer);
       for (const reference of layer.references) for (const other of this.#lookUp(reference)) add(other);
     };
@@ -124,9 +124,11 @@ class Heir {
   }
 
   /** False, and a complaint, when references multiply beyond measure. */
-  #affordable(section: WrittenSection): boolean {
-    if (++this.#work < WORK_LIMIT) return true;
-    if (this.#work === WORK_LIMIT)
+  #affordable(section: WrittenSection, work: number): boolean {
+    const before = this.#work;
+    this.#work += work;
+    if (this.#work < WORK_LIMIT) return true;
+    if (before < WORK_LIMIT)
       this.#findings.error(section.place, "references multiply beyond measure", "refer to fewer sections");
     return false;
   }

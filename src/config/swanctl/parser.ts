@@ -16,19 +16,20 @@ const DEPTH_LIMIT = 32;
 const INCLUDE_DEPTH_LIMIT = 16;
 const FILE_COUNT_LIMIT = 10_000;
 const FILE_LENGTH_LIMIT = 4 << 20;
+const WHOLE_LENGTH_LIMIT = 64 << 20;
 /** Sections of this name hold secrets wherever a forgotten brace may have put them. */
 const SECRETS = "secrets";
 
-export interface ParserWorld extends ConfigWorld {
-  /** Called with the octets of every file that was read, to be wiped at the end. */
-  readonly keep: (octets: Uint8Array) => void;
-}
-
-/** The first fault of the grammar ends the reading; it is in `findings` then. */
-export function parseSwanctl(main: Source, world: ParserWorld, findings: Findings): WrittenSection {
+/** The first fault of the grammar ends the reading; it is in `findings` then. `keep` gets all octets that were read. */
+export function parseSwanctl(
+  main: Source,
+  world: ConfigWorld,
+  keep: (octets: Uint8Array) => void,
+  findings: Findings,
+): WrittenSection {
   const root = new WrittenSection("", { source: main, at: 0 });
   try {
-    new Parser(world, findings).file(main, root, 0, []);
+    new Parser(world, keep, findings).file(main, root, 0, []);
   } catch (error) {
     if (!(error instanceof SyntaxProblem)) throw error;
     findings.error(error.place, error.problem, error.remedy);
@@ -37,12 +38,15 @@ export function parseSwanctl(main: Source, world: ParserWorld, findings: Finding
 }
 
 class Parser {
-  readonly #world: ParserWorld;
+  readonly #world: ConfigWorld;
+  readonly #keep: (octets: Uint8Array) => void;
   readonly #findings: Findings;
   #files = 0;
+  #octets = 0;
 
-  constructor(world: ParserWorld, findings: Findings) {
+  constructor(world: ConfigWorld, keep: (octets: Uint8Array) => void, findings: Findings) {
     this.#world = world;
+    this.#keep = keep;
     this.#findings = findings;
   }
 
@@ -50,6 +54,9 @@ class Parser {
   file(source: Source, into: WrittenSection, depth: number, including: readonly string[]): void {
     if (source.octets.length > FILE_LENGTH_LIMIT)
       throw new SyntaxProblem({ source, at: 0 }, "the file is longer than 4 MiB", "split it with include");
+    this.#octets += source.octets.length;
+    if (this.#octets > WHOLE_LENGTH_LIMIT)
+      throw new SyntaxProblem({ source, at: 0 }, "all files together are longer than 64 MiB", "include fewer");
     const scanner = new Scanner(source);
     this.#body(scanner, into, depth, undefined, [...including, source.name]);
   }
@@ -133,7 +140,7 @@ class Parser {
   #read(path: string, place: Place): Source | undefined {
     try {
       const { octets } = this.#world.read(path);
-      this.#world.keep(octets);
+      this.#keep(octets);
       return new Source(path, octets);
     } catch (cause) {
       // The world's message names the file and the failure.

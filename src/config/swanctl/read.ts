@@ -1,14 +1,43 @@
 /** The swanctl.conf of an operator → typed, checked GatewayConfig, or every complaint at once. */
 import { type ConfigSource, type ReadConfig, wipeKeys } from "#config/gateway";
-import { ConfigError } from "#core/errors";
+import type { Credentials, SharedSecret } from "#core/connection";
+import { nearest } from "#core/nearest";
 import type { GatewayConfig } from "#core/policy";
 import { wipe } from "#crypto/octets";
+import { ENCRYPTION_TRANSFORMS, INTEGRITY_TRANSFORMS } from "#crypto/transforms";
+import { checkConnection, checkMode } from "./checks.ts";
+import { type PlacedConnection, readConnection } from "./connection.ts";
+import { CredentialFiles } from "./credential-files.ts";
+import { readEsplanade } from "./esplanade.ts";
+import { Findings } from "./findings.ts";
+import { type Inherited, inherit, type Section } from "./inherit.ts";
+import { parseSwanctl } from "./parser.ts";
+import { assemblePolicies } from "./policies.ts";
+import { SCHEMA } from "./schema.ts";
+import { readSecrets } from "./secrets.ts";
+import { SectionReader } from "./section-reader.ts";
+import { Source } from "./source.ts";
+import { valueText } from "./value.ts";
 import type { ConfigWorld } from "./world.ts";
 
 /** Throws ConfigError. Wipes the octets of every file it reads, the main one too; the caller ends with `wipeSecrets`. */
 export function readSwanctl(main: ConfigSource, world: ConfigWorld): ReadConfig {
-  wipe(main.octets);
-  throw ConfigError.of(main.name, "connections are not read yet", `${world.glob(main.name).length} files`);
+  const read: Uint8Array[] = [main.octets];
+  const secrets: Uint8Array[] = [];
+  try {
+    const findings = new Findings();
+    const keep = (octets: Uint8Array) => read.push(octets);
+    const written = parseSwanctl(new Source(main.name, main.octets), world, keep, findings);
+    findings.throwIfAny();
+    const result = assemble(main, inherit(written, findings), world, findings, secrets);
+    findings.throwIfAny();
+    return { config: result, warnings: findings.warnings() };
+  } catch (error) {
+    wipe(...secrets);
+    throw error;
+  } finally {
+    wipe(...read);
+  }
 }
 
 /** Overwrites every secret of the configuration, once those who need them have copies of their own. */
@@ -16,4 +45,118 @@ export function wipeSecrets(config: GatewayConfig): void {
   wipeKeys(config);
   wipe(...(config.ike?.credentials.secrets ?? []).map(({ secret }) => secret));
   wipe(...(config.ike?.credentials.keys ?? []).map(({ pkcs8 }) => pkcs8));
+}
+
+/** JSON begins with a brace, which no swanctl.conf does. */
+export function isJson(octets: Uint8Array): boolean {
+  const first = octets.find((octet) => octet > 0x20);
+  return first === 0x7b;
+}
+
+/** `wiped`: takes every secret as soon as it is there, for the case that something else is wrong. */
+function assemble(
+  main: ConfigSource,
+  inherited: Inherited,
+  world: ConfigWorld,
+  findings: Findings,
+  wiped: Uint8Array[],
+): GatewayConfig {
+  const { root } = inherited;
+  checkTop(inherited, findings);
+  const files = new CredentialFiles(main.name, world, findings);
+  const secrets = readSecrets(root.sections.get("secrets"), { world, mainName: main.name, files, findings });
+  wiped.push(...secrets.map(({ secret }) => secret));
+  files.loadKeys();
+  wiped.push(...files.keys.map(({ pkcs8 }) => pkcs8));
+  const weakNames = new Set<string>();
+  const connections = connectionsOf(root, findings).map((section) =>
+    readConnection(section, files, weakNames, findings),
+  );
+  for (const connection of connections) checkConnection(connection, secrets, findings);
+  checkMode(main, secrets, root.sections.get("secrets")?.place ?? root.place, findings);
+  return {
+    ...readEsplanade(root.sections.get("esplanade"), connections, findings),
+    allowWeak: [...ENCRYPTION_TRANSFORMS, ...INTEGRITY_TRANSFORMS]
+      .map(({ name }) => name)
+      .filter((n) => weakNames.has(n)),
+    policies: assemblePolicies(connections, findings),
+    sas: [],
+    ike: {
+      connections: connections.map(({ config }) => config),
+      credentials: credentialsOf(root, secrets, connections, files, findings),
+    },
+  };
+}
+
+/** Unknown sections at the top: templates that others refer to, or words that nobody knows. */
+function checkTop({ root, referred }: Inherited, findings: Findings): void {
+  const { sections, idleSections } = SCHEMA.file;
+  for (const [key, setting] of root.settings)
+    findings.error(setting, `'${key}' stands outside of every section`, "put it into the section it belongs to");
+  for (const { name, place } of root.sections.values()) {
+    if (sections.includes(name) || referred.has(name)) continue;
+    const idle = Object.hasOwn(idleSections, name) ? idleSections[name] : undefined;
+    const meant = nearest(name, sections);
+    if (idle !== undefined) findings.warn(place, `section '${name}' is known, has no effect here`, idle);
+    else if (meant === undefined)
+      findings.warn(place, `section '${name}' has no effect: nobody refers to it`, "remove it");
+    else findings.error(place, `unknown section '${name}'`, `did you mean '${meant}'?`);
+  }
+  if (!root.sections.has("connections"))
+    findings.error(root.place, "there are no connections", "add connections { NAME { remote_addrs = … } }");
+}
+
+function connectionsOf(root: Section, findings: Findings): Section[] {
+  const section = root.sections.get("connections");
+  for (const [key, setting] of section?.settings ?? [])
+    findings.error(setting, `'${key}' stands outside of a connection`, "connections { NAME { … } }: name it first");
+  return [...(section?.sections.values() ?? [])];
+}
+
+function credentialsOf(
+  root: Section,
+  secrets: readonly SharedSecret[],
+  connections: readonly PlacedConnection[],
+  files: CredentialFiles,
+  findings: Findings,
+): Credentials {
+  const named = authoritiesOf(root.sections.get("authorities"), files, findings);
+  const authorities = [
+    ...files.allOf("x509ca"),
+    ...named.authorities,
+    ...connections.flatMap(({ config }) => config.remote.authorities),
+  ];
+  return {
+    secrets,
+    keys: files.keys,
+    authorities: distinct(authorities),
+    intermediates: distinct(files.allOf("x509")),
+    crls: distinct([...files.allOf("x509crl"), ...named.crls]),
+  };
+}
+
+function authoritiesOf(
+  section: Section | undefined,
+  files: CredentialFiles,
+  findings: Findings,
+): { readonly authorities: Uint8Array[]; readonly crls: Uint8Array[] } {
+  const authorities: Uint8Array[] = [];
+  const crls: Uint8Array[] = [];
+  for (const found of section?.sections.values() ?? []) {
+    const reader = new SectionReader(found, "authority", `authority '${found.name}'`, findings);
+    for (const key of ["cacert", "file"]) {
+      const value = reader.value(key);
+      if (value !== undefined) authorities.push(...files.certificates("x509ca", valueText(value), value));
+    }
+    for (const { text, place } of reader.list("crl_uris"))
+      if (text.startsWith("file://")) crls.push(...files.crls(text.slice("file://".length), place));
+      else findings.warn(place, `'${text}' is not fetched`, "put the list into x509crl/, or name it as file://PATH");
+  }
+  return { authorities, crls };
+}
+
+function distinct(all: readonly Uint8Array[]): Uint8Array[] {
+  const seen = new Map<string, Uint8Array>();
+  for (const octets of all) seen.set(octets.join(), octets);
+  return [...seen.values()];
 }

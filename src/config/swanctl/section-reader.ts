@@ -6,7 +6,7 @@ import type { Findings } from "./findings.ts";
 import type { Section } from "./inherit.ts";
 import { fits, SCHEMA, type SchemaName, type SectionSchema } from "./schema.ts";
 import type { Place } from "./source.ts";
-import { placeIn, type Value, valueOctets, valueText } from "./value.ts";
+import { placesIn, type Value, valueOctets, valueText } from "./value.ts";
 
 /** One item of a list with commas. */
 export interface ListItem {
@@ -84,10 +84,11 @@ export class SectionReader {
     const value = this.value(key);
     if (value === undefined) return [];
     const items: ListItem[] = [];
+    const place = placesIn(value);
     let at = 0;
     for (const part of valueText(value).split(",")) {
       const start = at + [...part].length - [...part.trimStart()].length;
-      const placeOf = (character: number) => placeIn(value, start + character);
+      const placeOf = (character: number) => place(start + character);
       if (part.trim() !== "") items.push({ text: part.trim(), placeOf, place: placeOf(0) });
       at += [...part].length + 1;
     }

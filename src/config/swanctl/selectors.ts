@@ -69,12 +69,14 @@ export function readSelectors(reader: SectionReader, key: string): SelectorConfi
 }
 
 function selector(item: ListItem, findings: Findings): SelectorConfig | undefined {
-  const [, network = "", brackets] = /^([^[\]]*?)\s*(?:\[([^\]]*)\])?$/.exec(item.text) ?? [];
-  if (network === "" && brackets === undefined) {
+  const open = item.text.indexOf("[");
+  const network = (open < 0 ? item.text : item.text.slice(0, open)).trimEnd();
+  const brackets = open < 0 ? undefined : item.text.slice(open + 1, -1);
+  if (open >= 0 && !item.text.endsWith("]")) {
     findings.error(item.place, `'${item.text}' is no traffic selector`, EXAMPLE);
     return undefined;
   }
-  const upper = brackets === undefined ? ANY : upperOf(brackets, item.placeOf(item.text.indexOf("[") + 1), findings);
+  const upper = brackets === undefined ? ANY : upperOf(brackets, item.placeOf(open + 1), findings);
   if (upper === undefined) return undefined;
   if (network === "dynamic" || network === "") return { kind: "dynamic", ...upper };
   const range = rangeOf(network, item, findings);

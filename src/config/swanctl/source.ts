@@ -22,6 +22,7 @@ export class Source {
 
   /** From here on there may be secrets; the returned function says where they end. */
   hideFrom(at: number): (to: number) => void {
+    if (this.isHidden(at)) return () => undefined;
     const range = { from: at, to: Number.POSITIVE_INFINITY };
     this.#hidden.push(range);
     return (to) => {
@@ -30,7 +31,15 @@ export class Source {
   }
 
   isHidden(at: number): boolean {
-    return this.#hidden.some(({ from, to }) => from <= at && at < to);
+    // In order, and none within another.
+    let low = 0;
+    let high = this.#hidden.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#hidden[middle]?.from ?? 0) <= at) low = middle + 1;
+      else high = middle;
+    }
+    return at < (this.#hidden[low - 1]?.to ?? 0);
   }
 
   /** Line and column from 1; columns count characters. */

@@ -70,14 +70,12 @@ export function valueText(value: Value): string {
   return text;
 }
 
-/** Where in the file the given character of the decoded text stands. */
-export function placeIn(value: Value, character: number): Place {
-  let count = 0;
-  let found = value.at;
+/** Tells where in the file the n-th character of the decoded text stands. */
+export function placesIn(value: Value): (character: number) => Place {
+  const offsets: number[] = [];
   walk(value, (octet, at) => {
     // Continuations of UTF-8 belong to their character.
-    if ((octet & 0xc0) === 0x80) return;
-    if (count++ === character) found = at;
+    if ((octet & 0xc0) !== 0x80) offsets.push(at);
   });
-  return { source: value.source, at: found };
+  return (character) => ({ source: value.source, at: offsets[character] ?? value.at });
 }
