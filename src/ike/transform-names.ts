@@ -1,13 +1,9 @@
 /** Transforms as swanctl.conf spells them, and in words why two offers have nothing in common. */
 import { type Proposal, ProtocolId, type Transform, TransformType } from "#core/proposal";
+import { keyExchangeById } from "#crypto/key-exchange";
+import { prfById } from "#crypto/prf";
 import { ENCRYPTION_TRANSFORMS, INTEGRITY_TRANSFORMS } from "#crypto/transforms";
 import { matchProposals, type OfferedProposal, type ProposalMatch } from "./proposal.ts";
-
-/** Names of PRFs and KE methods as swanctl.conf spells them; undefined = unknown. */
-export interface TransformNames {
-  prf(id: number): string | undefined;
-  keyExchange(id: number): string | undefined;
-}
 
 const TYPE_NAMES: Readonly<Record<number, string>> = {
   [TransformType.ENCR]: "encryption",
@@ -28,7 +24,7 @@ function typeName(type: number): string {
   return TYPE_NAMES[type] ?? `additional key exchange ${type - BEFORE_ADDKE1}`;
 }
 
-function knownName({ type, id, keyBits }: Transform, names: TransformNames): string | undefined {
+function knownName({ type, id, keyBits }: Transform): string | undefined {
   if (type === TransformType.ESN) return id === 0 ? "noesn" : id === 1 ? "esn" : undefined;
   if (id === 0) return "none";
   switch (type) {
@@ -38,41 +34,37 @@ function knownName({ type, id, keyBits }: Transform, names: TransformNames): str
       return candidates.find((one) => (candidates.length === 1 ? 0 : sized(one)) === keyBits)?.name;
     }
     case TransformType.PRF:
-      return names.prf(id);
+      return prfById(id)?.name;
     case TransformType.INTEG:
       return INTEGRITY_TRANSFORMS.find((one) => one.id === id)?.name;
     default:
-      return names.keyExchange(id);
+      return keyExchangeById(id)?.name;
   }
 }
 
 /** "aes128", "sha256", "x25519", "esn", "none"; "encryption 99" without a name; ids below 0: wire/ike/v2/sa.ts. */
-export function transformName(transform: Transform, names: TransformNames): string {
+export function transformName(transform: Transform): string {
   const { type, id, keyBits } = transform;
   if (id < 0) return `${typeName(type)} with attributes nobody defined`;
   const size = keyBits === 0 ? "" : ` of ${keyBits} bits`;
-  return knownName(transform, names) ?? `${typeName(type)} ${id}${size}`;
+  return knownName(transform) ?? `${typeName(type)} ${id}${size}`;
 }
 
 /** "aes128-sha256-prfsha256-x25519-ke1_mlkem768", as it could stand in swanctl.conf. */
-export function suiteToString(transforms: readonly Transform[], names: TransformNames): string {
+export function suiteToString(transforms: readonly Transform[]): string {
   const order: readonly number[] = [TransformType.ENCR, TransformType.INTEG, TransformType.PRF];
   const rank = ({ type }: Transform) => (order.includes(type) ? order.indexOf(type) : type);
   return transforms
     .filter(({ id }) => id !== 0)
     .toSorted((a, b) => rank(a) - rank(b))
-    .map((one) => (one.type > BEFORE_ADDKE1 ? `ke${one.type - BEFORE_ADDKE1}_` : "") + transformName(one, names))
+    .map((one) => (one.type > BEFORE_ADDKE1 ? `ke${one.type - BEFORE_ADDKE1}_` : "") + transformName(one))
     .join("-");
 }
 
 type Difference = Extract<ProposalMatch, { kind: "differ" }>;
 
 /** Why nothing is common, in one line: "no common integrity: we allow sha256, sha384; the peer offers sha1". */
-export function explainMismatch(
-  offered: readonly OfferedProposal[],
-  configured: readonly Proposal[],
-  names: TransformNames,
-): string {
+export function explainMismatch(offered: readonly OfferedProposal[], configured: readonly Proposal[]): string {
   // The pair that agrees longest is the nearest.
   let best: Difference | undefined;
   let foreignType = false;
@@ -84,7 +76,7 @@ export function explainMismatch(
       else if (best === undefined || match.type > best.type) best = match;
     }
   }
-  if (best !== undefined) return differenceToString(best, names);
+  if (best !== undefined) return differenceToString(best);
   if (offered.length === 0) return "the peer offers no proposal";
   if (foreignType) return "the peer's proposals have transform types that are not defined for their protocol";
   const protocols = (list: readonly { readonly protocol: number }[]) =>
@@ -95,9 +87,9 @@ export function explainMismatch(
 /** Lists are cut: a peer may offer hundreds. */
 const LISTED = 12;
 
-function differenceToString({ type, ours, theirs }: Difference, names: TransformNames): string {
+function differenceToString({ type, ours, theirs }: Difference): string {
   const list = (transforms: readonly Transform[]) => {
-    const all = [...new Set(transforms.slice(0, LISTED).map((one) => transformName(one, names)))];
+    const all = [...new Set(transforms.slice(0, LISTED).map((one) => transformName(one)))];
     return [...all, ...(transforms.length > LISTED ? ["…"] : [])].join(", ");
   };
   return `no common ${typeName(type)}: we allow ${list(ours)}; the peer offers ${list(theirs)}`;
