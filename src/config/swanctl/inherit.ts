@@ -29,7 +29,9 @@ export interface Inherited {
 
 /** Settings and sections that are looked at: far beyond what people write. */
 const WORK_LIMIT = 5_000_000;
-const DEPTH_LIMIT = 32;
+/** More than the parser lets people write. */
+const DEPTH_LIMIT = 64;
+const CHAIN_LIMIT = 64;
 
 export function inherit(root: WrittenSection, findings: Findings): Inherited {
   const heir = new Heir(root, findings);
@@ -55,7 +57,8 @@ class Heir {
     const settings = new Map<string, Setting>();
     const children = new Map<string, WrittenSection[]>();
     const first = all[0] ?? this.#root;
-    for (const layer of this.#affordable(first, 1) && depth < DEPTH_LIMIT ? all : []) {
+    for (const layer of depth < DEPTH_LIMIT ? all : []) {
+      if (!this.#affordable(layer, 1 + layer.settings.size + layer.sections.size)) break;
       for (const [name, setting] of layer.settings) if (!settings.has(name)) settings.set(name, setting);
       for (const [name, child] of layer.sections) {
         const former = children.get(name);
@@ -76,12 +79,17 @@ class Heir {
   /** The layers with all they refer to, each once. */
   #expand(layers: readonly WrittenSection[]): readonly WrittenSection[] {
     const all = new Set<WrittenSection>();
-    const add = (layer: WrittenSection) => {
-      if (all.has(layer) || !this.#affordable(layer, 1 + layer.settings.size + layer.sections.size)) return;
+    const open = new Set<WrittenSection>();
+    const add = (layer: WrittenSection, reference: Reference | undefined) => {
+      if (open.has(layer) && reference !== undefined) this.#complainCircle(reference);
+      if (all.has(layer) || !this.#affordable(layer, 1)) return;
       all.add(layer);
-      for (const reference of layer.references) for (const other of this.#lookUp(reference)) add(other);
+      open.add(layer);
+      if (open.size + this.#open.size > CHAIN_LIMIT) this.#complainChain(layer);
+      else for (const next of layer.references) for (const other of this.#lookUp(next)) add(other, next);
+      open.delete(layer);
     };
-    for (const layer of layers) add(layer);
+    for (const layer of layers) add(layer, undefined);
     return [...all];
   }
 
@@ -90,7 +98,7 @@ class Heir {
     const known = this.#found.get(key);
     if (known !== undefined) return known;
     if (this.#open.has(key)) {
-      this.#findings.error(reference, `'${key}' refers to itself`, "remove one of the references of the circle");
+      this.#complainCircle(reference);
       return [];
     }
     this.#open.add(key);
@@ -106,6 +114,16 @@ class Heir {
     this.#open.delete(key);
     this.#found.set(key, layers);
     return layers;
+  }
+
+  #complainCircle(reference: Reference): void {
+    const remedy = "remove one of the references of the circle";
+    this.#findings.error(reference, `'${reference.path.join(".")}' refers to itself`, remedy);
+  }
+
+  #complainChain({ place, name }: WrittenSection): void {
+    const problem = `references are followed more than ${CHAIN_LIMIT} times on the way to '${name}'`;
+    this.#findings.error(place, problem, "refer to it directly");
   }
 
   #complainMissing(reference: Reference, name: string, around: readonly WrittenSection[]): void {
