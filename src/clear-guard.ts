@@ -15,22 +15,36 @@ const PRIORITY = -300;
 
 export class ClearGuard {
   readonly #table: string;
-  readonly #config: GatewayConfig;
+  readonly #tun: string;
+  readonly #ports: readonly number[];
+  #policies: readonly Policy[];
   #raised = false;
   /** A former gateway's table was there: it outlives a start that fails. */
   #former = false;
 
   constructor(config: GatewayConfig) {
-    this.#config = config;
+    this.#tun = config.tun.name;
+    this.#ports = portsOf(config);
+    this.#policies = config.policies;
     this.#table = `esplanade_${Buffer.from(config.tun.name).toString("hex")}`;
   }
 
   /** Returns why it could not be put up, or undefined. */
   raise(): string | undefined {
     this.#former = nft(`list table inet ${this.#table}\n`) === undefined;
-    const refused = nft(guardRules(this.#table, this.#config));
+    const refused = nft(this.#rules());
     this.#raised = refused === undefined;
     return refused;
+  }
+
+  /** Other policies take effect. Returns why they cannot be guarded, or undefined; nothing to do where nft is missing. */
+  change(policies: readonly Policy[]): string | undefined {
+    this.#policies = policies;
+    return this.#raised ? nft(this.#rules()) : undefined;
+  }
+
+  #rules(): string {
+    return guardRules(this.#table, this.#tun, this.#ports, this.#policies);
   }
 
   /** After a start that failed. */
@@ -43,16 +57,21 @@ export class ClearGuard {
   }
 }
 
+/** Where IKE and ESP in UDP come in. */
+function portsOf(config: GatewayConfig): number[] {
+  const own = (config.ike?.connections ?? []).map(({ localPort }) => localPort);
+  return [...new Set([500, ...config.listen.map(({ port }) => port), ...own])];
+}
+
 /** The rules as `nft -f` reads them. Of the first rule that matches the verdict stands. */
-export function guardRules(table: string, config: GatewayConfig): string {
-  const ports = [...new Set([500, ...config.listen.map(({ port }) => port)])].join(", ");
+export function guardRules(table: string, tun: string, ports: readonly number[], policies: readonly Policy[]): string {
   const lines = [
-    `iifname { "${config.tun.name}", "lo" } accept`,
+    `iifname { "${tun}", "lo" } accept`,
     "meta l4proto { esp, ah } accept",
-    `udp dport { ${ports} } accept`,
+    `udp dport { ${ports.join(", ")} } accept`,
     // RFC 4861 §7.1: from this very link. Without it no peer on the link is found under a policy for its address.
     "icmpv6 type 133-137 ip6 hoplimit 255 accept",
-    ...config.policies.flatMap((policy) => policyRules(policy)),
+    ...policies.flatMap((policy) => policyRules(policy)),
   ];
   return [
     `add table inet ${table}`,

@@ -3,17 +3,11 @@ import { addressToString, type Endpoint, type IpAddress } from "#core/address";
 import type { IkeConfig } from "#core/connection";
 import { SystemError } from "#core/errors";
 import { type IkeListener, type IkePort, IkeSender, IkeSocket, wayTo } from "#io/ike-socket";
+import type { LaneListen } from "./lane-set.ts";
 import type { Opened } from "./opened.ts";
 
 /** RFC 7296 §2. */
 const IKE_PORT = 500;
-
-/** A port that lanes receive from. */
-export interface LaneListen {
-  readonly endpoint: Endpoint;
-  /** One a lane. */
-  readonly fds: readonly number[];
-}
 
 export interface IkePortCounters {
   readonly sent: number;

@@ -1,38 +1,40 @@
 /**
  * The gateway process: opens what a configuration asks for, joins control and lanes, and closes in reverse.
  *
- * Order of starting: block (unreachable routes) → TUN → sockets → lanes → SAs → routes into TUN. A failure at any step
+ * Order of starting: block (unreachable routes) → TUN → sockets → lanes → policies, SAs → routes into TUN. A failure at any step
  * undoes the steps before it; a block that was there before (after a crash) outlives it.
  */
 
+import { reportLine } from "#control/report-text";
 import type { ChildSaSpec } from "#core/child-sa-spec";
+import type { Connection, IkeConfig } from "#core/connection";
 import { DROP_REASONS } from "#core/drop";
 import { ConfigError } from "#core/errors";
 import { LaneEvent } from "#core/event-ring";
 import type { GatewayConfig, Policy } from "#core/policy";
 import { IoCounter } from "#core/slab";
+import type { IkePort } from "#gateway/control-doors";
 import { type ChildCounters, DataPlane } from "#gateway/data-plane";
-import { LaneInbox } from "#gateway/lane-inbox";
 import { childMtu } from "#gateway/sa-install";
-import type { Descriptor } from "#io/native";
-import { openRaw, openUdp, openWake, steerPort, steerRaw } from "#io/sockets";
+import type { IkeWorld } from "#ike/effects";
+import { wayTo } from "#io/ike-socket";
+import { monotonicClock } from "#io/system-clock";
 import { systemRandom } from "#io/system-random";
 import { ALL_OFFLOADS, NO_OFFLOADS, openTunDevice, type TunDevice } from "#io/tun-device";
 import { SaTable } from "#ipsec/sa";
-import { compileSpd } from "#ipsec/spd-compile";
 import { ClearGuard } from "./clear-guard.ts";
-import type { BirthSocket } from "./lane-birth.ts";
-import { type LaneListener, LaneThread } from "./lane-thread.ts";
+import { earlyPolicies } from "./early-policies.ts";
+import { smallestChildMtu } from "./ike-mtu.ts";
+import { IkeService, type IkeServiceSnapshot } from "./ike-service.ts";
+import { type LaneListen, openLanes } from "./lane-set.ts";
+import type { LaneListener, LaneThread } from "./lane-thread.ts";
 import { GatewayNetwork, SOCKET_MARK } from "./network.ts";
+import { Opened } from "./opened.ts";
 
-/**
- * Octets of each socket buffer, which the kernel doubles. Measured with one TCP stream: 2 MiB take a millisecond off the
- * ping beside it and a quarter off the throughput, because a lane that waits for a processor then loses packets.
- */
-const SOCKET_BUFFERS = 8 << 20;
 /** Without SAs nothing bounds the TUN's MTU. */
 const DEFAULT_MTU = 1400;
 const IPV6_MINIMUM = 1280;
+const ETHERNET_MTU = 1500;
 
 /** Nobody replaces manual keys but the operator. */
 const LIMITS: ReadonlyMap<number, string> = new Map([
@@ -51,6 +53,8 @@ export interface GatewaySnapshot {
   /** Reason → packets, of all lanes; reasons that never occurred are left out. */
   readonly drops: Readonly<Record<string, number>>;
   readonly io: Readonly<Record<string, number>>;
+  /** undefined: all keys are manual. */
+  readonly ike: IkeServiceSnapshot | undefined;
 }
 
 export interface Gateway {
@@ -60,44 +64,41 @@ export interface Gateway {
   readonly description: string;
   /** Resolves with why when the gateway ended by itself, with undefined after `stop`. */
   readonly ended: Promise<string | undefined>;
+  /** undefined: all keys are manual. */
+  readonly ike: IkeService | undefined;
   snapshot(): GatewaySnapshot;
   stop(): Promise<void>;
 }
 
-/** What was opened so far, closed in reverse; what cannot be closed keeps nothing else open. */
-class Opened {
-  readonly #closers: (() => void | Promise<void>)[] = [];
-  #closing: Promise<void> = Promise.resolve();
-
-  add(close: () => void | Promise<void>): void {
-    this.#closers.push(close);
-  }
-
-  /** Whoever asks a second time waits for the first. */
-  closeAll(): Promise<void> {
-    this.#closing = this.#closing.then(() => this.#close());
-    return this.#closing;
-  }
-
-  async #close(): Promise<void> {
-    const failures: unknown[] = [];
-    for (const close of this.#closers.splice(0).reverse())
-      try {
-        await close();
-      } catch (error) {
-        failures.push(error);
-      }
-    if (failures.length > 0) throw failures[0];
-  }
+export interface GatewayOptions {
+  /** Tests look at what goes in and out. */
+  readonly makeEngine?: (world: IkeWorld) => IkePort;
 }
 
-export async function startGateway(given: GatewayConfig, log: GatewayLog): Promise<Gateway> {
+interface Parts {
+  readonly config: GatewayConfig;
+  readonly log: GatewayLog;
+  readonly makeEngine: (world: IkeWorld) => IkePort;
+  readonly opened: Opened;
+  readonly network: GatewayNetwork;
+  readonly guard: ClearGuard;
+}
+
+/** Secrets of `given.ike` are the gateway's until it has ended. */
+export async function startGateway(
+  given: GatewayConfig,
+  log: GatewayLog,
+  options: GatewayOptions = {},
+): Promise<Gateway> {
   const config = { ...given, policies: given.policies.map((policy) => withSource(policy, given.sas)) };
+  const protectedFirst =
+    config.ike === undefined ? config.policies : [...config.policies, ...earlyPolicies(config.ike)];
   const opened = new Opened();
-  const network = new GatewayNetwork(config.policies);
-  const guard = new ClearGuard(config);
+  const network = new GatewayNetwork(protectedFirst);
+  const guard = new ClearGuard({ ...config, policies: protectedFirst });
+  const { makeEngine = noEngine } = options;
   try {
-    return await start(config, log, opened, network, guard);
+    return await start({ config, log, makeEngine, opened, network, guard });
   } catch (error) {
     // What could not be closed must not hide why the start failed.
     await opened.closeAll().catch((failure) => log.warn(String(failure)));
@@ -107,19 +108,18 @@ export async function startGateway(given: GatewayConfig, log: GatewayLog): Promi
   }
 }
 
+function noEngine(): never {
+  throw ConfigError.of("connections", "IKE is not there yet", "give manual keys");
+}
+
 /** In transport mode this host speaks from the SA's own address; the kernel might choose another, which no policy fits. */
 function withSource(policy: Policy, sas: readonly ChildSaSpec[]): Policy {
   const own = sas.find((sa) => sa.policy === policy.name && sa.mode === "transport");
   return policy.source !== undefined || own === undefined ? policy : { ...policy, source: own.local.address };
 }
 
-async function start(
-  config: GatewayConfig,
-  log: GatewayLog,
-  opened: Opened,
-  network: GatewayNetwork,
-  guard: ClearGuard,
-): Promise<Gateway> {
+async function start(parts: Parts): Promise<Gateway> {
+  const { config, log, opened, network, guard } = parts;
   network.block();
   const tun = openTun(config, opened);
   const mtu = tunMtu(config);
@@ -139,18 +139,22 @@ async function start(
   /** What takes one lane takes others too, and may come while the gateway stops: the first end counts. */
   let ending = false;
   const waiting = new Map<number, () => void>();
+  /** Slots of SAs with manual keys. */
+  const manual = new Set<number>();
   const listener: LaneListener = {
-    event: (_lane, record) => {
-      const [kind, slot, value] = record;
+    event: (lane, record) => {
+      const [kind, slot = -1, value = 0] = record;
       if (kind === LaneEvent.PATH_ERROR) plane.pathError(record);
       const limit = LIMITS.get(kind ?? 0);
-      if (limit !== undefined) log.warn(`${plane.nameOf(slot ?? -1)} has reached ${limit}`);
-      if (kind !== LaneEvent.DONE) return;
-      plane.done(value ?? 0);
-      waiting.get(value ?? 0)?.();
-      waiting.delete(value ?? 0);
+      if (limit !== undefined && manual.has(slot)) log.warn(`${plane.nameOf(slot)} has reached ${limit}`);
+      if (kind === LaneEvent.DONE) {
+        plane.done(value);
+        waiting.get(value)?.();
+        waiting.delete(value);
+      }
+      ike?.laneEvent(lane, record);
     },
-    ike: () => undefined,
+    ike: (_lane, octets, train) => ike?.laneDatagram(octets, train),
     // The TUN goes, its routes with it; the block stays: packets wait for nobody and leave in clear for nobody.
     died: (lane, why) => {
       if (ending) return;
@@ -162,12 +166,19 @@ async function start(
       );
     },
   };
-  const lanes = openLanes(config, table, tun, listener, opened);
+  const { lanes, listens } = openLanes(config, table, tun, listener, opened);
   const plane = new DataPlane(table, lanes, systemRandom);
   const [first] = await Promise.all(lanes.map((lane) => lane.ready));
 
-  plane.setPolicies(config.policies);
-  const installed = config.sas.map((sa) => plane.install(sa, true).command);
+  const ike = config.ike === undefined ? undefined : openIke(parts, config.ike, plane, tun.name, listens);
+  if (ike === undefined) plane.setPolicies(config.policies);
+  else ike.start();
+  const installed = config.sas.map((sa) => {
+    const { child, command } = plane.install(sa, true);
+    for (const slot of [child.inbound, child.outbound, child.inboundAh, child.outboundAh])
+      if (slot !== undefined) manual.add(slot);
+    return command;
+  });
   const done = Promise.all(installed.map((command) => new Promise<void>((resolve) => waiting.set(command, resolve))));
   // A lane that ends now answers no command.
   const why = await Promise.race([done.then(() => undefined), ended]);
@@ -182,21 +193,51 @@ async function start(
     mtu,
     description,
     ended,
+    ike,
     snapshot: () => ({
       children: plane.children.map((child) => plane.counters(child.id)),
       drops: dropsOf(lanes),
       io: ioOf(lanes),
+      ike: ike?.snapshot(),
     }),
     stop: async () => {
       if (ending) return;
       ending = true;
       network.detach(tun.name);
+      await ike?.sayGoodbye();
       await opened.closeAll();
       network.unblock();
       guard.lower();
       settle(undefined);
     },
   };
+}
+
+function openIke(
+  { config, log, makeEngine, opened, network, guard }: Parts,
+  ike: IkeConfig,
+  plane: DataPlane,
+  tunName: string,
+  lanes: readonly LaneListen[],
+): IkeService {
+  const clock = monotonicClock();
+  const parts = { config, ike, plane, random: systemRandom, clock, mark: SOCKET_MARK, tunName, lanes, makeEngine };
+  return new IkeService(
+    {
+      ...parts,
+      policies: (policies) => {
+        network.change(policies);
+        const unguarded = guard.change(policies);
+        if (unguarded !== undefined) log.warn(`clear packets of changed policies are not dropped: ${unguarded}`);
+      },
+      report: (report) => {
+        const { level, text } = reportLine(report, clock.now());
+        log[level](text);
+      },
+      warn: (text) => log.warn(text),
+    },
+    opened,
+  );
 }
 
 function openTun(config: GatewayConfig, opened: Opened): TunDevice {
@@ -212,88 +253,19 @@ function openTun(config: GatewayConfig, opened: Opened): TunDevice {
 
 /** The device's MTU follows the smallest SA on it (design: cut packets must fit), but IPv6 needs 1280 (RFC 8200 §5). */
 function tunMtu(config: GatewayConfig): number {
-  const fits = Math.min(...config.sas.map((sa) => childMtu(sa, sa.pathMtu)), Number.POSITIVE_INFINITY);
+  const negotiable = config.ike === undefined ? [] : [smallestChildMtu(config.ike, pathMtuOf)];
+  const manual = config.sas.map((sa) => childMtu(sa, sa.pathMtu));
+  const fits = Math.min(...manual, ...negotiable, Number.POSITIVE_INFINITY);
   const largest = Number.isFinite(fits) ? fits : DEFAULT_MTU;
-  const ipv6 = config.policies.some((policy) => policy.local.some((selector) => selector.first.family === 6));
+  const policies = [...config.policies, ...(config.ike === undefined ? [] : earlyPolicies(config.ike))];
+  const ipv6 = policies.some((policy) => policy.local.some((selector) => selector.first.family === 6));
   return Math.max(Math.min(config.tun.mtu ?? largest, largest), ipv6 ? IPV6_MINIMUM : 0);
 }
 
-function openLanes(
-  config: GatewayConfig,
-  table: SaTable,
-  tun: TunDevice,
-  listener: LaneListener,
-  opened: Opened,
-): LaneThread[] {
-  const lanes: LaneThread[] = [];
-  // Lanes wake each other: all wake-ups outlive all lanes.
-  const wakes = Array.from({ length: config.lanes }, () => {
-    const wake = openWake();
-    opened.add(() => wake.close());
-    return wake;
-  });
-  const inboxes = config.lanes === 1 ? [] : wakes.map(() => LaneInbox.allocate().buffer);
-  for (const [lane, wake] of wakes.entries()) {
-    const queue = tun.queues[lane];
-    if (queue === undefined) throw ConfigError.of("lanes", `${tun.name} has no queue ${lane}`, "give fewer lanes");
-    const { sockets, udpGro } = openSockets(config, lane, opened);
-    const thread = new LaneThread(
-      {
-        lane,
-        table,
-        policies: { table: compileSpd([], 1), formerIndex: [], answersFrom: [] },
-        sockets,
-        tunFd: queue.fd,
-        wake,
-        inboxes,
-        wakeFds: wakes.map(({ fd }) => fd),
-        crypto: config.crypto,
-        offloads: {
-          vnetHeader: tun.vnetHeader,
-          gso: config.offload,
-          gro: config.offload && udpGro,
-          uso: tun.offloads.uso4 && tun.offloads.uso6,
-        },
-      },
-      listener,
-    );
-    opened.add(() => thread.stop());
-    lanes.push(thread);
-  }
-  return lanes;
-}
-
-/** Sockets of the kinds and families that SAs and policies use, and no others. */
-function openSockets(
-  config: GatewayConfig,
-  lane: number,
-  opened: Opened,
-): { readonly sockets: BirthSocket[]; readonly udpGro: boolean } {
-  const sockets: BirthSocket[] = [];
-  let udpGro = true;
-  const keep = (kind: BirthSocket["kind"], family: 4 | 6, descriptor: Descriptor) => {
-    opened.add(() => descriptor.close());
-    sockets.push({ kind, family, fd: descriptor.fd });
-  };
-  const shared = { mark: SOCKET_MARK, buffers: SOCKET_BUFFERS };
-  for (const { address, port } of config.listen) {
-    const socket = openUdp({ ...shared, address, port, reusePort: config.lanes > 1 });
-    udpGro &&= socket.gro;
-    keep("udp", address.family, socket.descriptor);
-    if (lane === 0 && config.lanes > 1) steerPort(socket, config.lanes);
-  }
-  for (const family of [4, 6] as const) {
-    const raw = config.sas.filter((sa) => sa.encapsulation === "none" && sa.remote.address.family === family);
-    for (const protocol of ["esp", "ah"] as const) {
-      if (!raw.some((sa) => (sa.outerAh ?? sa).protocol === protocol)) continue;
-      const socket = openRaw({ ...shared, family, protocol: protocol === "esp" ? 50 : 51 });
-      keep(protocol, family, socket.descriptor);
-      if (config.lanes > 1) steerRaw(socket, lane, config.lanes);
-    }
-    const bypass = config.policies.some((p) => p.action === "bypass" && p.local.some((s) => s.first.family === family));
-    if (bypass) keep("bypass", family, openRaw({ ...shared, family, protocol: 255 }).descriptor);
-  }
-  return { sockets, udpGro };
+/** The smallest of the ways to a connection's peers, as far as they are known. */
+function pathMtuOf({ remoteAddresses }: Connection): number {
+  const ways = remoteAddresses.map((host) => (host.kind === "address" ? wayTo(host.address, SOCKET_MARK) : undefined));
+  return Math.min(...ways.map((way) => way?.mtu ?? ETHERNET_MTU), ETHERNET_MTU);
 }
 
 function offloadText(tun: TunDevice): string {

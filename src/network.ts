@@ -51,8 +51,12 @@ const BLOCK_METRIC = 4096;
 const QUEUE_LENGTH = 2000;
 
 export class GatewayNetwork {
-  readonly #policies: readonly Policy[];
-  readonly #clearRules: readonly Rule[];
+  #policies: readonly Policy[];
+  #clearRules: readonly Rule[];
+  /** The TUN that has the routes now. */
+  #attached: string | undefined;
+  /** The TUN whose forwarded packets rules guard, because nftables does not. */
+  #ruled: string | undefined;
   /** What this start added to the block. */
   readonly #added: DeadRoute[] = [];
   /** Some of it was there: a former gateway's rules outlive a start that fails. */
@@ -84,6 +88,7 @@ export class GatewayNetwork {
    * by one for each packet (measured: 20,000 of them take nine tenths of the throughput), so never beside nftables.
    */
   dropForwarded(tun: string): void {
+    this.#ruled = tun;
     for (const rule of [...this.#clearRules, ...this.#decapsulatedRules(tun)]) ensureRule(rule);
   }
 
@@ -105,10 +110,54 @@ export class GatewayNetwork {
   /** What `dropForwarded` made for this TUN. */
   forget(tun: string): void {
     for (const rule of this.#decapsulatedRules(tun)) ensureNoRule(rule);
+    this.#ruled = undefined;
+  }
+
+  /**
+   * Other policies take effect: what is newly protected is blocked before it gets into the TUN, and what no longer is
+   * leaves the TUN before its block goes.
+   */
+  change(policies: readonly Policy[]): void {
+    const former = new GatewayNetwork([]);
+    former.#policies = this.#policies;
+    former.#clearRules = this.#clearRules;
+    this.#policies = policies.filter((policy) => policy.action === "protect");
+    this.#clearRules = clearRules(policies);
+    // What is there already is this gateway's own.
+    const found = this.#found;
+    this.block();
+    this.#found = found;
+    if (this.#ruled !== undefined) this.dropForwarded(this.#ruled);
+    if (this.#attached !== undefined) this.attach(this.#attached);
+    this.#removeFormer(former);
+  }
+
+  #removeFormer(former: GatewayNetwork): void {
+    if (this.#attached !== undefined && findLink(this.#attached) !== undefined) {
+      const { index } = getLink(this.#attached);
+      const kept = new Set(this.#policies.flatMap(remotesOf).map(prefixToString));
+      for (const destination of former.#policies.flatMap(remotesOf))
+        if (!kept.has(prefixToString(destination))) ensureNoRoute(tunRoute(index, destination, undefined));
+    }
+    for (const family of [4, 6] as const) {
+      const kept = new Set(this.#blockRoutes(family).map(({ kind, destination }) => routeKey(kind, destination)));
+      for (const route of former.#blockRoutes(family))
+        if (!kept.has(routeKey(route.kind, route.destination))) ensureNoRoute(route);
+      if (this.#remotes(family).length === 0 && former.#remotes(family).length > 0)
+        if (listRoutes(family, TABLE).length === 0) ensureNoRule(tableRule(family));
+    }
+    if (this.#ruled === undefined) return;
+    const rules = (network: GatewayNetwork, tun: string) => [
+      ...network.#clearRules,
+      ...network.#decapsulatedRules(tun),
+    ];
+    const kept = new Set(rules(this, this.#ruled).map(ruleKey));
+    for (const rule of rules(former, this.#ruled)) if (!kept.has(ruleKey(rule))) ensureNoRule(rule);
   }
 
   /** Packets of protect policies go into the TUN from now on. */
   attach(tun: string): void {
+    this.#attached = tun;
     const { index } = getLink(tun);
     for (const policy of this.#policies)
       for (const destination of remotesOf(policy)) {
@@ -119,6 +168,7 @@ export class GatewayNetwork {
 
   /** Wanted stop, first half: nothing goes into the TUN any more, the block holds. */
   detach(tun: string): void {
+    this.#attached = undefined;
     // Whoever removed the device removed its routes with it.
     const link = findLink(tun);
     if (link !== undefined)
@@ -282,6 +332,11 @@ function rangeContains(outer: TrafficSelector, inner: TrafficSelector): boolean 
 
 function pairKey(source: Prefix, destination: Prefix): string {
   return `${prefixToString(source)} ${prefixToString(destination)}`;
+}
+
+function ruleKey(rule: Rule): string {
+  const octets = (_key: string, value: unknown) => (value instanceof Uint8Array ? [...value] : value);
+  return JSON.stringify(rule, octets);
 }
 
 function routeKey(kind: string, destination: Prefix): string {

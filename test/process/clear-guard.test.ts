@@ -2,13 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Policy } from "#core/policy";
 import { guardRules } from "#src/clear-guard";
-import { read, sample } from "#test/config/sample";
 import { protect, selector } from "#test/sim/specs";
 
-const { config } = read(sample());
-
 function rules(policies: readonly Policy[]): string[] {
-  return guardRules("t", { ...config, policies })
+  return guardRules("t", "tun0", [500, 4500], policies)
     .split("\n")
     .map((line) => line.trim())
     .filter((line) => line.startsWith("ip") && !line.startsWith("iifname"));

@@ -1,0 +1,283 @@
+/**
+ * IKE in the gateway process: gives `IkeControl` what sockets, lanes, workers, names, timers and operators have to say, and
+ * carries out what it wants. All of it on the control thread, one input at a time.
+ */
+import { addressFromWords, addressToString, type Endpoint, type IpAddress } from "#core/address";
+import type { IkeConfig } from "#core/connection";
+import { LaneEvent } from "#core/event-ring";
+import type { IkeReport } from "#core/ike-state";
+import type { GatewayConfig, Policy } from "#core/policy";
+import type { Clock, RandomSource } from "#core/ports";
+import { Train } from "#core/slab";
+import { type Unreachable, unreachableReason } from "#core/unreachable";
+import type {
+  ControlEffect,
+  ControlInput,
+  ControlOutcome,
+  ControlSnapshot,
+  ControlTarget,
+  IkePort,
+} from "#gateway/control-doors";
+import type { DataPlane } from "#gateway/data-plane";
+import { IkeControl } from "#gateway/ike-control";
+import type { IkeWorld } from "#ike/effects";
+import { endpointsOfTrain, type IkeListener, wayTo } from "#io/ike-socket";
+import { listHostAddresses } from "#io/links";
+import { NameLookup } from "#io/name-lookup";
+import { NetworkChanges } from "#io/network-changes";
+import { IkeInbox } from "./ike-inbox.ts";
+import { type IkePortCounters, IkePorts } from "./ike-ports.ts";
+import { type JobCounters, JobPool } from "./job-pool.ts";
+import type { LaneListen } from "./lane-set.ts";
+import type { Opened } from "./opened.ts";
+import { UpdownPrograms } from "./updown.ts";
+
+/** What peers and operators get to finish their goodbyes, in milliseconds. */
+const GOODBYE = 1000;
+/** Longest span of one timer. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+/** Ethernet's, where the kernel knows no way yet. */
+const DEFAULT_PATH_MTU = 1500;
+/** RFC 7296 §2. */
+const IKE_PORT = 500;
+
+export interface IkeServiceParts {
+  readonly config: GatewayConfig;
+  readonly ike: IkeConfig;
+  readonly plane: DataPlane;
+  readonly random: RandomSource;
+  readonly clock: Clock;
+  readonly mark: number;
+  readonly tunName: string;
+  readonly makeEngine: (world: IkeWorld) => IkePort;
+  /** What the lanes listen on, in the order of their sockets. */
+  readonly lanes: readonly LaneListen[];
+  /** The policies are these now: routes and guards follow. */
+  policies(policies: readonly Policy[]): void;
+  report(report: IkeReport): void;
+  warn(text: string): void;
+}
+
+export interface IkeServiceSnapshot extends ControlSnapshot {
+  readonly jobs: JobCounters;
+  /** Messages that came and found no room are `dropped`. */
+  readonly ports: IkePortCounters;
+}
+
+export class IkeService {
+  readonly #parts: IkeServiceParts;
+  readonly #control: IkeControl;
+  readonly #inbox: IkeInbox;
+  readonly #ports: IkePorts;
+  readonly #jobs = new JobPool();
+  readonly #names: NameLookup;
+  readonly #updown: UpdownPrograms;
+  readonly #inputs: ControlInput[] = [];
+  readonly #commands = new Map<number, (outcome: ControlOutcome) => void>();
+  #commandIds = 0;
+  #running = false;
+  #closed = false;
+  #timer: NodeJS.Timeout | undefined;
+  #addresses = "";
+  #drained: (() => void) | undefined;
+
+  /** Opens sockets; nothing is sent before `start`. Throws SystemError; what is open is in `opened`. */
+  constructor(parts: IkeServiceParts, opened: Opened) {
+    this.#parts = parts;
+    const { clock, random, plane } = parts;
+    opened.add(() => this.#close());
+    this.#updown = new UpdownPrograms((text) => parts.warn(text));
+    this.#names = new NameLookup((name, addresses) => this.#give({ kind: "resolved", name, addresses }));
+    this.#inbox = new IkeInbox((datagram) => this.#give({ kind: "datagram", ...datagram }), clock, setImmediate);
+    const listener: IkeListener = {
+      datagram: (octets, local, remote) => this.#inbox.offer({ octets, local, remote }),
+      unreachable: (remote, reason) => this.#give({ kind: "unreachable", remote, reason }),
+    };
+    this.#ports = new IkePorts(parts.ike, parts.lanes, parts.mark, listener, opened);
+    const engine = parts.makeEngine({ random, spis: plane.spis });
+    this.#control = new IkeControl({ engine, plane, random, pathMtu: ({ address }) => this.#pathMtu(address) });
+    const changes = new NetworkChanges(() => this.#tellAddresses());
+    opened.add(() => changes[Symbol.dispose]());
+  }
+
+  /** The policies of the configuration take effect, and what is to start starts. */
+  start(): void {
+    this.#tellAddresses();
+    this.configure(this.#parts.ike, this.#parts.config.policies);
+  }
+
+  configure(ike: IkeConfig, policies: readonly Policy[]): void {
+    this.#give({ kind: "configure", ike, policies });
+  }
+
+  /** A record of a lane's event ring; valid during the call. */
+  laneEvent(lane: number, record: Int32Array): void {
+    if (record[0] !== LaneEvent.IKE_UNREACHABLE) {
+      this.#give({ kind: "event", lane, record });
+      return;
+    }
+    const [, , refused, family, port = 0] = record;
+    const address = addressFromWords(family === 6 ? 6 : 4, record, 5);
+    this.#give({ kind: "unreachable", remote: { address, port }, reason: refused === 1 ? "refused" : "unreachable" });
+  }
+
+  /** An IKE message that came to a port of the lanes. */
+  laneDatagram(octets: Uint8Array, train: Int32Array): void {
+    const port = this.#parts.lanes[train[Train.SOCKET] ?? -1]?.endpoint.port;
+    if (port === undefined) return;
+    this.#inbox.offer({ octets, ...endpointsOfTrain(train, 0, port) });
+  }
+
+  initiate(target: ControlTarget): Promise<ControlOutcome> {
+    return this.#command((command) => ({ kind: "initiate", command, target }));
+  }
+
+  terminate(target: ControlTarget): Promise<ControlOutcome> {
+    return this.#command((command) => ({ kind: "terminate", command, target }));
+  }
+
+  rekey(target: ControlTarget, reauthenticate: boolean): Promise<ControlOutcome> {
+    return this.#command((command) => ({ kind: "rekey", command, target, reauthenticate }));
+  }
+
+  snapshot(): IkeServiceSnapshot {
+    const { sent, sendFailed, dropped } = this.#ports.counters;
+    return {
+      ...this.#control.snapshot(),
+      jobs: this.#jobs.counters,
+      ports: { sent, sendFailed, dropped },
+    };
+  }
+
+  /** Peers are told that their SAs go, and programs that their tunnels went; neither for longer than a second. */
+  async sayGoodbye(): Promise<void> {
+    const { sas } = this.#control.snapshot().ike;
+    const gone = new Promise<void>((resolve) => {
+      this.#drained = resolve;
+    });
+    for (const { id } of sas) void this.terminate({ kind: "ike-id", id });
+    this.#tellDrained();
+    let limit: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      limit = setTimeout(resolve, GOODBYE);
+    });
+    await Promise.race([gone.then(() => this.#updown.idle()), late]);
+    clearTimeout(limit);
+  }
+
+  #command(input: (command: number) => ControlInput): Promise<ControlOutcome> {
+    const command = ++this.#commandIds;
+    return new Promise((resolve) => {
+      this.#commands.set(command, resolve);
+      this.#give(input(command));
+    });
+  }
+
+  /** Inputs that come while another is under way wait for their turn; an event's record would not wait. */
+  #give(input: ControlInput): void {
+    if (this.#closed) return;
+    this.#inputs.push(input.kind === "event" && this.#running ? { ...input, record: input.record.slice() } : input);
+    if (this.#running) return;
+    this.#running = true;
+    try {
+      for (let next = this.#inputs.shift(); next !== undefined; next = this.#inputs.shift())
+        for (const effect of this.#control.handle(next, this.#parts.clock.now())) this.#carryOut(effect);
+    } finally {
+      this.#running = false;
+    }
+    this.#setTimer();
+    this.#tellDrained();
+  }
+
+  #carryOut(effect: ControlEffect): void {
+    switch (effect.kind) {
+      case "send": {
+        const { octets, local, remote } = effect;
+        const reason = refusal(this.#ports.send(octets, local, remote));
+        if (reason !== undefined) this.#give({ kind: "unreachable", remote, reason });
+        return;
+      }
+      case "compute":
+        this.#jobs.submit(effect.work, (result) => this.#give({ kind: "computed", job: effect.job, result }));
+        return;
+      case "report":
+        this.#parts.report(effect.report);
+        return;
+      case "policies":
+        this.#parts.policies(effect.policies);
+        return;
+      case "resolve":
+        this.#names.ask(effect.name);
+        return;
+      case "tunnel":
+        this.#tellProgram(effect);
+        return;
+      case "done":
+        this.#commands.get(effect.command)?.(effect.outcome);
+        this.#commands.delete(effect.command);
+        return;
+      default:
+        effect satisfies never;
+    }
+  }
+
+  #tellProgram(news: Extract<ControlEffect, { kind: "tunnel" }>): void {
+    const { updown } = news;
+    if (updown === undefined) return;
+    const sa = this.#control.snapshot().ike.sas.find(({ connection }) => connection === news.connection);
+    this.#updown.tell(
+      { ...news, updown },
+      {
+        interface: this.#parts.tunName,
+        localIdentity: sa?.localIdentity ?? addressToString(news.local.address),
+        remoteIdentity: sa?.remoteIdentity ?? addressToString(news.remote.address),
+      },
+    );
+  }
+
+  #setTimer(): void {
+    clearTimeout(this.#timer);
+    const at = this.#control.nextTimeout;
+    if (at === undefined || this.#closed) return;
+    const span = Math.min(LONGEST_TIMER, Math.max(0, Math.ceil(at - this.#parts.clock.now())));
+    this.#timer = setTimeout(() => this.#give({ kind: "timeout" }), span);
+  }
+
+  /** First the addresses that peers are spoken to from, then the others that IKE's ports have. */
+  #tellAddresses(): void {
+    const towards = this.#parts.ike.connections
+      .flatMap(({ remoteAddresses }) => remoteAddresses)
+      .map((host) => (host.kind === "address" ? wayTo(host.address, this.#parts.mark)?.source : undefined))
+      .filter((address) => address !== undefined);
+    const own = [...towards, ...listHostAddresses()];
+    const unique = new Map(own.map((address) => [addressToString(address), address]));
+    const text = [...unique.keys()].join(" ");
+    if (text === this.#addresses) return;
+    this.#addresses = text;
+    const local = [...unique.values()].map((address): Endpoint => ({ address, port: IKE_PORT }));
+    this.#give({ kind: "addresses", local });
+  }
+
+  #pathMtu(remote: IpAddress): number {
+    return wayTo(remote, this.#parts.mark)?.mtu ?? DEFAULT_PATH_MTU;
+  }
+
+  #tellDrained(): void {
+    if (this.#drained !== undefined && this.#control.snapshot().ike.sas.length === 0) this.#drained();
+  }
+
+  async #close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#inbox.close();
+    this.#names.close();
+    for (const answer of this.#commands.values()) answer({ kind: "failed", why: "the gateway stops" });
+    this.#commands.clear();
+    await this.#jobs.close();
+  }
+}
+
+/** What a refused send tells IKE; a full buffer is a loss like any other, and retransmission's matter. */
+function refusal(code: string | undefined): Unreachable | undefined {
+  return code === undefined ? undefined : unreachableReason(code);
+}
