@@ -34,7 +34,7 @@ export const LaneEvent = {
   /** Command number `value` was carried out. */
   DONE: 9,
   /** Packets of the outbound SA of slot `value`, which has ended, go by its successor `slot` now. */
-  SWITCHED: 11,
+  SWITCHED: 12,
 } as const;
 
 /** Int32 columns of a record: kind, slot, value, and up to 11 more. */
