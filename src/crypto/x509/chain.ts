@@ -41,6 +41,7 @@ const PATH_LIMIT = 10;
 const PEER_CERTIFICATE_LIMIT = 32;
 const SIGNATURE_LIMIT = 64;
 const PATHS_LIMIT = 16;
+const TOO_MANY = `no chain to a trusted CA was found within ${SIGNATURE_LIMIT} signatures: have the peer send only its own chain`;
 
 /** Never throws. */
 export function validateChain(request: ChainRequest): ChainResult {
@@ -107,7 +108,9 @@ class ChainSearch {
   readonly #helpers: readonly Certificate[];
   readonly #crls: readonly Crl[];
   readonly #request: ChainRequest;
+  /** Those that the peer can make more of; CRLs are ours. */
   #signatures = 0;
+  readonly #crlSigners = new Map<Crl, Map<Certificate, boolean>>();
   #paths = 0;
   /** Why the search went no further; the first one said is closest to the peer's own certificate. */
   #deadEnd: string | undefined;
@@ -131,6 +134,8 @@ class ChainSearch {
     let why: string | undefined;
     for (const path of this.#pathsFrom([leaf])) {
       const problem = this.#pathProblem(path, "peer");
+      // Whoever makes us verify too much must not get past a CRL that we then do not look at.
+      if (this.#signatures > SIGNATURE_LIMIT) return { kind: "refused", why: TOO_MANY };
       if (problem === undefined) return { kind: "trusted", path };
       why ??= problem;
       if (++this.#paths >= PATHS_LIMIT) break;
@@ -157,7 +162,7 @@ class ChainSearch {
     if (issuers.length === 0) this.#deadEnd ??= unknownIssuer(last);
     for (const issuer of issuers) {
       if (++this.#signatures > SIGNATURE_LIMIT) {
-        this.#deadEnd ??= `no chain to a trusted CA was found within ${SIGNATURE_LIMIT} signatures: send fewer certificates`;
+        this.#deadEnd = TOO_MANY;
         return;
       }
       const problem = signatureProblem(last, issuer);
@@ -242,8 +247,14 @@ class ChainSearch {
   #signs(issuer: Certificate, crl: Crl): boolean {
     // RFC 5280 §6.3.3 (f)
     if (issuer.keyUsage !== undefined && !issuer.keyUsage.has(KeyUsageBit.cRLSign)) return false;
-    if (!namesEqual(issuer.subject, crl.issuer) || ++this.#signatures > SIGNATURE_LIMIT) return false;
-    return octetsProblem(issuer, crl.tbs, crl.signatureAlgorithm, crl.signature) === undefined;
+    if (!namesEqual(issuer.subject, crl.issuer)) return false;
+    const known = this.#crlSigners.get(crl) ?? new Map<Certificate, boolean>();
+    this.#crlSigners.set(crl, known);
+    const before = known.get(issuer);
+    if (before !== undefined) return before;
+    const signs = octetsProblem(issuer, crl.tbs, crl.signatureAlgorithm, crl.signature) === undefined;
+    known.set(issuer, signs);
+    return signs;
   }
 
   // A CA may sign CRLs with a key of its own for that, or with its new one (RFC 5280 §6.3.3 (f)): another certificate of
@@ -251,7 +262,9 @@ class ChainSearch {
   #signedByAnother(crl: Crl, path: readonly Certificate[]): boolean {
     const anchor = path[path.length - 1];
     for (const candidate of this.#helpers) {
-      if (!namesEqual(candidate.subject, crl.issuer) || !this.#signs(candidate, crl)) continue;
+      if (!namesEqual(candidate.subject, crl.issuer)) continue;
+      if (++this.#signatures > SIGNATURE_LIMIT) return false;
+      if (!this.#signs(candidate, crl)) continue;
       for (const other of this.#pathsFrom([candidate])) {
         if (other[other.length - 1] === anchor && this.#pathProblem(other, "crl-signer") === undefined) return true;
       }
