@@ -2,8 +2,10 @@
 import type { LocalAuthentication, RemoteAuthentication } from "#core/connection";
 import type { Identity } from "#core/identity";
 import { nearest } from "#core/nearest";
-import { readIdentity } from "#crypto/identity";
+import { identityToString, readIdentity } from "#crypto/identity";
 import { SignatureHash } from "#crypto/signature-algorithm";
+import { parseCertificate } from "#crypto/x509/certificate";
+import { certificateProves, namesText } from "#crypto/x509/certificate-identity";
 import { keyFits } from "#crypto/x509/private-key";
 import type { CredentialDirectory, CredentialFiles } from "./credential-files.ts";
 import type { Findings } from "./findings.ts";
@@ -47,12 +49,18 @@ export function readLocal(
     return undefined;
   }
   const identity = reader === undefined ? undefined : identityOf(reader);
-  const certificates = reader === undefined ? [] : certificatesOf(reader, "certs", "cert*", "x509", files);
+  const named = reader === undefined ? [] : certificatesOf(reader, "certs", "cert*", "x509", files);
+  const namesOne = reader?.has("certs") === true || (reader?.sections("cert*").length ?? 0) > 0;
+  const found = method === "signature" && !namesOne ? files.ownCertificate(identity) : undefined;
+  const certificates = found === undefined ? named : [found];
   if (reader?.has("pubkeys") === true)
     reader.warn("pubkeys", "'pubkeys' is known, has no effect here", "our own raw keys are not there yet: give certs");
   if (method === "psk" && certificates.length > 0)
     reader?.warn("certs", "certificates have no effect with auth = psk", "say auth = pubkey, or remove certs");
-  if (method === "signature") checkKey(connection, reader, certificates, files);
+  if (method === "signature") {
+    checkKey(connection, reader, certificates, files);
+    checkIdentity(connection, reader, identity, certificates);
+  }
   return { authentication: { method, identity, certificates, hashes, rsaPss }, place };
 }
 
@@ -164,6 +172,24 @@ function checkKey(
       place,
       `no private key fits the certificate of ${connection.title}`,
       "put its key into private/ beside the configuration",
+    );
+}
+
+/** RFC 4945 §3.1: the peer looks for our identity in our certificate. */
+function checkIdentity(
+  connection: SectionReader,
+  reader: SectionReader | undefined,
+  identity: Identity | undefined,
+  certificates: readonly Uint8Array[],
+): void {
+  const [own] = certificates;
+  if (reader === undefined || identity === undefined || own === undefined) return;
+  const certificate = parseCertificate(own);
+  if (!certificateProves(certificate, identity))
+    reader.warn(
+      "id",
+      `the certificate of ${connection.title} does not say '${identityToString(identity)}': ${namesText(certificate)}`,
+      "remove id to take the certificate's subject, or take one of its names",
     );
 }
 

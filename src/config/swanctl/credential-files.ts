@@ -1,9 +1,12 @@
 /** Certificates, keys and revocation lists from the files a configuration names and from the directories beside it. */
 import { isPrivate } from "#config/keys";
 import type { PrivateKey } from "#core/connection";
+import type { Identity } from "#core/identity";
 import { equalOctets, wipe } from "#crypto/octets";
+import { parseCertificate } from "#crypto/x509/certificate";
+import { certificateProves } from "#crypto/x509/certificate-identity";
 import { CredentialError } from "#crypto/x509/credential-error";
-import { readCertificates, readCrls, readPrivateKey, readPublicKey } from "#crypto/x509/private-key";
+import { keyFits, readCertificates, readCrls, readPrivateKey, readPublicKey } from "#crypto/x509/private-key";
 import type { Findings } from "./findings.ts";
 import { directoryOf, pathIn } from "./paths.ts";
 import { type Place, Source } from "./source.ts";
@@ -50,12 +53,23 @@ export class CredentialFiles {
     this.#addKey(this.#path(directory, file), place, "error");
   }
 
-  /** Everything in the directories; what cannot be read there is a warning. */
+  /** Everything in the directory; what cannot be read there is a warning. */
   allOf(directory: "x509" | "x509ca" | "x509crl"): Uint8Array[] {
     const read = directory === "x509crl" ? readCrls : readCertificates;
-    return this.#filesIn(directory).flatMap(
-      (path) => this.#certificates.get(path) ?? this.#load(path, startOf(path), "warn", (octets) => read(octets)) ?? [],
-    );
+    return this.#filesIn(directory).flatMap((path) => {
+      const known = this.#certificates.get(path);
+      if (known !== undefined) return known;
+      const loaded = this.#load(path, startOf(path), "warn", (octets) => read(octets)) ?? [];
+      this.#certificates.set(path, loaded);
+      return loaded;
+    });
+  }
+
+  /** The first certificate of x509/ that has its key here and says who we are; the only one where nobody is named. */
+  ownCertificate(identity: Identity | undefined): Uint8Array | undefined {
+    const candidates = this.allOf("x509").filter((certificate) => this.keys.some((key) => keyFits(key, certificate)));
+    if (identity === undefined) return candidates.length === 1 ? candidates[0] : undefined;
+    return candidates.find((certificate) => certificateProves(parseCertificate(certificate), identity));
   }
 
   loadKeys(): void {

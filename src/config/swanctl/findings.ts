@@ -32,8 +32,9 @@ export class Findings {
     return this.#errors.length >= TOLD;
   }
 
-  get failed(): boolean {
-    return this.#errors.length > 0;
+  /** One more that is not worth the work of wording it. */
+  countUntold(): void {
+    this.#untold++;
   }
 
   warnings(): readonly Complaint[] {

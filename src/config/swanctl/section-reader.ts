@@ -164,7 +164,7 @@ export class SectionReader {
   #checkSettings(): void {
     const { keys, idle } = this.#schema;
     for (const [key, setting] of this.section.settings) {
-      if (keys.some((known) => fits(known, key)) || this.findings.full) continue;
+      if (keys.some((known) => fits(known, key))) continue;
       const why = Object.hasOwn(idle, key) ? idle[key] : undefined;
       if (why !== undefined) this.findings.warn(setting, `'${key}' is known, has no effect here`, why);
       else this.#unknown("key", key, setting, [...keys, ...Object.keys(idle)]);
@@ -174,7 +174,7 @@ export class SectionReader {
   #checkSections(): void {
     const { sections, idleSections } = this.#schema;
     for (const { name, place } of this.section.sections.values()) {
-      if (sections.some((known) => fits(known, name)) || this.findings.full) continue;
+      if (sections.some((known) => fits(known, name))) continue;
       const idle = Object.entries(idleSections).find(([pattern]) => fits(pattern, name));
       if (idle !== undefined) this.findings.warn(place, `section '${name}' is known, has no effect here`, idle[1]);
       else this.#unknown("section", name, place, [...sections, ...Object.keys(idleSections)]);
@@ -182,6 +182,10 @@ export class SectionReader {
   }
 
   #unknown(what: string, name: string, place: Place, known: readonly string[]): void {
+    if (this.findings.full) {
+      this.findings.countUntold();
+      return;
+    }
     const words = known.map((word) => word.replace("*", "")).filter((word) => word !== "");
     const meant = nearest(name, words);
     // A secret that was broken over lines may stand here.

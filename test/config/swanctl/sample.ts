@@ -70,18 +70,18 @@ export interface Lines {
   readonly file?: string;
 }
 
-/** The connection's lines begin on line 3, the child's on line 8; both are indented by four and eight. */
+/** The connection's lines begin on line 4, the local one is 6, the child's 10, the remote one 12, the file's 16. */
 export function sample({ connection = "", child = "", local = "", remote = "", file = "" }: Lines = {}): string {
   return `connections {
   hq {
-    ${connection}
     remote_addrs = 192.0.2.2
+    ${connection}
     local { auth = psk
       ${local} }
     children { net {
-        ${child}
         remote_ts = 10.2.0.0/24
-        local_ts = 10.1.0.0/24 } }
+        local_ts = 10.1.0.0/24
+        ${child} } }
     remote { auth = psk
       ${remote} }
   }
