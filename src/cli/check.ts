@@ -1,5 +1,5 @@
 /** `esplanade check FILE`: reads a configuration, says everything that is wrong with it, changes nothing. */
-import { readConfig, wipeKeys } from "#config/gateway";
+import { wipeSecrets } from "#config/swanctl/read";
 import type { ProtocolSpec } from "#core/child-sa-spec";
 import { type Complaint, ConfigError, complaintToString } from "#core/errors";
 import type { GatewayConfig } from "#core/policy";
@@ -7,7 +7,7 @@ import { spiToString } from "#core/units";
 import { encryptionTransform, integrityTransform } from "#crypto/transforms";
 import { paint } from "./colour.ts";
 import type { Arguments, CliIo, Command } from "./command.ts";
-import { relativeTo } from "./files.ts";
+import { loadConfiguration } from "./configuration.ts";
 
 export const check: Command = {
   name: "check",
@@ -33,18 +33,13 @@ async function run(args: Arguments, io: CliIo): Promise<number> {
 }
 
 function examine(path: string, io: CliIo): Outcome {
-  const { octets, mode } = io.readFile(path);
   try {
-    const { config, warnings } = readConfig({ name: path, octets, mode }, (secret) =>
-      io.readFile(relativeTo(path, secret)),
-    );
-    wipeKeys(config);
+    const { config, warnings } = loadConfiguration(path, io);
+    wipeSecrets(config);
     return { config, complaints: [], warnings };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     return { config: undefined, complaints: error.complaints, warnings: [] };
-  } finally {
-    octets.fill(0);
   }
 }
 

@@ -13,6 +13,8 @@ export interface CliIo {
   err(text: string): void;
   /** Throws SystemError. */
   readFile(path: string): FileContent;
+  /** Files whose path fits, sorted; `*`, `?` and `[…]` never match a slash. */
+  glob(pattern: string): readonly string[];
   /** Standard output is a terminal: progress may redraw its line. */
   readonly terminal: boolean;
   readonly colours: boolean;

@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { CliIo } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
-import { readFile } from "./files.ts";
+import { glob, readFile } from "./files.ts";
 import { main } from "./main.ts";
 
 const { NO_COLOR = "" } = process.env;
@@ -14,6 +14,7 @@ const io: CliIo = {
   out: (text) => void process.stdout.write(text),
   err: (text) => void process.stderr.write(text),
   readFile,
+  glob,
   terminal,
   // https://no-color.org: any value switches colours off.
   colours: terminal && process.stderr.isTTY === true && NO_COLOR === "",

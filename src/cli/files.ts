@@ -1,6 +1,6 @@
 /** Files that the command line or a configuration names. */
-import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { closeSync, existsSync, fstatSync, openSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import { SystemError } from "#core/errors";
 import type { FileContent } from "./command.ts";
 
@@ -36,4 +36,38 @@ function errnoOf(error: unknown): { readonly code?: string; readonly syscall?: s
 /** A path in a configuration is relative to the configuration's own directory. */
 export function relativeTo(configPath: string, path: string): string {
   return resolve(dirname(configPath), path);
+}
+
+/** As glob(7): a leading dot is matched by a dot only. What cannot be listed holds nothing. */
+export function glob(pattern: string): readonly string[] {
+  const segments = pattern.split("/").filter((segment) => segment !== "");
+  let found = [pattern.startsWith("/") ? "/" : ""];
+  for (const segment of segments)
+    found = /[*?[]/.test(segment)
+      ? found.flatMap((folder) => entriesOf(folder, segmentPattern(segment), segment.startsWith(".")))
+      : found.map((folder) => join(folder, segment)).filter((path) => existsSync(path));
+  return found.sort();
+}
+
+function entriesOf(folder: string, pattern: RegExp, dots: boolean): string[] {
+  try {
+    return readdirSync(folder === "" ? "." : folder)
+      .filter((name) => pattern.test(name) && (dots || !name.startsWith(".")))
+      .map((name) => join(folder, name));
+  } catch {
+    return [];
+  }
+}
+
+function segmentPattern(segment: string): RegExp {
+  const parts = segment.split(/(\*|\?|\[[!^]?\]?[^\]]*\])/);
+  const source = parts.map((part, i) => {
+    if (i % 2 === 0) return part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+    if (part === "*") return ".*";
+    if (part === "?") return ".";
+    const inverted = /^\[[!^]/.test(part);
+    const set = part.slice(inverted ? 2 : 1, -1).replace(/[\\\]^[]/g, "\\$&");
+    return `[${inverted ? "^" : ""}${set}]`;
+  });
+  return new RegExp(`^${source.join("")}$`, "s");
 }

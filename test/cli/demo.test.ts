@@ -79,6 +79,7 @@ function paper(terminal: boolean): { readonly io: CliIo; written: () => string }
       written += text;
     },
     err: () => undefined,
+    glob: () => [],
     readFile: () => {
       throw new Error("no files here");
     },

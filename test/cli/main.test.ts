@@ -45,6 +45,7 @@ async function esplanade(
     err: (text) => {
       err += text;
     },
+    glob: () => [],
     readFile: (path) => {
       const file = files[path];
       if (file === undefined) throw new SystemError("ENOENT", "open", path, "check the path");

@@ -74,3 +74,21 @@ test("secrets in memory that others share are moved out of it before they cross"
   assert.ok(work.kind === "ke-agree" && work.privateKey === secrets[0]);
   assert.deepEqual([...shelf.subarray(19, 25)], [5, 0, 0, 0, 0, 5]);
 });
+
+test("the gateway's own Worker agrees on a key with us (RFC 7296 §1.2, x25519)", async () => {
+  const pool = new JobPool({ workers: 1 });
+  try {
+    const method = 31;
+    const ours = await submit(pool, { kind: "ke-generate", method });
+    assert.ok(ours.kind === "ke-generate");
+    const theirs = await submit(pool, { kind: "ke-respond", method, publicKey: ours.publicKey });
+    assert.ok(theirs.kind === "ke-respond");
+    const { privateKey } = ours;
+    const agreed = await submit(pool, { kind: "ke-agree", method, privateKey, publicKey: theirs.publicKey });
+    assert.deepEqual(agreed, { kind: "ke-agree", shared: theirs.shared });
+    assert.ok(privateKey.length === 32 && privateKey.every((octet) => octet === 0));
+    assert.equal((await submit(pool, { kind: "ke-generate", method: 9999 })).kind, "failed");
+  } finally {
+    await pool.close();
+  }
+});
