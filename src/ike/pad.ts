@@ -91,8 +91,8 @@ export function connectionForPeer(
 }
 
 /**
- * Both as owners > the remote one > ours alone > a secret without owners; then the closest, then the first. A secret of
- * ours and somebody else's is not for this peer.
+ * The closest to the remote identity, then to ours: both as owners > the remote one > ours alone > a secret without
+ * owners; the first of equals. A secret of ours and somebody else's is not for this peer.
  */
 export function secretFor(
   secrets: readonly SharedSecret[],
@@ -106,7 +106,7 @@ export function secretFor(
     if (owners.length === 0) return [1, 1];
     const ofRemote = best(owners, remote);
     const ofLocal = best(owners, local);
-    if (ofRemote > 0) return [ofLocal > 0 ? 4 : 3, ofRemote + ofLocal];
+    if (ofRemote > 0) return [2 + ofRemote, 1 + ofLocal];
     return owners.every((owner) => matches(owner, local) > 0) ? [2, ofLocal] : [0, 0];
   });
   return found;

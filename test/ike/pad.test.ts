@@ -5,21 +5,13 @@ import { parseAddress } from "#core/address";
 import type { Connection, HostPattern, SharedSecret } from "#core/connection";
 import { type Identity, IdType } from "#core/identity";
 import { millis } from "#core/units";
-import { connectionForPeer, connectionsFor, type IdentityMatcher, type PeerClaim, secretFor } from "#ike/pad";
+import { identityMatch } from "#crypto/identity";
+import { connectionForPeer, connectionsFor, type PeerClaim, secretFor } from "#ike/pad";
 import { ramp } from "./counting-random.ts";
 
 function fqdn(text: string): Identity {
   return { type: IdType.ID_FQDN, data: new TextEncoder().encode(text) };
 }
-
-/** As crypto/identity.ts ranks: 20 exact, 19 a wildcard, 1 anybody. */
-const matches: IdentityMatcher = (pattern, presented) => {
-  if (pattern === undefined) return 1;
-  const text = (identity: Identity) => new TextDecoder().decode(identity.data);
-  if (pattern.type !== presented.type) return 0;
-  if (text(pattern) === text(presented)) return 20;
-  return text(pattern).startsWith("*") && text(presented).endsWith(text(pattern).slice(1)) ? 19 : 0;
-};
 
 function host(text: string): HostPattern {
   if (text === "any") return { kind: "any" };
@@ -133,14 +125,17 @@ test("IKE_AUTH switches to the connection whose identities fit best", () => {
     connection({ name: "moon", them: "moon.example.org", us: "sun.example.org" }),
     connection({ name: "moon-as-gate", them: "moon.example.org", us: "gate.example.org" }),
   ];
-  const chosen = (one: PeerClaim) => connectionForPeer(all, one, matches)?.name;
+  const chosen = (one: PeerClaim) => connectionForPeer(all, one, identityMatch)?.name;
   assert.equal(chosen(claim("moon.example.org", "sun.example.org")), "moon");
   assert.equal(chosen(claim("moon.example.org", "gate.example.org")), "moon-as-gate");
   assert.equal(chosen(claim("moon.example.org")), "moon");
   assert.equal(chosen(claim("mars.example.org", "gate.example.org")), "wild");
   assert.equal(chosen(claim("evil.example.com")), "anybody");
-  assert.equal(connectionForPeer(all.slice(1), claim("evil.example.com"), matches), undefined);
-  assert.equal(connectionForPeer(all.slice(2), claim("moon.example.org", "pluto.example.org"), matches), undefined);
+  assert.equal(connectionForPeer(all.slice(1), claim("evil.example.com"), identityMatch), undefined);
+  assert.equal(
+    connectionForPeer(all.slice(2), claim("moon.example.org", "pluto.example.org"), identityMatch),
+    undefined,
+  );
 });
 
 test("row 30: how the peer authenticates must be what the connection asks for", () => {
@@ -149,17 +144,20 @@ test("row 30: how the peer authenticates must be what the connection asks for", 
     connection({ name: "secret", them: "*.example.org", method: "psk" }),
   ];
   const chosen = (method: PeerClaim["method"]) =>
-    connectionForPeer(all, claim("moon.example.org", undefined, method), matches)?.name;
+    connectionForPeer(all, claim("moon.example.org", undefined, method), identityMatch)?.name;
   assert.equal(chosen("signature"), "certificate");
   assert.equal(chosen("psk"), "secret");
   assert.equal(chosen(undefined), "certificate");
-  assert.equal(connectionForPeer(all.slice(0, 1), claim("moon.example.org", undefined, "psk"), matches), undefined);
+  assert.equal(
+    connectionForPeer(all.slice(0, 1), claim("moon.example.org", undefined, "psk"), identityMatch),
+    undefined,
+  );
 });
 
 test("among equals the candidates' order stays: the more specific address wins", () => {
   const all = [connection({ name: "near", them: "a" }), connection({ name: "far", them: "a" })];
-  assert.equal(connectionForPeer(all, claim("a"), matches)?.name, "near");
-  assert.equal(connectionForPeer(all.toReversed(), claim("a"), matches)?.name, "far");
+  assert.equal(connectionForPeer(all, claim("a"), identityMatch)?.name, "near");
+  assert.equal(connectionForPeer(all.toReversed(), claim("a"), identityMatch)?.name, "far");
 });
 
 function secret(first: number, ...owners: readonly string[]): SharedSecret {
@@ -168,19 +166,19 @@ function secret(first: number, ...owners: readonly string[]): SharedSecret {
 
 test("the secret of both owners goes before the peer's, ours, and one for anybody", () => {
   const anybody = secret(1);
-  const ours = secret(2, "sun");
-  const wild = secret(3, "*n");
-  const theirs = secret(4, "moon");
-  const both = secret(5, "moon", "sun");
-  const other = secret(6, "mars", "sun");
+  const ours = secret(2, "sun.org");
+  const wild = secret(3, "*.org");
+  const theirs = secret(4, "moon.org");
+  const both = secret(5, "moon.org", "sun.org");
+  const other = secret(6, "mars.org", "sun.org");
   const all = [anybody, other, ours, wild, theirs, both];
-  const pick = (list: readonly SharedSecret[]) => secretFor(list, fqdn("sun"), fqdn("moon"), matches);
+  const pick = (list: readonly SharedSecret[]) => secretFor(list, fqdn("sun.org"), fqdn("moon.org"), identityMatch);
   assert.equal(pick(all), both);
   assert.equal(pick([anybody, other, ours, theirs]), theirs);
   assert.equal(pick([anybody, other, ours]), ours);
   assert.equal(pick([anybody, other]), anybody);
   assert.equal(pick([other]), undefined, "a secret of ours with somebody else");
   assert.equal(pick([]), undefined);
-  assert.equal(pick([secret(7, "moon"), theirs])?.secret[0], 7, "the first of equals");
-  assert.equal(pick([secret(8, "*oon"), theirs]), theirs, "the closer one");
+  assert.equal(pick([secret(7, "moon.org"), theirs])?.secret[0], 7, "the first of equals");
+  assert.equal(pick([wild, theirs]), theirs, "one wildcard for both is less than the peer itself");
 });
