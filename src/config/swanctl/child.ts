@@ -12,7 +12,7 @@ export interface PlacedChild {
   readonly reader: SectionReader;
 }
 
-/** Of a connection: whether it says `allow_weak`, and where names of weak algorithms go. */
+/** Of a connection: whether it says `allow_weak`, and where names of weak ESP and AH algorithms go. */
 export interface WeakPolicy {
   readonly silent: boolean;
   readonly names: Set<string>;
@@ -92,7 +92,7 @@ export function readProposals(
     for (const { at, problem, remedy } of read.errors) reader.findings.error(placeOf(at), problem, remedy);
     for (const { at, problem, remedy } of read.warnings) reader.findings.warn(placeOf(at), problem, remedy);
     for (const { at, name, problem } of read.weak) {
-      weak.names.add(name);
+      if (protocol !== ProtocolId.IKE) weak.names.add(name);
       if (!weak.silent)
         reader.findings.warn(placeOf(at), problem, "take another, or say allow_weak = yes in the connection");
     }

@@ -39,11 +39,19 @@ export function readSecrets(section: Section | undefined, around: SecretsWorld):
   for (const [pattern, directory] of KEY_SECTIONS)
     for (const found of reader.sections(pattern)) {
       const key = new SectionReader(found, "key", `'${found.name}' of secrets`, findings);
-      const file = key.text("file");
-      if (file === undefined) findings.error(found.place, `'${found.name}' names no file`, "add file = NAME");
-      else files.privateKey(directory, file, key.placeOfValue("file"));
+      const file = fileOf(key);
+      if (file !== undefined) files.privateKey(directory, file, key.placeOfValue("file"));
     }
   return reader.sections("ike*").flatMap((found) => sharedSecret(found, around) ?? []);
+}
+
+/** The name of a file, which shows in messages: it is no name where a line end is missing and a secret follows. */
+function fileOf(reader: SectionReader): string | undefined {
+  const file = reader.text("file");
+  if (file === undefined) reader.findings.error(reader.place, `'${reader.name}' names no file`, "add file = NAME");
+  else if (!/^[^="\n]+$/.test(file)) reader.wrong("file", "what follows is no name of a file", "one setting a line");
+  else return file;
+  return undefined;
 }
 
 function sharedSecret(section: Section, around: SecretsWorld): SharedSecret | undefined {
@@ -74,7 +82,8 @@ function ownersOf(reader: SectionReader): Identity[] {
     const read = readIdentity(valueText(value));
     if (read.kind === "any") return [];
     if (read.kind === "identity") owners.push(read.identity);
-    else reader.wrong(key, read.problem, read.remedy);
+    // Where a line end is missing the secret itself would be in the message.
+    else reader.wrong(key, "what follows is no identity", "give a name, an address or a DN, one setting a line");
   }
   return owners;
 }
@@ -94,7 +103,9 @@ function secretOf(reader: SectionReader): Uint8Array | undefined {
 
 /** Relative to the main file; a line end at its end is no part of the secret. */
 function secretOfFile(reader: SectionReader, { world, mainName }: SecretsWorld): Uint8Array | undefined {
-  const path = pathIn(directoryOf(mainName), reader.text("file") ?? "");
+  const file = fileOf(reader);
+  if (file === undefined) return undefined;
+  const path = pathIn(directoryOf(mainName), file);
   if (reader.has("secret")) reader.wrong("secret", "a secret beside a file with one", "remove one of the two");
   try {
     const { octets, mode } = world.read(path);

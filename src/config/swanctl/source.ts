@@ -54,7 +54,7 @@ export class Source {
     if (this.isHidden(at) || this.isHidden(start) || this.isHidden(end) || end - start > EXCERPT_LENGTH)
       return undefined;
     const text = decode(this.octets.subarray(start, end)).replaceAll(/[\p{Cc}]/gu, " ");
-    if (/secret|psk|passw|pin/i.test(text)) return undefined;
+    if (text.trim() === "" || /secret|psk|passw|pin/i.test(text)) return undefined;
     return `${text.trimEnd()}\n${" ".repeat(characters(this.octets.subarray(start, at)))}^`;
   }
 

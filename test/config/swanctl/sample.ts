@@ -33,7 +33,7 @@ export class VirtualWorld implements ConfigWorld {
 
   glob(pattern: string): string[] {
     const expression = pattern
-      .replaceAll(/[.+^${}()|\\]/g, "\\$&")
+      .replaceAll(/[.+^${}()|[\]\\]/g, "\\$&")
       .replaceAll("*", "[^/]*")
       .replaceAll("?", "[^/]");
     return Object.keys(this.#files)
