@@ -106,8 +106,12 @@ export class IkeService {
     this.configure(this.#parts.ike, this.#parts.config.policies);
   }
 
+  /** `policies`: all of a configuration. Those of children are control's to make, with the addresses it learns. */
   configure(ike: IkeConfig, policies: readonly Policy[]): void {
-    this.#give({ kind: "configure", ike, policies });
+    const ofChildren = new Set(
+      ike.connections.flatMap(({ name, children }) => children.map((c) => `${name}/${c.name}`)),
+    );
+    this.#give({ kind: "configure", ike, policies: policies.filter(({ name }) => !ofChildren.has(name)) });
   }
 
   /** A record of a lane's event ring; valid during the call. */

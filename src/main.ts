@@ -23,7 +23,6 @@ import { systemRandom } from "#io/system-random";
 import { ALL_OFFLOADS, NO_OFFLOADS, openTunDevice, type TunDevice } from "#io/tun-device";
 import { SaTable } from "#ipsec/sa";
 import { ClearGuard } from "./clear-guard.ts";
-import { earlyPolicies } from "./early-policies.ts";
 import { smallestChildMtu } from "./ike-mtu.ts";
 import { IkeService, type IkeServiceSnapshot } from "./ike-service.ts";
 import { type LaneListen, openLanes } from "./lane-set.ts";
@@ -91,11 +90,9 @@ export async function startGateway(
   options: GatewayOptions = {},
 ): Promise<Gateway> {
   const config = { ...given, policies: given.policies.map((policy) => withSource(policy, given.sas)) };
-  const protectedFirst =
-    config.ike === undefined ? config.policies : [...config.policies, ...earlyPolicies(config.ike)];
   const opened = new Opened();
-  const network = new GatewayNetwork(protectedFirst);
-  const guard = new ClearGuard({ ...config, policies: protectedFirst });
+  const network = new GatewayNetwork(config.policies);
+  const guard = new ClearGuard(config);
   const { makeEngine = noEngine } = options;
   try {
     return await start({ config, log, makeEngine, opened, network, guard });
@@ -257,8 +254,7 @@ function tunMtu(config: GatewayConfig): number {
   const manual = config.sas.map((sa) => childMtu(sa, sa.pathMtu));
   const fits = Math.min(...manual, ...negotiable, Number.POSITIVE_INFINITY);
   const largest = Number.isFinite(fits) ? fits : DEFAULT_MTU;
-  const policies = [...config.policies, ...(config.ike === undefined ? [] : earlyPolicies(config.ike))];
-  const ipv6 = policies.some((policy) => policy.local.some((selector) => selector.first.family === 6));
+  const ipv6 = config.policies.some((policy) => policy.local.some((selector) => selector.first.family === 6));
   return Math.max(Math.min(config.tun.mtu ?? largest, largest), ipv6 ? IPV6_MINIMUM : 0);
 }
 
