@@ -11,6 +11,7 @@ import type { Connection, IkeConfig } from "#core/connection";
 import { DROP_REASONS } from "#core/drop";
 import { ConfigError } from "#core/errors";
 import { LaneEvent } from "#core/event-ring";
+import type { IkeReport } from "#core/ike-state";
 import type { GatewayConfig, Policy } from "#core/policy";
 import { IoCounter } from "#core/slab";
 import type { IkePort } from "#gateway/control-doors";
@@ -45,6 +46,8 @@ const LIMITS: ReadonlyMap<number, string> = new Map([
 export interface GatewayLog {
   info(text: string): void;
   warn(text: string): void;
+  /** What IKE reports, as data; its line has gone to the others. */
+  report(report: IkeReport): void;
 }
 
 export interface GatewaySnapshot {
@@ -230,6 +233,7 @@ function openIke(
       report: (report) => {
         const { level, text } = reportLine(report, clock.now());
         log[level](text);
+        log.report(report);
       },
       warn: (text) => log.warn(text),
     },

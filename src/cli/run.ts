@@ -8,6 +8,7 @@ import { type Gateway, startGateway } from "#src/main";
 import { paint } from "./colour.ts";
 import type { Arguments, CliIo, Command } from "./command.ts";
 import { loadConfiguration } from "./configuration.ts";
+import { ParentLink } from "./parent-link.ts";
 
 export const run: Command = {
   name: "run",
@@ -36,17 +37,19 @@ async function runGateway(args: Arguments, io: CliIo): Promise<number> {
 }
 
 async function serve(config: GatewayConfig, io: CliIo, wanted: Promise<undefined>): Promise<number> {
+  const parent = new ParentLink();
   let gateway: Gateway;
   try {
     gateway = await startGateway(config, {
       info: (text) => io.out(`${text}\n`),
       warn: (text) => io.err(`${paint(io, "yellow", "warning")}: ${text}\n`),
+      report: (report) => parent.report(report),
     });
   } finally {
     // Lanes have copies of their own. IKE needs its secrets until the end.
     wipeKeys(config);
   }
-  answerParent(gateway);
+  parent.answerFor(gateway);
   io.out(`ready: ${readyText(config)} on ${gateway.tunName}\n`);
   const why = await Promise.race([gateway.ended, wanted]);
   if (why === undefined) await gateway.stop();
@@ -75,13 +78,4 @@ function load(path: string, io: CliIo): GatewayConfig {
   const { config, warnings } = loadConfiguration(path, io);
   for (const warning of warnings) io.err(`${paint(io, "yellow", "warning")}: ${complaintToString(warning)}\n`);
   return config;
-}
-
-/** A parent that forked us (demo, benchmarks, tests) may ask for counters. */
-function answerParent(gateway: Gateway): void {
-  if (process.send === undefined) return;
-  process.on("message", (message) => {
-    if (message === "snapshot") process.send?.({ kind: "snapshot", snapshot: gateway.snapshot() });
-  });
-  process.channel?.unref();
 }

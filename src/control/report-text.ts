@@ -1,7 +1,7 @@
 /** What IKE reports, as one line for people. */
 import { addressToString, type Endpoint } from "#core/address";
 import type { IkeReport, IkeSaSnapshot } from "#core/ike-state";
-import type { Millis } from "#core/units";
+import { type Millis, spiToString } from "#core/units";
 
 export interface ReportLine {
   readonly level: "info" | "warn";
@@ -42,6 +42,8 @@ export function reportLine(report: IkeReport, now: Millis): ReportLine {
       return { level: "warn", text: failureText(report, now) };
     case "rekey":
       return info(`${report.what === "ike" ? "IKE SA" : "child"} rekey ${TRIGGERS[report.trigger]}: ${report.result}`);
+    case "sa-retired":
+      return info(retiredText(report));
     case "warning":
       return { level: "warn", text: oneLine(report.text) };
     default:
@@ -62,6 +64,12 @@ function failureText(report: Extract<IkeReport, { kind: "failed" }>, now: Millis
   const advice = remedy === "" ? "" : from === "nobody" ? ` (${remedy})` : `; ${remedy}`;
   const again = retryAt === undefined ? "" : `; next attempt in ${spanText(Math.max(0, retryAt - now))}`;
   return oneLine(`${subject}: ${where}${said}${reason}${advice}${again}`);
+}
+
+function retiredText(report: Extract<IkeReport, { kind: "sa-retired" }>): string {
+  const { connection, child, inboundSpi, outboundSpi, keyOctetsIn, keyOctetsOut } = report;
+  const spis = `${spiToString(inboundSpi)} and ${spiToString(outboundSpi)}`;
+  return `${connection}/${child}: SAs ${spis} are gone after ${keyOctetsIn} octets in, ${keyOctetsOut} out`;
 }
 
 function peerText({ remote, remoteIdentity }: IkeSaSnapshot): string {

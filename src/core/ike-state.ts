@@ -29,6 +29,18 @@ export type IkeReport =
       readonly retryAt: Millis | undefined;
     }
   | { readonly kind: "rekey"; readonly what: "ike" | "child"; readonly trigger: Trigger; readonly result: string }
+  /** A pair that is gone, and what its keys have processed in their whole life; octets as its limits count them. */
+  | {
+      readonly kind: "sa-retired";
+      readonly connection: string;
+      readonly child: string;
+      readonly inboundSpi: Spi;
+      readonly outboundSpi: Spi;
+      readonly keyOctetsIn: number;
+      readonly keyOctetsOut: number;
+      readonly packetsIn: number;
+      readonly packetsOut: number;
+    }
   /** Anything that was dropped: a closed set of reasons (ike/counters.ts). */
   | { readonly kind: "warning"; readonly text: string };
 

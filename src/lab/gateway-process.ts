@@ -3,6 +3,8 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { ParentAnswer, ParentQuestion, StallReport } from "#cli/parent-link";
+import type { IkeReport } from "#core/ike-state";
 import type { GatewayStatus, OperatorAction, OperatorAnswer, OperatorRequest } from "#core/operator";
 import { askControl } from "#io/control-socket";
 import type { GatewaySnapshot } from "#src/main";
@@ -17,13 +19,8 @@ const SOCKET_FILE = "control.sock";
 const START_SECONDS = 20;
 const SNAPSHOT_SECONDS = 5;
 
-interface SnapshotMessage {
-  readonly kind: "snapshot";
-  readonly snapshot: GatewaySnapshot;
-}
-
-function isSnapshot(message: unknown): message is SnapshotMessage {
-  return typeof message === "object" && message !== null && "kind" in message && message.kind === "snapshot";
+function isAnswer(message: unknown): message is ParentAnswer {
+  return typeof message === "object" && message !== null && "kind" in message;
 }
 
 /** What a gateway is started with: manual keys, or the files of a swanctl.conf. */
@@ -37,6 +34,8 @@ export class GatewayProcess implements Disposable {
   readonly socket: string;
   readonly #home: string;
   readonly #asking: ((snapshot: GatewaySnapshot) => void)[] = [];
+  readonly #askingStall: ((stall: StallReport) => void)[] = [];
+  #onReport: (report: IkeReport) => void = () => undefined;
 
   constructor(box: Box, { kind, ...given }: GatewayFiles) {
     const module = fileURLToPath(import.meta.resolve("#cli/esplanade"));
@@ -49,7 +48,7 @@ export class GatewayProcess implements Disposable {
     this.process = new LabProcess(box.name, box.fork(module, { arguments: command }));
     void this.process.ended.then(() => this[Symbol.dispose]());
     this.process.onMessage((message) => {
-      if (isSnapshot(message)) this.#asking.shift()?.(message.snapshot);
+      if (isAnswer(message)) this.#take(message);
     });
   }
 
@@ -92,8 +91,42 @@ export class GatewayProcess implements Disposable {
   snapshot(): Promise<GatewaySnapshot> {
     return this.process.until("a snapshot", SNAPSHOT_SECONDS, (resolve) => {
       this.#asking.push(resolve);
-      this.process.send("snapshot");
+      this.#ask("snapshot");
     });
+  }
+
+  /** How late its control thread was since this was asked the last time; the first answer is empty and begins the watch. */
+  stall(): Promise<StallReport> {
+    return this.process.until("a word on its stalls", SNAPSHOT_SECONDS, (resolve) => {
+      this.#askingStall.push(resolve);
+      this.#ask("stall");
+    });
+  }
+
+  /** Gives every report of IKE from now on, as it happens. */
+  followReports(listener: (report: IkeReport) => void): void {
+    this.#onReport = listener;
+    this.#ask("reports");
+  }
+
+  #ask(question: ParentQuestion): void {
+    this.process.send(question);
+  }
+
+  #take(answer: ParentAnswer): void {
+    switch (answer.kind) {
+      case "snapshot":
+        this.#asking.shift()?.(answer.snapshot);
+        break;
+      case "report":
+        this.#onReport(answer.report);
+        break;
+      case "stall":
+        this.#askingStall.shift()?.(answer.stall);
+        break;
+      default:
+        answer satisfies never;
+    }
   }
 
   /** Removes what it was started with. */

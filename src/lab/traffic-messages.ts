@@ -65,6 +65,8 @@ export interface FlowReport {
   readonly duplicates: number;
   readonly reordered: number;
   readonly damaged: number;
+  /** The longest time between two that came one after the other, in milliseconds. */
+  readonly longestGap: number;
 }
 
 export interface ExecuteResult {

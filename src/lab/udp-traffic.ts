@@ -17,6 +17,8 @@ const BUFFER_OCTETS = 4 << 20;
 interface FlowTally {
   readonly seen: Set<number>;
   highest: number;
+  lastAt: number;
+  longestGap: number;
   duplicates: number;
   reordered: number;
   damaged: number;
@@ -57,8 +59,11 @@ export class UdpServer {
   #count(packet: Buffer): void {
     const flow = packet.readUInt32BE(4);
     const number = packet.readUInt32BE(8);
-    const tally = this.#tallies.get(flow) ?? { seen: new Set(), highest: -1, duplicates: 0, reordered: 0, damaged: 0 };
+    const now = performance.now();
+    const tally = this.#tallies.get(flow) ?? newTally(now);
     this.#tallies.set(flow, tally);
+    tally.longestGap = Math.max(tally.longestGap, now - tally.lastAt);
+    tally.lastAt = now;
     if (!patternAt(number, packet.length - HEADER).equals(packet.subarray(HEADER))) tally.damaged++;
     if (tally.seen.has(number)) tally.duplicates++;
     else if (number < tally.highest) tally.reordered++;
@@ -68,10 +73,13 @@ export class UdpServer {
 
   report(flow: number): FlowReport {
     const tally = this.#tallies.get(flow);
-    if (tally === undefined) return { received: 0, duplicates: 0, reordered: 0, damaged: 0 };
-    const { seen, duplicates, reordered, damaged } = tally;
-    return { received: seen.size, duplicates, reordered, damaged };
+    const { seen, duplicates, reordered, damaged, longestGap } = tally ?? newTally(0);
+    return { received: seen.size, duplicates, reordered, damaged, longestGap };
   }
+}
+
+function newTally(now: number): FlowTally {
+  return { seen: new Set(), highest: -1, lastAt: now, longestGap: 0, duplicates: 0, reordered: 0, damaged: 0 };
 }
 
 async function connected(address: string, port: number): Promise<Socket> {

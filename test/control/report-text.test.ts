@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { reportLine, spanText } from "#control/report-text";
 import { addressOf } from "#core/address";
 import type { IkeReport, IkeSaSnapshot } from "#core/ike-state";
-import { millis } from "#core/units";
+import { millis, spi } from "#core/units";
 
 const IKE: IkeSaSnapshot = {
   id: 7,
@@ -85,6 +85,21 @@ const ROWS: readonly (readonly [IkeReport, "info" | "warn", string])[] = [
   [{ kind: "child-up", connection: "hq", child: "net", id: 3 }, "info", "hq/net: up"],
   [{ kind: "child-down", connection: "hq", child: "net", reason: "hard limit" }, "info", "hq/net: down: hard limit"],
   [{ kind: "rekey", what: "child", trigger: "octets", result: "done" }, "info", "child rekey by octets: done"],
+  [
+    {
+      kind: "sa-retired",
+      connection: "hq",
+      child: "net",
+      inboundSpi: spi(0xc0000001),
+      outboundSpi: spi(0x2001),
+      keyOctetsIn: 1000,
+      keyOctetsOut: 99_999_996,
+      packetsIn: 10,
+      packetsOut: 70_000,
+    },
+    "info",
+    "hq/net: SAs 0xc0000001 and 0x00002001 are gone after 1000 octets in, 99999996 out",
+  ],
   [{ kind: "warning", text: "2 answers\n were \u001b[2Jlost" }, "warn", "2 answers? were ?[2Jlost"],
 ];
 

@@ -13,9 +13,9 @@ import {
 } from "#lab/ike-config";
 import { hostA, hostB, Lab } from "#lab/lab";
 import { SITE_A, SITE_B } from "#lab/network";
+import { Strongswan, type StrongswanPlan } from "#lab/strongswan";
 import type { WireTap } from "#lab/wire-tap";
 import { eventually, mustBeSilent, mustFlow } from "#test/netns/lab";
-import { Strongswan, type StrongswanPlan } from "./strongswan.ts";
 
 /** Datagrams a second of the stream that runs beside what is tested. */
 const STREAM_RATE = 2000;

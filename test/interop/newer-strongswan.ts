@@ -5,7 +5,8 @@
 import { existsSync } from "node:fs";
 import type { TestOptions } from "node:test";
 import { fileURLToPath } from "node:url";
-import { NEEDS_STRONGSWAN, type StrongswanBuild } from "./strongswan.ts";
+import type { StrongswanBuild } from "#lab/strongswan";
+import { NEEDS_STRONGSWAN } from "./strongswan.ts";
 
 const SCRIPT = fileURLToPath(new URL("../../../../shared/lab/trixie.sh", import.meta.url));
 const ROOT = process.env["TRIXIE"] ?? "/tmp/lab-trixie";

@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { type TestOptions, test } from "node:test";
 import { Lab } from "#lab/lab";
+import { Strongswan, type StrongswanBuild } from "#lab/strongswan";
 import { NEEDS_NEWER_STRONGSWAN, NEWER_STRONGSWAN } from "./newer-strongswan.ts";
-import { NEEDS_STRONGSWAN, Strongswan, type StrongswanBuild } from "./strongswan.ts";
+import { NEEDS_STRONGSWAN } from "./strongswan.ts";
 
 function side(own: string, other: string, addresses: readonly string[], nets: readonly string[]): string {
   return `s2s {

@@ -70,8 +70,10 @@ async function manyFlows(a: Agent, b: Agent, family: 4 | 6): Promise<void> {
   }
   const sent = await Promise.all(flows);
   assert.equal((await a.echo(hostB(b, family), 1, 64)).lost, 0, "what comes after the last datagram has come");
-  for (const [i, flow] of numbers.entries())
-    assert.deepEqual(await b.flowReport(flow), { received: sent[i]?.sent, duplicates: 0, reordered: 0, damaged: 0 });
+  for (const [i, flow] of numbers.entries()) {
+    const { longestGap: _, ...counts } = await b.flowReport(flow);
+    assert.deepEqual(counts, { received: sent[i]?.sent, duplicates: 0, reordered: 0, damaged: 0 });
+  }
 }
 
 async function mustShare(gateway: GatewayProcess, policies: readonly string[], lanes: number): Promise<void> {

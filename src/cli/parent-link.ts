@@ -1,0 +1,67 @@
+/**
+ * What a process that forked us (demo, benchmarks, tests) may ask of the gateway, over Node's channel: counters, reports as
+ * they come, and how long the control thread let others wait.
+ */
+import { type IntervalHistogram, monitorEventLoopDelay } from "node:perf_hooks";
+import type { IkeReport } from "#core/ike-state";
+import type { Gateway, GatewaySnapshot } from "#src/main";
+
+/** "stall": since it was asked for the last time. "reports": from now on, each as it happens. */
+export type ParentQuestion = "snapshot" | "reports" | "stall";
+
+/** How late the control thread came to a timer, in milliseconds. */
+export interface StallReport {
+  readonly p50: number;
+  readonly p99: number;
+  readonly max: number;
+  readonly samples: number;
+}
+
+export type ParentAnswer =
+  | { readonly kind: "snapshot"; readonly snapshot: GatewaySnapshot }
+  | { readonly kind: "report"; readonly report: IkeReport }
+  | { readonly kind: "stall"; readonly stall: StallReport };
+
+const STALL_RESOLUTION_MILLIS = 1;
+const NANOS = 1e6;
+
+export class ParentLink {
+  #wantsReports = false;
+  #stalls: IntervalHistogram | undefined;
+
+  /** For `GatewayLog`. */
+  report(report: IkeReport): void {
+    if (this.#wantsReports) tell({ kind: "report", report });
+  }
+
+  /** Answers from now on. */
+  answerFor(gateway: Gateway): void {
+    if (process.send === undefined) return;
+    process.on("message", (message) => {
+      if (message === "snapshot") tell({ kind: "snapshot", snapshot: gateway.snapshot() });
+      if (message === "reports") this.#wantsReports = true;
+      if (message === "stall") tell({ kind: "stall", stall: this.#stall() });
+    });
+    process.channel?.unref();
+  }
+
+  /** The first question begins the watch: nobody else pays for its timer. */
+  #stall(): StallReport {
+    const seen = this.#stalls ?? monitorEventLoopDelay({ resolution: STALL_RESOLUTION_MILLIS });
+    this.#stalls = seen;
+    // Its figures are the time between two timers.
+    const late = (nanos: number) => Math.max(0, nanos / NANOS - STALL_RESOLUTION_MILLIS);
+    const stall =
+      seen.count === 0
+        ? { p50: 0, p99: 0, max: 0, samples: 0 }
+        : { p50: late(seen.percentile(50)), p99: late(seen.percentile(99)), max: late(seen.max), samples: seen.count };
+    seen.reset();
+    seen.enable();
+    return stall;
+  }
+}
+
+function tell(answer: ParentAnswer): void {
+  // Without a callback a channel that has just closed would be an error nobody catches.
+  if (process.connected === true) process.send?.(answer, undefined, undefined, () => undefined);
+}
