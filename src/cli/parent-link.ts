@@ -4,23 +4,8 @@
  */
 import { type IntervalHistogram, monitorEventLoopDelay } from "node:perf_hooks";
 import type { IkeReport } from "#core/ike-state";
-import type { Gateway, GatewaySnapshot } from "#src/main";
-
-/** "stall": since it was asked for the last time. "reports": from now on, each as it happens. */
-export type ParentQuestion = "snapshot" | "reports" | "stall";
-
-/** How late the control thread came to a timer, in milliseconds. */
-export interface StallReport {
-  readonly p50: number;
-  readonly p99: number;
-  readonly max: number;
-  readonly samples: number;
-}
-
-export type ParentAnswer =
-  | { readonly kind: "snapshot"; readonly snapshot: GatewaySnapshot }
-  | { readonly kind: "report"; readonly report: IkeReport }
-  | { readonly kind: "stall"; readonly stall: StallReport };
+import type { Gateway } from "#src/main";
+import type { ParentAnswer, StallReport } from "#src/parent-messages";
 
 const STALL_RESOLUTION_MILLIS = 1;
 const NANOS = 1e6;

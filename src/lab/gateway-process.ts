@@ -3,11 +3,11 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { ParentAnswer, ParentQuestion, StallReport } from "#cli/parent-link";
 import type { IkeReport } from "#core/ike-state";
 import type { GatewayStatus, OperatorAction, OperatorAnswer, OperatorRequest } from "#core/operator";
 import { askControl } from "#io/control-socket";
 import type { GatewaySnapshot } from "#src/main";
+import type { ParentAnswer, ParentQuestion, StallReport } from "#src/parent-messages";
 import type { Box } from "./box.ts";
 import { LabProcess } from "./children.ts";
 import type { GatewayJson } from "./gateway-config.ts";

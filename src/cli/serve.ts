@@ -1,0 +1,109 @@
+/** A gateway process from its configuration to its end: what `up` and `run` have in common. */
+import { wipeKeys } from "#config/gateway";
+import { wipeSecrets } from "#config/swanctl/read";
+import { answerLine } from "#control/answer";
+import { REQUEST_LIMIT } from "#control/request";
+import { complaintToString } from "#core/errors";
+import type { GatewayConfig } from "#core/policy";
+import { listenControl } from "#io/control-socket";
+import { hideMemory } from "#io/hide-memory";
+import { monotonicClock } from "#io/system-clock";
+import { type Gateway, startGateway } from "#src/main";
+import { Failures, Operated } from "#src/operated";
+import { paint } from "./colour.ts";
+import type { CliIo, Option } from "./command.ts";
+import { loadConfiguration } from "./configuration.ts";
+import { ParentLink } from "./parent-link.ts";
+
+export const DUMPABLE_OPTION: Option = {
+  type: "boolean",
+  help: "let core dumps and debuggers see keys: for finding faults only",
+};
+
+export interface ServeOptions {
+  readonly path: string;
+  readonly dumpable: boolean;
+  /** Where operators' commands come by; undefined = nowhere. */
+  readonly socket: string | undefined;
+}
+
+/** Runs until it is told to stop; the exit code. */
+export async function serveFile(options: ServeOptions, io: CliIo): Promise<number> {
+  // SIGUSR1 would open Node's debugger on a port of its own.
+  process.on("SIGUSR1", () => undefined);
+  const wanted = stopWanted();
+  // Before a secret is read.
+  if (!options.dumpable) hideMemory();
+  const config = load(options.path, io);
+  try {
+    return await serve(config, options.socket, io, wanted);
+  } finally {
+    wipeSecrets(config);
+  }
+}
+
+async function serve(
+  config: GatewayConfig,
+  socket: string | undefined,
+  io: CliIo,
+  wanted: Promise<undefined>,
+): Promise<number> {
+  const parent = new ParentLink();
+  const clock = monotonicClock();
+  const failures = new Failures(clock);
+  let gateway: Gateway;
+  try {
+    gateway = await startGateway(config, {
+      info: (text) => io.out(`${text}\n`),
+      warn: (text) => io.err(`${paint(io, "yellow", "warning")}: ${text}\n`),
+      report: (report) => {
+        failures.report(report);
+        parent.report(report);
+      },
+    });
+  } finally {
+    // Lanes have copies of their own. IKE needs its secrets until the end.
+    wipeKeys(config);
+  }
+  parent.answerFor(gateway);
+  let why: string | undefined;
+  try {
+    await using _server = await listen(socket, new Operated(gateway, failures, clock, process.pid));
+    io.out(`ready: ${readyText(config)} on ${gateway.tunName}\n`);
+    why = await Promise.race([gateway.ended, wanted]);
+  } finally {
+    if (why === undefined) await gateway.stop();
+  }
+  if (process.connected === true) process.disconnect();
+  if (why === undefined) return 0;
+  io.err(`esplanade: ${why}; protected traffic stays blocked until the gateway runs again\n`);
+  return 1;
+}
+
+function readyText({ sas, ike }: GatewayConfig): string {
+  const connections = ike?.connections.length ?? 0;
+  return connections === 0 ? `${sas.length} SAs` : `${connections} ${connections === 1 ? "connection" : "connections"}`;
+}
+
+/** Listens from the start on: a gateway that is told to stop while it starts must not leave half of itself behind. */
+function stopWanted(): Promise<undefined> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => resolve(undefined));
+    // A parent that forked us is the only one who can stop us.
+    process.once("disconnect", () => resolve(undefined));
+    process.channel?.unref();
+  });
+}
+
+function load(path: string, io: CliIo): GatewayConfig {
+  const { config, warnings } = loadConfiguration(path, io);
+  for (const warning of warnings) io.err(`${paint(io, "yellow", "warning")}: ${complaintToString(warning)}\n`);
+  return config;
+}
+
+/** The control socket, closed with the scope. */
+async function listen(path: string | undefined, gateway: Operated): Promise<AsyncDisposable> {
+  if (path === undefined) return { [Symbol.asyncDispose]: async () => undefined };
+  const server = await listenControl(path, REQUEST_LIMIT, (line) => answerLine(line, gateway));
+  return { [Symbol.asyncDispose]: () => server.close() };
+}

@@ -1,0 +1,182 @@
+/** The running gateway as operators see it (core/operator.ts): its snapshots in their words, its last failures remembered. */
+import { reportLine } from "#control/report-text";
+import { addressToString, type Endpoint } from "#core/address";
+import type { ChildSnapshot, IkeReport, IkeSaSnapshot } from "#core/ike-state";
+import type {
+  GatewayStatus,
+  IkeSaStatus,
+  OperatedGateway,
+  OperatorAction,
+  OperatorTarget,
+  SaStatus,
+  TunnelStatus,
+} from "#core/operator";
+import type { Clock } from "#core/ports";
+import { type Millis, spiToString } from "#core/units";
+import type { ControlOutcome, TunnelSnapshot } from "#gateway/control-doors";
+import type { ChildCounters } from "#gateway/data-plane";
+import type { Gateway } from "./main.ts";
+
+/** Why tunnels are not up: told by reports, forgotten when they are up again. Bounded by what is configured. */
+export class Failures {
+  readonly #clock: Clock;
+  readonly #lines = new Map<string, string>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  report(report: IkeReport): void {
+    if (report.kind === "failed")
+      this.#lines.set(nameOf(report.connection, report.child), reportLine(report, this.#clock.now()).text);
+    if (report.kind === "child-down")
+      this.#lines.set(nameOf(report.connection, report.child), reportLine(report, this.#clock.now()).text);
+    if (report.kind === "ike-up") this.#lines.delete(report.ike.connection);
+    if (report.kind === "child-up") this.#lines.delete(nameOf(report.connection, report.child));
+  }
+
+  of(connection: string, child: string): string | undefined {
+    return this.#lines.get(nameOf(connection, child)) ?? this.#lines.get(connection);
+  }
+}
+
+function nameOf(connection: string, child: string | undefined): string {
+  return child === undefined ? connection : `${connection}/${child}`;
+}
+
+export class Operated implements OperatedGateway {
+  readonly #gateway: Gateway;
+  readonly #failures: Failures;
+  readonly #clock: Clock;
+  readonly #pid: number;
+  readonly #startedAt: Millis;
+
+  constructor(gateway: Gateway, failures: Failures, clock: Clock, pid: number) {
+    this.#gateway = gateway;
+    this.#failures = failures;
+    this.#clock = clock;
+    this.#pid = pid;
+    this.#startedAt = clock.now();
+  }
+
+  status(): GatewayStatus {
+    const { children, drops, ike } = this.#gateway.snapshot();
+    const now = this.#clock.now();
+    const sas = ike?.ike.sas ?? [];
+    return {
+      format: 1,
+      pid: this.#pid,
+      upMillis: now - this.#startedAt,
+      tun: this.#gateway.tunName,
+      mtu: this.#gateway.mtu,
+      description: this.#gateway.description,
+      tunnels: (ike?.tunnels ?? []).map((tunnel) => this.#tunnel(tunnel, sas, children, now)),
+      ikeSas: sas.map((sa) => ikeSaStatus(sa, now)),
+      halfOpen: ike?.ike.halfOpen ?? 0,
+      rekeys: ike?.rekeys ?? {},
+      drops,
+      ike: ike?.ike.counters ?? {},
+    };
+  }
+
+  async act(
+    action: OperatorAction,
+    target: OperatorTarget,
+  ): Promise<{ readonly count: number } | { readonly why: string }> {
+    const { ike } = this.#gateway;
+    if (ike === undefined) return { why: "its keys are manual: there is nobody to negotiate with" };
+    switch (action) {
+      case "initiate":
+        return answerOf(await ike.initiate(target));
+      case "terminate":
+        return answerOf(await ike.terminate(target));
+      case "rekey":
+      case "reauthenticate":
+        return answerOf(await ike.rekey(target, action === "reauthenticate"));
+      default:
+        return action satisfies never;
+    }
+  }
+
+  #tunnel(
+    tunnel: TunnelSnapshot,
+    ikeSas: readonly IkeSaSnapshot[],
+    children: readonly ChildCounters[],
+    now: Millis,
+  ): TunnelStatus {
+    const { connection, child, state, octetsIn, octetsOut, packetsIn, packetsOut, rate, nextRekey } = tunnel;
+    const pairs = new Map(ikeSas.flatMap((ike) => ike.children.map((pair) => [pair.id, pair] as const)));
+    const current = tunnel.current === undefined ? undefined : pairs.get(tunnel.current);
+    const ike = ikeSas.find(({ children: own }) => own.some((pair) => pair.id === tunnel.current));
+    const spares = new Set(tunnel.spares.map((id) => pairs.get(id)?.inboundSpi));
+    return {
+      connection,
+      child,
+      state,
+      upMillis: tunnel.establishedAt === undefined ? undefined : now - tunnel.establishedAt,
+      peer: ike === undefined ? undefined : endpointText(ike.remote),
+      octetsIn,
+      octetsOut,
+      packetsIn,
+      packetsOut,
+      rate,
+      rekeyMillis: spanTo(nextRekey, now),
+      suite: current?.suite,
+      localSelectors: current?.localSelectors ?? [],
+      remoteSelectors: current?.remoteSelectors ?? [],
+      sas: children.filter(({ policy }) => policy === tunnel.policy).map((pair) => saStatus(pair, current, spares)),
+      failure: this.#failures.of(connection, child),
+    };
+  }
+}
+
+function answerOf(outcome: ControlOutcome): { readonly count: number } | { readonly why: string } {
+  return outcome.kind === "ok" ? { count: outcome.count } : { why: outcome.why };
+}
+
+function saStatus(
+  { inbound, outbound }: ChildCounters,
+  current: ChildSnapshot | undefined,
+  spares: ReadonlySet<ChildSnapshot["inboundSpi"] | undefined>,
+): SaStatus {
+  const isSpare = [...spares].some((spi) => spi !== undefined && spiToString(spi) === inbound.spi);
+  const isCurrent = current !== undefined && spiToString(current.inboundSpi) === inbound.spi;
+  return {
+    role: isCurrent ? "current" : isSpare ? "spare" : "draining",
+    spiIn: inbound.spi,
+    spiOut: outbound.spi,
+    state: outbound.state,
+    keyOctetsIn: inbound.keyOctets,
+    keyOctetsOut: outbound.keyOctets,
+  };
+}
+
+function ikeSaStatus(sa: IkeSaSnapshot, now: Millis): IkeSaStatus {
+  const { id, connection, version, state, initiator, localIdentity, remoteIdentity, suite, natLocal, natRemote } = sa;
+  return {
+    id,
+    connection,
+    version,
+    state,
+    initiator,
+    spis: `${sa.initiatorSpi}_i ${sa.responderSpi}_r`,
+    local: endpointText(sa.local),
+    remote: endpointText(sa.remote),
+    localIdentity,
+    remoteIdentity,
+    suite,
+    nat: natLocal ? (natRemote ? "both" : "ours") : natRemote ? "theirs" : "none",
+    upMillis: sa.establishedAt === undefined ? undefined : now - sa.establishedAt,
+    rekeyMillis: spanTo(sa.rekeyAt, now),
+    reauthMillis: spanTo(sa.reauthAt, now),
+  };
+}
+
+function spanTo(at: Millis | undefined, now: Millis): number | undefined {
+  return at === undefined || !Number.isFinite(at) ? undefined : Math.max(0, at - now);
+}
+
+function endpointText({ address, port }: Endpoint): string {
+  const text = addressToString(address);
+  return address.family === 4 ? `${text}:${port}` : `[${text}]:${port}`;
+}

@@ -1,0 +1,19 @@
+/** What a gateway process and the process that forked it say to each other over Node's channel. */
+import type { IkeReport } from "#core/ike-state";
+import type { GatewaySnapshot } from "./main.ts";
+
+/** "stall": since it was asked for the last time. "reports": from now on, each as it happens. */
+export type ParentQuestion = "snapshot" | "reports" | "stall";
+
+/** How late the control thread came to a timer, in milliseconds. */
+export interface StallReport {
+  readonly p50: number;
+  readonly p99: number;
+  readonly max: number;
+  readonly samples: number;
+}
+
+export type ParentAnswer =
+  | { readonly kind: "snapshot"; readonly snapshot: GatewaySnapshot }
+  | { readonly kind: "report"; readonly report: IkeReport }
+  | { readonly kind: "stall"; readonly stall: StallReport };
