@@ -54,6 +54,7 @@ export class IkeControl {
   /** Messages that tell a peer of SAs which the lane has not confirmed yet, by the command that installs them. */
   readonly #behind = new Map<number, ControlEffect[]>();
   #installing: number | undefined;
+  #now: Millis = millis(0);
   #whyLost: "operator" | "close" | "dpd" = "close";
   #effects: ControlEffect[] = [];
 
@@ -90,6 +91,7 @@ export class IkeControl {
   }
 
   handle(input: ControlInput, now: Millis): ControlEffect[] {
+    this.#now = now;
     this.#take(input, now);
     this.#startDue(now);
     const effects = this.#effects;
@@ -462,7 +464,8 @@ export class IkeControl {
     this.#effects.push({ kind: "tunnel", state, connection, child, updown, ...facts });
   }
 
-  snapshot(now: Millis): ControlSnapshot {
+  /** `now`: rates are of the time since the last snapshot; without it, as of the last input. */
+  snapshot(now: Millis = this.#now): ControlSnapshot {
     const tunnels = [...this.#tunnels.all].map((tunnel) => this.#tunnelSnapshot(tunnel, now));
     return { ike: this.#world.engine.snapshot(), tunnels, rekeys: this.#director.counts.table };
   }
