@@ -129,6 +129,10 @@ export class DataPlane {
     this.#selectors = new WordArena(table.selectors.length);
   }
 
+  get lanes(): number {
+    return this.#lanes.length;
+  }
+
   get policies(): readonly Policy[] {
     return this.#policies;
   }

@@ -56,6 +56,11 @@ export class HeldPackets {
     return this.#queues.size === 0;
   }
 
+  /** Those that have packets here, at the moment. */
+  get policies(): number[] {
+    return [...this.#queues.keys()];
+  }
+
   count(policy: number): number {
     return this.#queues.get(policy)?.packets ?? 0;
   }

@@ -1,61 +1,485 @@
 /**
  * The join of IKE, data plane and rekey director: carries out what the engine wants, tells it what lanes saw, and keeps
  * the children of the configuration in the state that it asks for. Sans-IO; the world around it is main.ts.
+ *
+ *     datagrams, results ──► engine ──► install, use, remove, move ──► director ──► DataPlane ──► lanes
+ *     operator, packets ──►──┘  ▲                                        │  ▲                       │
+ *                               └──────── rekey, delete, heard ──────────┘  └──── limits, switched ─┘
  */
-import type { Millis } from "#core/units";
-import type { IkeEffect, IkeInput } from "#ike/effects";
-import type { ControlEffect, ControlInput, ControlSnapshot, ControlWorld } from "./control-doors.ts";
+import type { Endpoint, IpAddress } from "#core/address";
+import { addressFromWords } from "#core/address";
+import { ConfigError } from "#core/errors";
+import { LaneEvent } from "#core/event-ring";
+import type { IkeReport } from "#core/ike-state";
+import { type Millis, millis } from "#core/units";
+import { wipe } from "#crypto/octets";
+import type { IkeEffect, IkeInput, NegotiatedChild } from "#ike/effects";
+import { packetSelectors } from "./acquire.ts";
+import { childPolicyName } from "./child-policies.ts";
+import { childSpecOf, keepaliveOf } from "./child-spec.ts";
+import { ChildStarts, type Start } from "./child-starts.ts";
+import { ControlCommands } from "./control-commands.ts";
+import type { ControlEffect, ControlInput, ControlSnapshot, ControlWorld, TunnelSnapshot } from "./control-doors.ts";
+import { OperatorCommands } from "./operator-commands.ts";
+import { type DirectorEffect, type DirectorInput, RekeyDirector } from "./rekey-director.ts";
+import { laneLimits, pairLimits } from "./rekey-timing.ts";
+import { isOfPolicy, type Tunnel, Tunnels } from "./tunnels.ts";
+
+/** A pair as both sides name it. */
+interface Installed {
+  readonly id: number;
+  /** The data plane's number. */
+  readonly plane: number;
+  readonly tunnel: Tunnel;
+  readonly facts: Pick<NegotiatedChild, "local" | "remote" | "localSelectors" | "remoteSelectors">;
+}
+
+/** How the engine says that a peer has fallen silent. */
+const SILENCE = /\b(?:silent|silence|dead|dpd|(?:not|no longer|never) answer(?:s|ed)?|no answer)\b/i;
 
 export class IkeControl {
   readonly #world: ControlWorld;
+  readonly #director: RekeyDirector;
+  readonly #starts: ChildStarts;
+  readonly #commands: ControlCommands = new ControlCommands();
+  readonly #operator: OperatorCommands;
+  readonly #tunnels: Tunnels = new Tunnels();
+  readonly #names = new Map<string, readonly IpAddress[]>();
+  readonly #pairs = new Map<number, Installed>();
+  readonly #idOfPlane = new Map<number, number>();
+  /** Starts that wait for the address of a name. */
+  readonly #unresolved = new Map<string, Start[]>();
+  /** Pairs and IKE SAs that an operator ends: nothing brings them back. */
+  readonly #ending = new Set<number>();
+  /** Messages that tell a peer of SAs which the lane has not confirmed yet, by the command that installs them. */
+  readonly #behind = new Map<number, ControlEffect[]>();
+  #installing: number | undefined;
+  #now: Millis = millis(0);
+  #whyLost: "operator" | "close" | "dpd" = "close";
   #effects: ControlEffect[] = [];
 
   constructor(world: ControlWorld) {
     this.#world = world;
+    this.#starts = new ChildStarts(world.random);
+    this.#director = new RekeyDirector({
+      random: world.random,
+      usage: (id) => world.plane.usage(this.#pairs.get(id)?.plane ?? -1),
+    });
+    this.#operator = new OperatorCommands({
+      director: this.#director,
+      tunnels: this.#tunnels,
+      starts: this.#starts,
+      commands: this.#commands,
+      ending: this.#ending,
+      isInstalled: (id) => this.#pairs.has(id),
+      ikeSas: () => world.engine.snapshot().sas,
+      engine: (input, now) => this.#engine(input, now),
+      direct: (input, now) => this.#direct(input, now),
+      start: (start, now) => this.#start(start, now),
+      tell: (...effects) => void this.#effects.push(...effects),
+    });
   }
 
   /** When `timeout` is wanted; undefined = nothing waits. */
   get nextTimeout(): Millis | undefined {
-    return this.#world.engine.nextTimeout;
+    const { engine } = this.#world;
+    const all = [engine, this.#director, this.#starts, this.#commands].map(
+      ({ nextTimeout }) => nextTimeout ?? Number.POSITIVE_INFINITY,
+    );
+    const first = Math.min(...all);
+    return Number.isFinite(first) ? millis(first) : undefined;
   }
 
   handle(input: ControlInput, now: Millis): ControlEffect[] {
-    switch (input.kind) {
-      case "configure":
-        this.#engine({ kind: "configure", config: input.ike }, now);
-        break;
-      case "datagram":
-      case "computed":
-      case "addresses":
-      case "unreachable":
-      case "timeout":
-        this.#engine(input, now);
-        break;
-      default:
-        break;
-    }
+    this.#now = now;
+    this.#take(input, now);
+    this.#startDue(now);
     const effects = this.#effects;
     this.#effects = [];
     return effects;
   }
 
-  snapshot(): ControlSnapshot {
-    return { ike: this.#world.engine.snapshot(), tunnels: [], rekeys: {} };
-  }
-
-  #engine(input: IkeInput, now: Millis): void {
-    for (const effect of this.#world.engine.handle(input, now)) this.#carryOut(effect);
-  }
-
-  #carryOut(effect: IkeEffect): void {
-    switch (effect.kind) {
-      case "send":
-      case "compute":
-      case "report":
-        this.#effects.push(effect);
+  #take(input: ControlInput, now: Millis): void {
+    switch (input.kind) {
+      case "configure":
+        this.#configure(input, now);
+        break;
+      case "datagram":
+      case "computed":
+      case "addresses":
+      case "unreachable":
+        this.#engine(input, now);
+        break;
+      case "resolved":
+        this.#resolved(input.name, input.addresses, now);
+        break;
+      case "event":
+        this.#event(input.record, now);
+        break;
+      case "timeout":
+        this.#timeout(now);
+        break;
+      case "initiate":
+      case "terminate":
+      case "rekey":
+        this.#operator.take(input, now);
         break;
       default:
-        break;
+        input satisfies never;
     }
   }
+
+  #timeout(now: Millis): void {
+    const { engine } = this.#world;
+    if ((engine.nextTimeout ?? Number.POSITIVE_INFINITY) <= now) this.#engine({ kind: "timeout" }, now);
+    this.#direct({ kind: "timeout" }, now);
+    this.#effects.push(...this.#commands.expire(now));
+  }
+
+  // Configuration and names
+
+  #configure(input: Extract<ControlInput, { kind: "configure" }>, now: Millis): void {
+    this.#tunnels.configure(input.ike, input.policies, this.#names);
+    this.#setPolicies();
+    this.#engine({ kind: "configure", config: input.ike }, now);
+    for (const { remoteAddresses, localAddresses } of input.ike.connections)
+      for (const pattern of [...remoteAddresses, ...localAddresses])
+        if (pattern.kind === "name" && !this.#names.has(pattern.name))
+          this.#effects.push({ kind: "resolve", name: pattern.name });
+    this.#starts.configure(input.ike.connections, now);
+  }
+
+  #setPolicies(): void {
+    const { policies, held } = this.#tunnels;
+    this.#world.plane.setPolicies(policies, held);
+    this.#effects.push({ kind: "policies", policies });
+  }
+
+  #resolved(name: string, addresses: readonly IpAddress[], now: Millis): void {
+    const waiting = this.#unresolved.get(name) ?? [];
+    this.#unresolved.delete(name);
+    if (addresses.length > 0) {
+      this.#names.set(name, addresses);
+      this.#tunnels.resolve(this.#names);
+      this.#setPolicies();
+    }
+    for (const start of waiting) {
+      if (addresses.length > 0) this.#start(start, now);
+      else
+        this.#report(
+          {
+            kind: "failed",
+            connection: start.connection,
+            child: start.child,
+            stage: "address of the peer",
+            notify: undefined,
+            from: "nobody",
+            reason: `the name ${name} has no address`,
+            remedy: "mend the name or give the peer's address",
+            retryAt: undefined,
+          },
+          now,
+        );
+    }
+  }
+
+  // Starts
+
+  #startDue(now: Millis): void {
+    for (const start of this.#starts.due(now)) this.#start(start, now);
+  }
+
+  #start(start: Start, now: Millis, packet?: ReturnType<typeof packetSelectors>): void {
+    const connection = this.#tunnels.connection(start.connection);
+    if (connection === undefined) return;
+    const [pattern] = connection.remoteAddresses;
+    let remote: Endpoint | undefined;
+    if (pattern?.kind === "name") {
+      const [address] = this.#names.get(pattern.name) ?? [];
+      if (address === undefined) {
+        this.#unresolved.set(pattern.name, [...(this.#unresolved.get(pattern.name) ?? []), start]);
+        this.#effects.push({ kind: "resolve", name: pattern.name });
+        return;
+      }
+      remote = { address, port: connection.remotePort };
+    }
+    this.#engine(
+      {
+        kind: "initiate",
+        ...start,
+        ...(packet === undefined ? {} : { packet }),
+        ...(remote === undefined ? {} : { remote }),
+      },
+      now,
+    );
+  }
+
+  // What lanes saw
+
+  #event(record: Int32Array, now: Millis): void {
+    const [kind = 0, slot = -1, value = 0] = record;
+    if (kind === LaneEvent.DONE) {
+      const waiting = this.#behind.get(value);
+      this.#behind.delete(value);
+      if (waiting !== undefined) this.#effects.push(...waiting);
+      return;
+    }
+    if (kind === LaneEvent.ACQUIRE) {
+      this.#acquire(value, record, now);
+      return;
+    }
+    const id = this.#idOfPlane.get(this.#world.plane.childOfSlot(slot) ?? -1);
+    if (id === undefined) return;
+    switch (kind) {
+      case LaneEvent.SOFT:
+        this.#direct({ kind: "limit", id, hard: false }, now);
+        break;
+      case LaneEvent.HARD:
+      case LaneEvent.SEQUENCE_END:
+        this.#direct({ kind: "limit", id, hard: true }, now);
+        break;
+      case LaneEvent.SWITCHED:
+        this.#direct({ kind: "switched", id }, now);
+        break;
+      case LaneEvent.FIRST_PACKET:
+        this.#engine({ kind: "first-packet", id }, now);
+        this.#direct({ kind: "use", id }, now);
+        return;
+      case LaneEvent.PEER_MOVED:
+        this.#engine({ kind: "peer-moved", id, remote: movedTo(record) }, now);
+        break;
+      default:
+    }
+  }
+
+  #acquire(index: number, record: Int32Array, now: Millis): void {
+    const policy = this.#world.plane.policies[index];
+    const packet = packetSelectors(record);
+    if (policy === undefined || !isOfPolicy(policy, packet.local, packet.remote)) return;
+    const tunnel = this.#tunnels.tunnel(policy.name);
+    if (tunnel === undefined) return;
+    // The pair has ended, and what is to replace it is under way.
+    if (this.#director.family(policy.name)?.attempt !== undefined) return;
+    const start = this.#starts.acquire(childPolicyName(tunnel.connection, tunnel.child), now);
+    if (start !== undefined) this.#start(start, now, packet);
+  }
+
+  // What the engine wants
+
+  #engine(input: IkeInput, now: Millis): void {
+    const outer = this.#installing;
+    this.#installing = undefined;
+    for (const effect of this.#world.engine.handle(input, now)) this.#carryOut(effect, now);
+    this.#installing = outer;
+  }
+
+  #carryOut(effect: IkeEffect, now: Millis): void {
+    switch (effect.kind) {
+      case "send":
+        this.#send(effect);
+        break;
+      case "compute":
+        this.#effects.push(effect);
+        return;
+      case "report":
+        this.#report(effect.report, now);
+        break;
+      case "install-child-sa":
+        this.#install(effect.child, effect.outbound === "use", now);
+        break;
+      case "use-child-sa":
+        this.#direct({ kind: "use", id: effect.id }, now);
+        break;
+      case "remove-child-sa":
+        this.#remove(effect.id, effect.drain, effect.reason, now);
+        break;
+      case "move-child-sa":
+        this.#move(effect);
+        break;
+      default:
+        effect satisfies never;
+    }
+  }
+
+  /** The peer may use a new pair as soon as it hears of it: then the lane has its inbound SA. */
+  #send(effect: ControlEffect): void {
+    const behind = this.#installing === undefined ? undefined : this.#behind.get(this.#installing);
+    (behind ?? this.#effects).push(effect);
+  }
+
+  #install(child: NegotiatedChild, use: boolean, now: Millis): void {
+    const connection = this.#tunnels.connection(child.connection);
+    const config = connection?.children.find(({ name }) => name === child.child);
+    if (connection === undefined || config === undefined) {
+      this.#refuse(child, "it is not configured any more", now);
+      return;
+    }
+    const former = this.#pairs.get(child.replaces ?? -1);
+    const found = former === undefined ? this.#tunnels.find(child) : { tunnel: former.tunnel, isNew: false };
+    if (found.isNew) this.#setPolicies();
+    const { tunnel } = found;
+    const { plane, random } = this.#world;
+    const limits = pairLimits(config.lifetime, child.esn, random, now);
+    const pathMtu = this.#world.pathMtu(child.remote);
+    const spec = childSpecOf(child, config, tunnel.policy, laneLimits(limits, now), plane.lanes, pathMtu);
+    let installed: ReturnType<typeof plane.install>;
+    try {
+      installed = plane.install(spec, use);
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      this.#refuse(child, error.message, now);
+      return;
+    } finally {
+      for (const { encryptionKey, integrityKey } of [child.inbound, child.outbound]) wipe(encryptionKey, integrityKey);
+    }
+    const { id, local, remote, localSelectors, remoteSelectors } = child;
+    const pair = { id, plane: installed.child.id, tunnel, facts: { local, remote, localSelectors, remoteSelectors } };
+    this.#pairs.set(id, pair);
+    this.#idOfPlane.set(pair.plane, id);
+    this.#installing = installed.command;
+    this.#behind.set(installed.command, []);
+    const isFirst = this.#director.family(tunnel.policy)?.current === undefined;
+    const { initiator, took, trigger, replaces } = child;
+    const probeAfter = connection.dpdDelay;
+    const family = tunnel.policy;
+    this.#direct({ kind: "installed", id, family, replaces, use, initiator, took, limits, trigger, probeAfter }, now);
+    if (isFirst) this.#tell(pair, "up");
+    const name = childPolicyName(child.connection, child.child);
+    if (replaces === undefined) this.#starts.up(name);
+    this.#effects.push(...this.#commands.happened(`up ${name}`));
+    if (replaces !== undefined) this.#effects.push(...this.#commands.happened(`rekeyed ${replaces}`));
+  }
+
+  #refuse(child: NegotiatedChild, why: string, now: Millis): void {
+    const text = `${child.connection}/${child.child}: the pair that was agreed on cannot be installed: ${why}`;
+    this.#effects.push({ kind: "report", report: { kind: "warning", text } });
+    this.#world.plane.spis.giveBack(child.inbound.spi);
+    this.#engine({ kind: "delete-child", id: child.id, reason: why }, now);
+  }
+
+  #remove(id: number, drain: boolean, reason: string, now: Millis): void {
+    this.#whyLost = this.#ending.delete(id) ? "operator" : SILENCE.test(reason) ? "dpd" : "close";
+    this.#direct({ kind: "removed", id, drain }, now);
+    this.#effects.push(...this.#commands.happened(`gone ${id}`));
+  }
+
+  #move({ id, local, remote, encapsulation, behindNat }: Extract<IkeEffect, { kind: "move-child-sa" }>): void {
+    const pair = this.#pairs.get(id);
+    if (pair === undefined) return;
+    const { plane } = this.#world;
+    const pathMtu = this.#world.pathMtu(remote);
+    plane.move(pair.plane, { local, remote, encapsulation, keepaliveInterval: keepaliveOf(behindNat), pathMtu });
+  }
+
+  #report(given: IkeReport, now: Millis): void {
+    let report = given;
+    if (report.kind === "failed") report = { ...report, retryAt: this.#failed(report, now) };
+    this.#effects.push({ kind: "report", report });
+    if (report.kind === "ike-down") this.#effects.push(...this.#commands.happened(`ike-gone ${report.ike}`));
+    if (report.kind === "ike-up") this.#effects.push(...this.#commands.happened(`up ${report.ike.connection}`));
+    if (report.kind === "ike-rekeyed") this.#effects.push(...this.#commands.happened(`ike-rekeyed ${report.former}`));
+  }
+
+  /** An attempt for a child, or for its whole connection. Returns when it is tried again. */
+  #failed(failure: Extract<IkeReport, { kind: "failed" }>, now: Millis): Millis | undefined {
+    const { connection, child } = failure;
+    const why = `${failure.reason}; ${failure.remedy}`;
+    let retryAt = failure.retryAt;
+    for (const tunnel of this.#tunnels.all) {
+      if (tunnel.connection !== connection || (child !== undefined && tunnel.child !== child)) continue;
+      const family = this.#director.family(tunnel.policy);
+      const rekeyed = family?.attempt?.id;
+      if (rekeyed !== undefined) {
+        this.#direct({ kind: "failed", family: tunnel.policy }, now);
+        this.#effects.push(...this.#commands.failed(`rekeyed ${rekeyed}`, why));
+      }
+      const name = childPolicyName(connection, tunnel.child);
+      const again = this.#starts.failed(name, failure.retryAt, now);
+      retryAt ??= again ?? (rekeyed === undefined ? undefined : family?.retryAt);
+      this.#effects.push(...this.#commands.failed(`up ${name}`, why));
+    }
+    if (child === undefined) this.#effects.push(...this.#commands.failed(`up ${connection}`, why));
+    return retryAt;
+  }
+
+  // What the director wants
+
+  #direct(input: DirectorInput, now: Millis): void {
+    for (const effect of this.#director.handle(input, now)) this.#obey(effect, now);
+  }
+
+  #obey(effect: DirectorEffect, now: Millis): void {
+    const { plane } = this.#world;
+    switch (effect.kind) {
+      case "use":
+      case "succeed": {
+        const pair = this.#pairs.get(effect.id);
+        if (pair === undefined) return;
+        if (effect.kind === "use") plane.use(pair.plane);
+        else plane.succeed(pair.plane, this.#pairs.get(effect.successor ?? -1)?.plane);
+        return;
+      }
+      case "discard":
+        this.#discard(effect.id);
+        break;
+      case "rekey":
+        this.#engine({ kind: "rekey-child", id: effect.id, trigger: effect.trigger }, now);
+        break;
+      case "delete":
+        this.#engine({ kind: "delete-child", id: effect.id, reason: effect.reason }, now);
+        break;
+      case "heard":
+        this.#engine({ kind: "heard", id: effect.id }, now);
+        break;
+      case "lost":
+        this.#lost(effect.id, now);
+        break;
+      default:
+        effect satisfies never;
+    }
+  }
+
+  #discard(id: number): void {
+    const pair = this.#pairs.get(id);
+    if (pair === undefined) return;
+    const family = this.#director.family(pair.tunnel.policy);
+    this.#pairs.delete(id);
+    this.#idOfPlane.delete(pair.plane);
+    this.#world.plane.remove(pair.plane);
+    if (family?.isEmpty !== true || !this.#tunnels.drop(pair.tunnel.policy)) return;
+    this.#director.forget(pair.tunnel.policy);
+    this.#setPolicies();
+  }
+
+  #lost(id: number, now: Millis): void {
+    const pair = this.#pairs.get(id);
+    if (pair === undefined) return;
+    this.#tell(pair, "down");
+    this.#starts.lost(childPolicyName(pair.tunnel.connection, pair.tunnel.child), this.#whyLost, now);
+  }
+
+  #tell({ tunnel, facts }: Installed, state: "up" | "down"): void {
+    const { connection, child } = tunnel;
+    const updown = this.#tunnels.connection(connection)?.children.find(({ name }) => name === child)?.updown;
+    this.#effects.push({ kind: "tunnel", state, connection, child, updown, ...facts });
+  }
+
+  /** `now`: rates are of the time since the last snapshot; without it, as of the last input. */
+  snapshot(now: Millis = this.#now): ControlSnapshot {
+    const tunnels = [...this.#tunnels.all].map((tunnel) => this.#tunnelSnapshot(tunnel, now));
+    return { ike: this.#world.engine.snapshot(), tunnels, rekeys: this.#director.counts.table };
+  }
+
+  #tunnelSnapshot(tunnel: Tunnel, now: Millis): TunnelSnapshot {
+    const { policy, connection, child } = tunnel;
+    const shown = this.#director.show(policy, now);
+    const state =
+      shown.state ?? (this.#starts.isUnderWay(childPolicyName(connection, child), now) ? "connecting" : "down");
+    return { connection, child, policy, ...shown, state };
+  }
+}
+
+function movedTo(record: Int32Array): Endpoint {
+  const [, , , family, port = 0] = record;
+  return { address: addressFromWords(family === 6 ? 6 : 4, record, 5), port };
 }

@@ -60,6 +60,8 @@ export class LaneEngine {
       case "policies":
         this.context.policies.swap(command.snapshot);
         this.context.held.renumber(command.snapshot.formerIndex);
+        // What waits may be another policy's now, which may have an SA.
+        for (const policy of this.context.held.policies) this.#release(policy, now);
         break;
       case "install":
         this.#sas.install(command.installs, command.keys, now);

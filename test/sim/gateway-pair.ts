@@ -98,12 +98,17 @@ export class VirtualGateway {
 
   /** Everything that the lane told since the last call. */
   events(): LaneEventRecord[] {
+    return this.allEvents().filter(({ kind }) => kind !== LaneEvent.DONE);
+  }
+
+  /** The same, with the answers to commands. */
+  allEvents(): LaneEventRecord[] {
     const record = new Int32Array(EVENT_COLUMNS);
     const out: LaneEventRecord[] = [];
     while (this.#events.take(record)) {
       const [kind = 0, slot = 0, value = 0, ...more] = record;
       if (kind === LaneEvent.DONE) this.plane.done(value);
-      else out.push({ kind, slot, value, more });
+      out.push({ kind, slot, value, more });
     }
     return out;
   }

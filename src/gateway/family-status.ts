@@ -1,0 +1,70 @@
+/** A family of pairs as people see it: totals that never fall, rate, what is next. */
+import { type Millis, millis } from "#core/units";
+import type { TunnelSnapshot } from "./control-doors.ts";
+import type { ChildUsage } from "./data-plane.ts";
+import { PairFamily } from "./pair-family.ts";
+
+/** What a family knows of its tunnel; `state` undefined = it has no pair. */
+export type FamilyStatus = Omit<TunnelSnapshot, "connection" | "child" | "policy" | "state"> & {
+  readonly state: "up" | "rekeying" | "ended" | undefined;
+};
+
+const NOTHING: FamilyStatus = {
+  state: undefined,
+  octetsIn: 0,
+  octetsOut: 0,
+  packetsIn: 0,
+  packetsOut: 0,
+  rate: 0,
+  current: undefined,
+  spares: [],
+  draining: [],
+  nextRekey: undefined,
+  establishedAt: undefined,
+};
+
+/** Two questions that are closer than this are answered with the same rate. */
+const SHORTEST = 200;
+
+/** Rates are of the time between two questions. */
+export class FamilyStatuses {
+  readonly #asked = new Map<string, { readonly at: Millis; readonly octets: number; readonly rate: number }>();
+
+  show(family: PairFamily | undefined, usage: (id: number) => ChildUsage, now: Millis): FamilyStatus {
+    if (family === undefined) return NOTHING;
+    const totals = family.totals(usage);
+    const { current, attempt, spares, draining, establishedAt } = family;
+    return {
+      ...totals,
+      state: current === undefined ? undefined : stateOf(usage(current.id), attempt !== undefined),
+      rate: this.#rate(family.name, totals.octetsIn + totals.octetsOut, now),
+      current: current?.id,
+      spares: spares.map(({ id }) => id),
+      draining: draining.map(({ id }) => id),
+      nextRekey: current === undefined ? undefined : finite(current.limits.rekey.time),
+      establishedAt,
+    };
+  }
+
+  forget(name: string): void {
+    this.#asked.delete(name);
+  }
+
+  #rate(name: string, octets: number, now: Millis): number {
+    const before = this.#asked.get(name) ?? { at: now, octets, rate: 0 };
+    const passed = now - before.at;
+    if (passed > 0 && passed < SHORTEST) return before.rate;
+    const rate = passed === 0 ? before.rate : ((octets - before.octets) / passed) * 1000;
+    this.#asked.set(name, { at: now, octets, rate });
+    return rate;
+  }
+}
+
+function stateOf(usage: ChildUsage, rekeying: boolean): "up" | "rekeying" | "ended" {
+  if (rekeying) return "rekeying";
+  return PairFamily.isDead(usage) ? "ended" : "up";
+}
+
+function finite(at: number): Millis | undefined {
+  return Number.isFinite(at) ? millis(at) : undefined;
+}

@@ -1,0 +1,142 @@
+/** What operators ask for, in words of IKE and the director. */
+import type { IkeSaSnapshot } from "#core/ike-state";
+import type { Millis } from "#core/units";
+import type { IkeInput } from "#ike/effects";
+import { childPolicyName } from "./child-policies.ts";
+import type { ChildStarts, Start } from "./child-starts.ts";
+import { type Awaited, answer, type ControlCommands } from "./control-commands.ts";
+import type { ControlEffect, ControlInput, ControlTarget } from "./control-doors.ts";
+import type { DirectorInput, RekeyDirector } from "./rekey-director.ts";
+import type { Tunnels } from "./tunnels.ts";
+
+/** What a command reaches of its control. */
+export interface OperatorParts {
+  readonly director: RekeyDirector;
+  readonly tunnels: Tunnels;
+  readonly starts: ChildStarts;
+  readonly commands: ControlCommands;
+  /** Pairs that an operator ends: nothing brings them back. */
+  readonly ending: Set<number>;
+  isInstalled(id: number): boolean;
+  ikeSas(): readonly IkeSaSnapshot[];
+  engine(input: IkeInput, now: Millis): void;
+  direct(input: DirectorInput, now: Millis): void;
+  start(start: Start, now: Millis): void;
+  tell(...effects: readonly ControlEffect[]): void;
+}
+
+export type OperatorInput = Extract<ControlInput, { kind: "initiate" | "terminate" | "rekey" }>;
+
+export class OperatorCommands {
+  readonly #parts: OperatorParts;
+
+  constructor(parts: OperatorParts) {
+    this.#parts = parts;
+  }
+
+  take(input: OperatorInput, now: Millis): void {
+    const { command, target } = input;
+    switch (input.kind) {
+      case "initiate":
+        this.#initiate(command, target, now);
+        break;
+      case "terminate":
+        this.#terminate(command, target, now);
+        break;
+      case "rekey":
+        this.#rekey(command, target, input.reauthenticate, now);
+        break;
+      default:
+        input satisfies never;
+    }
+  }
+
+  #initiate(command: number, target: ControlTarget, now: Millis): void {
+    if (target.kind === "ike" || target.kind === "child") {
+      const names = this.#parts.tunnels.connections.filter(
+        ({ name, children }) =>
+          (target.connection ?? name) === name &&
+          (target.kind === "ike" || children.some((child) => child.name === target.child)),
+      );
+      const [connection] = names;
+      if (connection !== undefined) {
+        if (target.kind === "child") {
+          this.#initiateChild(command, connection.name, target.child, now);
+          return;
+        }
+        this.#parts.tell(...this.#parts.commands.add(command, [`up ${connection.name}`], now));
+        const trigger = "operator";
+        this.#parts.engine({ kind: "initiate", connection: connection.name, child: undefined, trigger }, now);
+        return;
+      }
+    }
+    this.#parts.tell(answer(command, { kind: "failed", why: "nothing of that name is configured" }));
+  }
+
+  #initiateChild(command: number, connection: string, child: string, now: Millis): void {
+    const name = childPolicyName(connection, child);
+    if (this.#parts.director.family(name)?.current !== undefined) {
+      this.#parts.tell(answer(command, { kind: "ok", count: 1 }));
+      return;
+    }
+    const under = this.#parts.starts.isUnderWay(name, now);
+    this.#parts.tell(...this.#parts.commands.add(command, [`up ${name}`], now));
+    const start = under ? undefined : this.#parts.starts.demand(name, now);
+    if (start !== undefined) this.#parts.start(start, now);
+    else if (!under)
+      this.#parts.tell(...this.#parts.commands.failed(`up ${name}`, "a pass or drop policy has nothing to initiate"));
+  }
+
+  #terminate(command: number, target: ControlTarget, now: Millis): void {
+    if (target.kind === "ike" || target.kind === "ike-id") {
+      const sas = this.#ikeSas(target);
+      for (const { children } of sas) for (const child of children) this.#parts.ending.add(child.id);
+      const awaited = sas.map(({ id }): Awaited => `ike-gone ${id}`);
+      this.#parts.tell(...this.#parts.commands.add(command, awaited, now));
+      for (const { id } of sas)
+        this.#parts.engine({ kind: "delete-ike", ike: id, reason: "an operator asked for it" }, now);
+      return;
+    }
+    const ids = this.#childIds(target, true);
+    for (const id of ids) this.#parts.ending.add(id);
+    const awaited = ids.map((id): Awaited => `gone ${id}`);
+    this.#parts.tell(...this.#parts.commands.add(command, awaited, now));
+    for (const id of ids) this.#parts.engine({ kind: "delete-child", id, reason: "an operator asked for it" }, now);
+  }
+
+  #rekey(command: number, target: ControlTarget, reauthenticate: boolean, now: Millis): void {
+    if (target.kind === "ike" || target.kind === "ike-id") {
+      const sas = this.#ikeSas(target);
+      const awaited = sas.map(
+        ({ id, connection }): Awaited => (reauthenticate ? `up ${connection}` : `ike-rekeyed ${id}`),
+      );
+      this.#parts.tell(...this.#parts.commands.add(command, [...new Set(awaited)], now));
+      const kind = reauthenticate ? "reauthenticate" : "rekey-ike";
+      for (const { id } of sas) this.#parts.engine({ kind, ike: id, trigger: "operator" }, now);
+      return;
+    }
+    const ids = this.#childIds(target, false);
+    const awaited = ids.map((id): Awaited => `rekeyed ${this.#parts.director.familyOf(id)?.newest?.id ?? id}`);
+    this.#parts.tell(...this.#parts.commands.add(command, awaited, now));
+    for (const id of ids) this.#parts.direct({ kind: "rekey", id, trigger: "operator" }, now);
+  }
+
+  #ikeSas(target: Extract<ControlTarget, { kind: "ike" | "ike-id" }>): readonly IkeSaSnapshot[] {
+    const sas = this.#parts.ikeSas();
+    return sas.filter((sa) => (target.kind === "ike" ? sa.connection === target.connection : sa.id === target.id));
+  }
+
+  /** Pairs in use, and those that wait if `all`. */
+  #childIds(target: Extract<ControlTarget, { kind: "child" | "child-id" }>, all: boolean): number[] {
+    if (target.kind === "child-id") return this.#parts.isInstalled(target.id) ? [target.id] : [];
+    const ids: number[] = [];
+    for (const { connection, child, policy } of this.#parts.tunnels.all) {
+      if (child !== target.child || (target.connection ?? connection) !== connection) continue;
+      const family = this.#parts.director.family(policy);
+      if (family?.current === undefined) continue;
+      ids.push(family.current.id);
+      if (all) ids.push(...family.spares.map(({ id }) => id));
+    }
+    return ids;
+  }
+}

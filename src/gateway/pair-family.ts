@@ -1,0 +1,227 @@
+/**
+ * All pairs of SAs of one tunnel: the one in use, those that wait to be, those that only listen any more.
+ *
+ *     installed ──► spare ──► current ──► draining ──► gone          inbound is live in all of them
+ */
+
+import type { Trigger } from "#core/ike-state";
+import { type Millis, millis, type Octets, octets } from "#core/units";
+import { SaState } from "#ipsec/sa";
+import type { ChildUsage } from "./data-plane.ts";
+import type { Dimension, PairLimits } from "./rekey-timing.ts";
+
+export interface Pair {
+  readonly id: number;
+  readonly limits: PairLimits;
+  readonly addedAt: Millis;
+  /** We began the exchange that made it: we lead its replacement, and we delete what it replaces. */
+  readonly leads: boolean;
+  /** When the peer has its inbound side for sure: our answer to its request has come there. */
+  readonly ripeAt: Millis;
+  /** It waits in the lane behind the one in front. */
+  linked: boolean;
+  /** Inbound packets at the last look, and when there were new ones. */
+  heardPackets: number;
+  heardAt: Millis;
+  /** Since when nothing is sent by it. */
+  retiredAt: Millis;
+  deleteAt: Millis | undefined;
+  /** IKE knows it no more: it goes when it is quiet. */
+  forgotten: boolean;
+}
+
+/** A rekey under way. */
+export interface Attempt {
+  readonly id: number;
+  readonly trigger: Trigger;
+  readonly since: Millis;
+}
+
+/** Octets and packets a millisecond under the key, of the busier direction. */
+export interface Rate {
+  octets: number;
+  packets: number;
+}
+
+interface Totals {
+  octetsIn: number;
+  octetsOut: number;
+  packetsIn: number;
+  packetsOut: number;
+}
+
+const FIRST_SETUP = 300;
+const FIRST_ROUND_TRIP = 100;
+/** Slower links are known as such only after the first exchange. */
+const SMOOTHING = 4;
+/** Two looks that are closer than this say nothing of a rate. */
+const SHORTEST_SAMPLE = 4;
+/** Part of a limit; a packet that did not fit any more leaves some of it unused. */
+const AT_ITS_END = 0.9;
+
+export class PairFamily {
+  readonly name: string;
+  current: Pair | undefined;
+  readonly spares: Pair[] = [];
+  readonly draining: Pair[] = [];
+  attempt: Attempt | undefined;
+  failures = 0;
+  retryAt: Millis = millis(0);
+  /** Silence after which IKE asks whether the peer lives; 0 = never. */
+  probeAfter: Millis = millis(0);
+  heardToldAt: Millis = millis(Number.NEGATIVE_INFINITY);
+  /** A soft limit was told: look closely. */
+  watched = false;
+  /** The peer takes spares by itself when its outbound SA ends. */
+  peerGoesOver = false;
+  readonly rate: Rate = { octets: 0, packets: 0 };
+  setup: Millis = millis(FIRST_SETUP);
+  roundTrip: Millis = millis(FIRST_ROUND_TRIP);
+  establishedAt: Millis | undefined;
+  #sample: { readonly id: number; readonly at: Millis; readonly octets: number; readonly packets: number } | undefined;
+  /** Of pairs that are gone. */
+  readonly #former: Totals = { octetsIn: 0, octetsOut: 0, packetsIn: 0, packetsOut: 0 };
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  get isEmpty(): boolean {
+    return this.current === undefined && this.spares.length === 0 && this.draining.length === 0;
+  }
+
+  /** The last in the chain: what the next rekey replaces. */
+  get newest(): Pair | undefined {
+    return this.spares.at(-1) ?? this.current;
+  }
+
+  *pairs(): Generator<Pair> {
+    if (this.current !== undefined) yield this.current;
+    yield* this.spares;
+    yield* this.draining;
+  }
+
+  /** How long an exchange that we began took. */
+  learn(took: Millis): void {
+    if (took <= 0) return;
+    this.setup = millis(this.setup + (took - this.setup) / SMOOTHING);
+    this.roundTrip = millis(Math.min(this.setup, took));
+  }
+
+  /** Used of a limit, of the direction that is further. */
+  static used(usage: ChildUsage, dimension: Exclude<Dimension, "time">): number {
+    return dimension === "octets"
+      ? Math.max(usage.inbound.keyOctets, usage.outbound.keyOctets)
+      : Math.max(usage.inbound.packets, usage.outbound.packets);
+  }
+
+  /** True: the rate is that of the time since the last look; false: too early to say, or the first look at this pair. */
+  measure(pair: Pair, usage: ChildUsage, now: Millis): boolean {
+    const before = this.#sample;
+    const next = {
+      id: pair.id,
+      at: now,
+      octets: PairFamily.used(usage, "octets"),
+      packets: PairFamily.used(usage, "packets"),
+    };
+    // A successor starts at nothing when it takes over; one measured already goes on.
+    if (before === undefined || before.id !== pair.id) {
+      this.#sample = next;
+      return false;
+    }
+    const passed = now - before.at;
+    if (passed < SHORTEST_SAMPLE) return false;
+    this.#sample = next;
+    this.rate.octets = faster(this.rate.octets, (next.octets - before.octets) / passed);
+    this.rate.packets = faster(this.rate.packets, (next.packets - before.packets) / passed);
+    return true;
+  }
+
+  /** The sample is so old that its rate would be an average over idle time. */
+  isSampleOld(now: Millis, age: number): boolean {
+    return this.#sample === undefined || now - this.#sample.at > age;
+  }
+
+  /** Time that a fresh pair will live at this rate; Infinity when no volume limit is there. */
+  predictedLife({ hard }: PairLimits): number {
+    const life = (limit: number, rate: number) => (rate > 0 ? limit / rate : Number.POSITIVE_INFINITY);
+    return Math.min(life(hard.octets, this.rate.octets), life(hard.packets, this.rate.packets));
+  }
+
+  /** The peer uses a spare: by itself, if the inbound SA it leaves is at its end. */
+  notePeer(usageOf: (id: number) => ChildUsage): void {
+    const { current } = this;
+    if (current === undefined) return;
+    const { keyOctets, packets } = usageOf(current.id).inbound;
+    const { hard } = current.limits;
+    this.peerGoesOver ||= keyOctets >= AT_ITS_END * hard.octets || packets >= AT_ITS_END * hard.packets;
+  }
+
+  /** The limit that ends a pair first, at this rate. */
+  scarcest({ hard }: PairLimits): "octets" | "packets" {
+    return hard.octets * this.rate.packets <= hard.packets * this.rate.octets ? "octets" : "packets";
+  }
+
+  retire(pair: Pair, now: Millis): void {
+    pair.retiredAt = now;
+    pair.heardAt = now;
+    this.draining.push(pair);
+  }
+
+  /** Takes it out wherever it is. */
+  take(id: number): { readonly pair: Pair; readonly from: "current" | "spare" | "draining" } | undefined {
+    if (this.current?.id === id) {
+      const pair = this.current;
+      this.current = undefined;
+      return { pair, from: "current" };
+    }
+    for (const [list, from] of [
+      [this.spares, "spare"],
+      [this.draining, "draining"],
+    ] as const) {
+      const index = list.findIndex((pair) => pair.id === id);
+      const [pair] = index < 0 ? [] : list.splice(index, 1);
+      if (pair !== undefined) return { pair, from };
+    }
+    return undefined;
+  }
+
+  /** The pair goes for good: what it carried still counts. */
+  remember(usage: ChildUsage): void {
+    add(this.#former, usage);
+  }
+
+  totals(usageOf: (id: number) => ChildUsage): Readonly<Totals> {
+    const sum = { ...this.#former };
+    for (const { id } of this.pairs()) add(sum, usageOf(id));
+    return sum;
+  }
+
+  /** True when the peer sent something by this pair since the last look. */
+  static heard(pair: Pair, usage: ChildUsage, now: Millis): boolean {
+    if (usage.inbound.packets === pair.heardPackets) return false;
+    pair.heardPackets = usage.inbound.packets;
+    pair.heardAt = now;
+    return true;
+  }
+
+  static isDead(usage: ChildUsage): boolean {
+    return usage.inbound.state === SaState.DEAD || usage.outbound.state === SaState.DEAD;
+  }
+
+  get octetRate(): Octets {
+    return octets(Math.round(this.rate.octets * 1000));
+  }
+}
+
+/** Rises at once and falls slowly: too early a rekey costs an exchange, too late one packets. */
+function faster(known: number, measured: number): number {
+  return measured >= known ? measured : known + (measured - known) / SMOOTHING;
+}
+
+function add(sum: Totals, { inbound, outbound }: ChildUsage): void {
+  sum.octetsIn += inbound.octets;
+  sum.octetsOut += outbound.octets;
+  sum.packetsIn += inbound.packets;
+  sum.packetsOut += outbound.packets;
+}

@@ -1,0 +1,496 @@
+/**
+ * Replaces pairs of SAs before they end, make before break (design: rekey at full speed).
+ *
+ *     soft, or spares are short ──► rekey ──► installed: it waits behind the newest
+ *                                               │ use: at once; with spares ahead when the lane comes to the hard limit
+ *     delete the old at the peer ◄── switched ◄─┘
+ *           └──► removed: inbound listens until it is quiet ──► discard
+ *
+ * Sans-IO: time comes in, what is to be done goes out; counters are read in place.
+ */
+import type { Trigger } from "#core/ike-state";
+import type { RandomSource } from "#core/ports";
+import { type Millis, millis } from "#core/units";
+import { SaState } from "#ipsec/sa";
+import type { ChildUsage } from "./data-plane.ts";
+import { Deadlines } from "./deadlines.ts";
+import { type FamilyStatus, FamilyStatuses } from "./family-status.ts";
+import { type Pair, PairFamily } from "./pair-family.ts";
+import { RekeyCounts } from "./rekey-counts.ts";
+import {
+  backOff,
+  DIMENSIONS,
+  type Dimension,
+  followerLimit,
+  leadTime,
+  type PairLimits,
+  softLimit,
+  sparesFor,
+} from "./rekey-timing.ts";
+
+export interface DirectorWorld {
+  readonly random: RandomSource;
+  /** Counters of an installed pair. */
+  usage(id: number): ChildUsage;
+}
+
+export type DirectorInput =
+  /** `use`: its outbound is in use already. Else it waits behind the newest of its family, where there is one. */
+  | {
+      readonly kind: "installed";
+      readonly id: number;
+      readonly family: string;
+      readonly replaces: number | undefined;
+      readonly use: boolean;
+      readonly initiator: boolean;
+      readonly took: Millis;
+      readonly limits: PairLimits;
+      readonly trigger: Trigger;
+      /** Silence after which IKE would ask; 0 = never. */
+      readonly probeAfter: Millis;
+    }
+  /** IKE wants it used, or the peer uses it. */
+  | { readonly kind: "use"; readonly id: number }
+  /** The lane went over to it by itself. */
+  | { readonly kind: "switched"; readonly id: number }
+  /** A lane told a limit of one direction of it. */
+  | { readonly kind: "limit"; readonly id: number; readonly hard: boolean }
+  /** IKE knows it no more. `drain`: inbound stays for what is under way. */
+  | { readonly kind: "removed"; readonly id: number; readonly drain: boolean }
+  | { readonly kind: "rekey"; readonly id: number; readonly trigger: Trigger }
+  /** The rekey of this family that was asked for came to nothing. */
+  | { readonly kind: "failed"; readonly family: string }
+  | { readonly kind: "timeout" };
+
+export type DirectorEffect =
+  /** Of the data plane. */
+  | { readonly kind: "use"; readonly id: number }
+  | { readonly kind: "succeed"; readonly id: number; readonly successor: number | undefined }
+  | { readonly kind: "discard"; readonly id: number }
+  /** Of IKE. */
+  | { readonly kind: "rekey"; readonly id: number; readonly trigger: Trigger }
+  | { readonly kind: "delete"; readonly id: number; readonly reason: string }
+  | { readonly kind: "heard"; readonly id: number }
+  /** This was the last pair that could send. */
+  | { readonly kind: "lost"; readonly family: string; readonly id: number };
+
+/** Packets under way on the old SA when the new one is in use. */
+const QUIET = 5000;
+/** The peer made the new pair and should delete the old one; if it forgets, we do. */
+const DELETE_AFTER = 10_000;
+/** IKE gives an answer to every rekey before that. */
+const LONGEST_ATTEMPT = 120_000;
+const SHORTEST_LOOK = 5;
+const LONGEST_LOOK = 250;
+/** After the first sign of use: long enough for a rate, short against the half of a life that is left. */
+const FIRST_LOOK = 10;
+const LOOKS_A_LIFE = 32;
+const DRAIN_LOOK = 1000;
+const SHORTEST_RIPENING = 20;
+/** A rate over a longer time is an average with idle time in it. */
+const OLD_SAMPLE: number = 4 * LONGEST_LOOK;
+/** Failed rekeys of a pair that has ended. */
+const HOPELESS = 3;
+
+export class RekeyDirector {
+  readonly counts: RekeyCounts = new RekeyCounts();
+  readonly #world: DirectorWorld;
+  readonly #families = new Map<string, PairFamily>();
+  readonly #familyOf = new Map<number, PairFamily>();
+  readonly #due = new Deadlines();
+  readonly #statuses = new FamilyStatuses();
+  #effects: DirectorEffect[] = [];
+
+  constructor(world: DirectorWorld) {
+    this.#world = world;
+  }
+
+  get nextTimeout(): Millis | undefined {
+    return this.#due.next;
+  }
+
+  family(name: string): PairFamily | undefined {
+    return this.#families.get(name);
+  }
+
+  /** A tunnel that is not configured any more; what it carried is forgotten. */
+  forget(name: string): void {
+    this.#families.delete(name);
+    this.#statuses.forget(name);
+    this.#due.set(name, undefined);
+  }
+
+  familyOf(id: number): PairFamily | undefined {
+    return this.#familyOf.get(id);
+  }
+
+  show(name: string, now: Millis): FamilyStatus {
+    return this.#statuses.show(this.#families.get(name), (id) => this.#world.usage(id), now);
+  }
+
+  handle(input: DirectorInput, now: Millis): DirectorEffect[] {
+    if (input.kind === "timeout") {
+      for (let name = this.#due.take(now); name !== undefined; name = this.#due.take(now)) {
+        const family = this.#families.get(name);
+        if (family !== undefined) this.#look(family, now);
+      }
+    } else {
+      const family = this.#take(input, now);
+      if (family !== undefined) this.#look(family, now);
+    }
+    const effects = this.#effects;
+    this.#effects = [];
+    return effects;
+  }
+
+  #take(input: Exclude<DirectorInput, { kind: "timeout" }>, now: Millis): PairFamily | undefined {
+    if (input.kind === "installed") return this.#installed(input, now);
+    if (input.kind === "failed") {
+      const family = this.#families.get(input.family);
+      if (family !== undefined) this.#failed(family, now);
+      return family;
+    }
+    const family = this.#familyOf.get(input.id);
+    if (family === undefined) return undefined;
+    switch (input.kind) {
+      case "use":
+        if (family.spares.some(({ id }) => id === input.id)) family.notePeer((id) => this.#world.usage(id));
+        this.#use(family, input.id, true, now);
+        break;
+      case "switched":
+        this.#use(family, input.id, false, now);
+        break;
+      case "limit":
+        if (input.hard) this.#ended(family, input.id, now);
+        else if (family.current?.id === input.id) family.watched = true;
+        break;
+      case "removed":
+        this.#removed(family, input.id, input.drain, now);
+        break;
+      case "rekey":
+        this.#rekey(family, input.trigger, now);
+        break;
+      default:
+        input satisfies never;
+    }
+    return family;
+  }
+
+  #installed(input: Extract<DirectorInput, { kind: "installed" }>, now: Millis): PairFamily {
+    const { id, initiator } = input;
+    let family = this.#families.get(input.family);
+    if (family === undefined) {
+      family = new PairFamily(input.family);
+      this.#families.set(input.family, family);
+    }
+    this.#familyOf.set(id, family);
+    family.probeAfter = input.probeAfter;
+    if (initiator) family.learn(input.took);
+    const pair: Pair = {
+      id,
+      limits: input.limits,
+      addedAt: now,
+      leads: initiator,
+      ripeAt: initiator ? now : millis(now + Math.max(SHORTEST_RIPENING, family.roundTrip)),
+      linked: false,
+      heardPackets: 0,
+      heardAt: now,
+      retiredAt: now,
+      deleteAt: undefined,
+      forgotten: false,
+    };
+    family.establishedAt ??= now;
+    if (input.replaces !== undefined) {
+      const ours = initiator && family.attempt !== undefined;
+      this.counts.add(ours ? (family.attempt?.trigger ?? input.trigger) : "peer", "done");
+      if (ours) family.attempt = undefined;
+    }
+    family.failures = 0;
+    const newest = family.newest;
+    family.spares.push(pair);
+    if (input.use) this.#use(family, id, false, now);
+    else if (newest === undefined) this.#use(family, id, true, now);
+    else {
+      this.#link(family, now);
+      // Ours and wanted now: without a need for spares the old one goes at once.
+      if (initiator && !this.#isAhead(family)) this.#use(family, id, true, now);
+    }
+    return family;
+  }
+
+  /** The pair carries the traffic from now on; those in front of it retire. `tell`: the lane does not know yet. */
+  #use(family: PairFamily, id: number, tell: boolean, now: Millis): void {
+    const index = family.spares.findIndex((pair) => pair.id === id);
+    const next = family.spares[index];
+    if (next === undefined) return;
+    const former = family.spares.splice(0, index + 1).slice(0, -1);
+    if (family.current !== undefined) former.unshift(family.current);
+    family.current = next;
+    family.watched = family.watched && this.#isAhead(family);
+    if (tell) this.#effects.push({ kind: "use", id });
+    for (const pair of former) {
+      family.retire(pair, now);
+      if (next.leads) this.#delete(pair);
+      else pair.deleteAt = millis(now + DELETE_AFTER);
+    }
+  }
+
+  #delete(pair: Pair): void {
+    pair.deleteAt = undefined;
+    if (!pair.forgotten) this.#effects.push({ kind: "delete", id: pair.id, reason: "replaced by a new pair" });
+  }
+
+  /** A hard limit was met, in some direction: the next pair, or as soon as there is one. */
+  #ended(family: PairFamily, id: number, now: Millis): void {
+    if (family.current?.id !== id) return;
+    family.watched = true;
+    this.#useRipe(family, now);
+  }
+
+  #removed(family: PairFamily, id: number, drain: boolean, now: Millis): void {
+    const taken = family.take(id);
+    if (taken === undefined) return;
+    const { pair, from } = taken;
+    pair.forgotten = true;
+    pair.deleteAt = undefined;
+    if (from === "current") {
+      const [next] = family.spares;
+      if (next === undefined) this.#effects.push({ kind: "lost", family: family.name, id });
+      else this.#use(family, next.id, true, now);
+    }
+    // What waited behind it waits behind the one in front.
+    if (from === "spare") this.#relink(family, now);
+    if (family.attempt?.id === id) this.#overtaken(family, now);
+    if (!drain) this.#discard(family, pair);
+    else if (from === "draining") family.draining.push(pair);
+    else family.retire(pair, now);
+  }
+
+  /**
+   * Spares become successors in the lane. One that the peer asked for does when our answer must have come to the peer:
+   * packets wait for it meanwhile, where they need it. Returns when there is more to do.
+   */
+  #link(family: PairFamily, now: Millis): number {
+    let before = family.current;
+    for (const spare of family.spares) {
+      if (now < spare.ripeAt) return spare.ripeAt;
+      if (!spare.linked && before !== undefined)
+        this.#effects.push({ kind: "succeed", id: before.id, successor: spare.id });
+      spare.linked = true;
+      before = spare;
+    }
+    return Number.POSITIVE_INFINITY;
+  }
+
+  #relink(family: PairFamily, now: Millis): void {
+    for (const spare of family.spares) spare.linked = false;
+    const { current } = family;
+    if (current !== undefined) this.#effects.push({ kind: "succeed", id: current.id, successor: undefined });
+    this.#link(family, now);
+  }
+
+  #discard(family: PairFamily, pair: Pair): void {
+    family.remember(this.#world.usage(pair.id));
+    this.#familyOf.delete(pair.id);
+    this.#effects.push({ kind: "discard", id: pair.id });
+  }
+
+  #rekey(family: PairFamily, trigger: Trigger, now: Millis): void {
+    const newest = family.newest;
+    if (newest === undefined || family.attempt !== undefined) return;
+    family.attempt = { id: newest.id, trigger, since: now };
+    this.#effects.push({ kind: "rekey", id: newest.id, trigger });
+  }
+
+  /** What was being replaced is gone: by the peer's rekey, or with the tunnel. */
+  #overtaken(family: PairFamily, now: Millis): void {
+    if (family.newest === undefined) this.#failed(family, now);
+    else if (family.attempt !== undefined) this.counts.add(family.attempt.trigger, "overtaken");
+    family.attempt = undefined;
+  }
+
+  #failed(family: PairFamily, now: Millis): void {
+    const { attempt, current } = family;
+    if (attempt === undefined) return;
+    family.attempt = undefined;
+    family.failures++;
+    this.counts.add(attempt.trigger, "failed");
+    const left = current === undefined ? 0 : this.#timeLeft(family, current, now);
+    family.retryAt = millis(now + backOff(family.failures, left, this.#world.random));
+    // It carries nothing and is not replaced: a new beginning is better.
+    if (current === undefined || family.failures < HOPELESS || family.spares.length > 0) return;
+    if (PairFamily.isDead(this.#world.usage(current.id)))
+      this.#effects.push({ kind: "delete", id: current.id, reason: "its lifetime has ended and rekeys fail" });
+  }
+
+  /** Everything that follows from time and counters, and when to look again. */
+  #look(family: PairFamily, now: Millis): void {
+    if (family.attempt !== undefined && now - family.attempt.since >= LONGEST_ATTEMPT) this.#failed(family, now);
+    let next = Math.min(this.#drain(family, now), this.#link(family, now));
+    const { current } = family;
+    if (current !== undefined) {
+      const usage = this.#world.usage(current.id);
+      next = Math.min(next, this.#listen(family, current, usage, now));
+      next = Math.min(next, this.#watch(family, current, usage, now));
+    }
+    if (family.attempt !== undefined) next = Math.min(next, family.attempt.since + LONGEST_ATTEMPT);
+    this.#due.set(family.name, Number.isFinite(next) ? millis(Math.max(next, now + 1)) : undefined);
+  }
+
+  /** Old inbound SAs go when nothing came for a while, or when they may take nothing any more. */
+  #drain(family: PairFamily, now: Millis): number {
+    const quiet = Math.max(QUIET, 2 * family.roundTrip);
+    let next = Number.POSITIVE_INFINITY;
+    for (const pair of [...family.draining]) {
+      const usage = this.#world.usage(pair.id);
+      if (PairFamily.heard(pair, usage, now)) this.#tellHeard(family, pair, now);
+      const silent = pair.heardAt + quiet;
+      if (pair.forgotten && (now >= silent || usage.inbound.state === SaState.DEAD)) {
+        family.take(pair.id);
+        this.#discard(family, pair);
+        continue;
+      }
+      if (pair.deleteAt !== undefined && now >= pair.deleteAt) this.#delete(pair);
+      if (pair.forgotten) next = Math.min(next, Math.max(silent, now + DRAIN_LOOK));
+      if (pair.deleteAt !== undefined) next = Math.min(next, pair.deleteAt);
+    }
+    return next;
+  }
+
+  #listen(family: PairFamily, current: Pair, usage: ChildUsage, now: Millis): number {
+    if (PairFamily.heard(current, usage, now)) this.#tellHeard(family, current, now);
+    return family.probeAfter > 0 ? now + family.probeAfter / 2 : Number.POSITIVE_INFINITY;
+  }
+
+  /** Often enough that IKE asks nobody who speaks, and not more often. */
+  #tellHeard(family: PairFamily, { id }: Pair, now: Millis): void {
+    if (family.probeAfter === 0 || now - family.heardToldAt < family.probeAfter / 4) return;
+    family.heardToldAt = now;
+    this.#effects.push({ kind: "heard", id });
+  }
+
+  #watch(family: PairFamily, current: Pair, usage: ChildUsage, now: Millis): number {
+    const old = family.isSampleOld(now, OLD_SAMPLE);
+    const measured = family.measure(current, usage, now);
+    const ahead = this.#isAhead(family);
+    // A rate over a long idle time says nothing of the burst that told the limit.
+    const unknown = family.watched && (old || !measured) && !ahead;
+    const due = this.#dueDimension(family, current, usage, now);
+    if (due !== undefined && !(unknown && due.dynamic)) this.#replace(family, current, due.dimension, now);
+    else if (ahead && family.spares.length < this.#wanted(family, current) && current.leads)
+      this.#ask(family, family.scarcest(current.limits), now);
+    if (this.#mustSwitch(family, current, usage, now)) this.#useRipe(family, now);
+    let next = Math.min(...this.#timePoints(family, current).filter((at) => at > now));
+    if (family.retryAt > now && family.attempt === undefined) next = Math.min(next, family.retryAt);
+    if (unknown) return Math.min(next, now + FIRST_LOOK);
+    if (!family.watched && !ahead) return next;
+    const left = this.#volumeLeft(family, current, usage);
+    return Math.min(next, now + Math.min(LONGEST_LOOK, Math.max(SHORTEST_LOOK, left / LOOKS_A_LIFE)));
+  }
+
+  #replace(family: PairFamily, current: Pair, dimension: Dimension, now: Millis): void {
+    if (family.spares.length === 0) this.#ask(family, dimension, now);
+    else if (this.#isAhead(family)) {
+      if (current.leads && family.spares.length < this.#wanted(family, current)) this.#ask(family, dimension, now);
+    } else this.#useRipe(family, now);
+  }
+
+  #useRipe(family: PairFamily, now: Millis): void {
+    const [spare] = family.spares;
+    if (spare !== undefined && now >= spare.ripeAt) this.#use(family, spare.id, true, now);
+  }
+
+  #ask(family: PairFamily, trigger: Dimension, now: Millis): void {
+    if (now >= family.retryAt || family.failures === 0) this.#rekey(family, trigger, now);
+  }
+
+  #lead(family: PairFamily): Millis {
+    return leadTime(family.setup, family.roundTrip);
+  }
+
+  #wanted(family: PairFamily, { limits }: Pair): number {
+    return sparesFor(family.predictedLife(limits), this.#lead(family));
+  }
+
+  /** Pairs live so short that the next one must be there before it is wanted. */
+  #isAhead(family: PairFamily): boolean {
+    const pair = family.current ?? family.newest;
+    return pair !== undefined && this.#wanted(family, pair) > 0;
+  }
+
+  #rateOf(family: PairFamily, dimension: Dimension): number {
+    return dimension === "time" ? 1 : family.rate[dimension];
+  }
+
+  #softOf(family: PairFamily, { limits, addedAt, leads }: Pair, dimension: Dimension, rekey: number): number {
+    const hard = limits.hard[dimension];
+    if (!Number.isFinite(hard)) return Number.POSITIVE_INFINITY;
+    const first = dimension === "time" ? addedAt : 0;
+    const rate = this.#rateOf(family, dimension);
+    const soft = softLimit(first, rekey, hard, rate, this.#lead(family), limits.jitter);
+    return leads ? soft : followerLimit(soft, hard);
+  }
+
+  #used(usage: ChildUsage, dimension: Dimension, now: Millis): number {
+    return dimension === "time" ? now : PairFamily.used(usage, dimension);
+  }
+
+  /** `dynamic`: only what was measured says so, not the configuration. */
+  #dueDimension(
+    family: PairFamily,
+    pair: Pair,
+    usage: ChildUsage,
+    now: Millis,
+  ): { readonly dimension: Dimension; readonly dynamic: boolean } | undefined {
+    if (PairFamily.isDead(usage)) return { dimension: endedBy(pair, usage, now), dynamic: false };
+    for (const dimension of DIMENSIONS) {
+      const used = this.#used(usage, dimension, now);
+      if (used < this.#softOf(family, pair, dimension, pair.limits.rekey[dimension])) continue;
+      return { dimension, dynamic: dimension !== "time" && used < pair.limits.rekey[dimension] };
+    }
+    return undefined;
+  }
+
+  /**
+   * With spares ahead the lane goes over by itself at the outbound's limit; the peer may be one that does not, and time
+   * is nobody's but ours: two round trips before the inbound's end we go over, and delete.
+   */
+  #mustSwitch(family: PairFamily, pair: Pair, usage: ChildUsage, now: Millis): boolean {
+    if (family.spares.length === 0) return false;
+    if (PairFamily.isDead(usage)) return true;
+    // Who did not begin the exchange does not know how long one takes, and comes in late.
+    const margin = pair.leads ? 2 * family.roundTrip : family.roundTrip / 4;
+    const { hard } = pair.limits;
+    if (now >= Math.max(hard.time - margin, pair.addedAt + (hard.time - pair.addedAt) / 2)) return true;
+    if (family.peerGoesOver) return false;
+    const near = (used: number, limit: number, rate: number) => used >= Math.max(limit / 2, limit - rate * margin);
+    return (
+      near(usage.inbound.keyOctets, hard.octets, family.rate.octets) ||
+      near(usage.inbound.packets, hard.packets, family.rate.packets)
+    );
+  }
+
+  #timePoints(family: PairFamily, pair: Pair): number[] {
+    const soft = this.#softOf(family, pair, "time", pair.limits.rekey.time);
+    return [soft, pair.limits.hard.time - 2 * family.roundTrip, pair.limits.hard.time, Number.POSITIVE_INFINITY];
+  }
+
+  #volumeLeft(family: PairFamily, { limits }: Pair, usage: ChildUsage): number {
+    const left = (dimension: "octets" | "packets") => {
+      const rate = family.rate[dimension];
+      const rest = limits.hard[dimension] - PairFamily.used(usage, dimension);
+      return rate > 0 ? Math.max(0, rest) / rate : Number.POSITIVE_INFINITY;
+    };
+    return Math.min(left("octets"), left("packets"));
+  }
+
+  #timeLeft(family: PairFamily, pair: Pair, now: Millis): number {
+    const volume = this.#volumeLeft(family, pair, this.#world.usage(pair.id));
+    return Math.max(0, Math.min(volume, pair.limits.hard.time - now));
+  }
+}
+
+function endedBy({ limits }: Pair, usage: ChildUsage, now: Millis): Dimension {
+  if (now >= limits.hard.time) return "time";
+  return PairFamily.used(usage, "packets") >= limits.hard.packets ? "packets" : "octets";
+}

@@ -1,0 +1,149 @@
+/**
+ * Which policy carries which child: of the configuration where the peer agreed to all of it, else one of its own in front,
+ * with what was agreed on (narrowing, RFC 7296 §2.9; peers of which there may be many).
+ */
+import type { Connection, IkeConfig } from "#core/connection";
+import type { Policy } from "#core/policy";
+import { selectorsOverlap, selectorToString, type TrafficSelector } from "#core/selector";
+import type { NegotiatedChild } from "#ike/effects";
+import { childPolicies, childPolicyName, type Names } from "./child-policies.ts";
+
+export interface Tunnel {
+  readonly policy: string;
+  readonly connection: string;
+  readonly child: string;
+}
+
+interface Own extends Tunnel {
+  readonly entry: Policy;
+}
+
+type Agreed = Pick<
+  NegotiatedChild,
+  "connection" | "child" | "localSelectors" | "remoteSelectors" | "mode" | "local" | "remote"
+>;
+
+export class Tunnels {
+  #given: readonly Policy[] = [];
+  #config: IkeConfig | undefined;
+  #names: Names = new Map();
+  #configured: Policy[] = [];
+  readonly #byPolicy = new Map<string, Tunnel>();
+  /** Policies that pairs brought with them, oldest first. */
+  readonly #own = new Map<string, Own>();
+  #numbers = 0;
+
+  configure(config: IkeConfig, given: readonly Policy[], names: Names): void {
+    this.#config = config;
+    this.#given = given;
+    this.#names = names;
+    const known = new Set(given.map(({ name }) => name));
+    this.#configured = childPolicies(config, names).filter(({ name }) => !known.has(name));
+    this.#byPolicy.clear();
+    for (const { name: connection, children } of config.connections)
+      for (const { name: child } of children) {
+        const policy = childPolicyName(connection, child);
+        this.#byPolicy.set(policy, { policy, connection, child });
+      }
+    for (const own of this.#own.values()) this.#byPolicy.set(own.policy, own);
+  }
+
+  resolve(names: Names): void {
+    if (this.#config !== undefined) this.configure(this.#config, this.#given, names);
+  }
+
+  get names(): Names {
+    return this.#names;
+  }
+
+  connection(name: string): Connection | undefined {
+    return this.#config?.connections.find((connection) => connection.name === name);
+  }
+
+  get connections(): readonly Connection[] {
+    return this.#config?.connections ?? [];
+  }
+
+  get all(): Iterable<Tunnel> {
+    return this.#byPolicy.values();
+  }
+
+  /** In the order of the data plane: given ones, then children's; what pairs brought stands right before its child's. */
+  get policies(): Policy[] {
+    const base = [...this.#given, ...this.#configured];
+    const owned = new Map<string, Policy[]>();
+    for (const { connection, child, entry } of this.#own.values()) {
+      const name = childPolicyName(connection, child);
+      owned.set(name, [...(owned.get(name) ?? []), entry]);
+    }
+    const nested = base.flatMap((policy) => {
+      const own = owned.get(policy.name) ?? [];
+      owned.delete(policy.name);
+      return [...own, policy];
+    });
+    // Children that nobody could know the addresses of are as narrow as their peers.
+    return [...[...owned.values()].flat(), ...nested];
+  }
+
+  /** Names of policies whose packets wait for SAs. */
+  get held(): Set<string> {
+    return new Set(this.#byPolicy.keys());
+  }
+
+  tunnel(policy: string): Tunnel | undefined {
+    return this.#byPolicy.get(policy);
+  }
+
+  /** The tunnel of a pair that replaces none. `isNew`: policies have changed. */
+  find(agreed: Agreed): { readonly tunnel: Tunnel; readonly isNew: boolean } {
+    const configured = childPolicyName(agreed.connection, agreed.child);
+    const base = this.#policy(configured);
+    const baseTunnel = this.#byPolicy.get(configured);
+    if (base !== undefined && baseTunnel !== undefined && carriesAll(base, agreed))
+      return { tunnel: baseTunnel, isNew: false };
+    for (const own of this.#own.values())
+      if (childPolicyName(own.connection, own.child) === configured && carriesAll(own.entry, agreed))
+        return { tunnel: own, isNew: false };
+    const policy = `${configured}#${++this.#numbers}`;
+    const entry: Policy = {
+      name: policy,
+      action: "protect",
+      local: agreed.localSelectors,
+      remote: agreed.remoteSelectors,
+      source: agreed.mode === "transport" ? agreed.local.address : undefined,
+    };
+    const own = { policy, connection: agreed.connection, child: agreed.child, entry };
+    this.#own.set(policy, own);
+    this.#byPolicy.set(policy, own);
+    return { tunnel: own, isNew: true };
+  }
+
+  /** The tunnel has no pair any more. True: its policy went with it. */
+  drop(policy: string): boolean {
+    if (!this.#own.delete(policy)) return false;
+    this.#byPolicy.delete(policy);
+    return true;
+  }
+
+  #policy(name: string): Policy | undefined {
+    return [...this.#configured, ...this.#given].find((policy) => policy.name === name);
+  }
+}
+
+function carriesAll({ local, remote }: Policy, agreed: Agreed): boolean {
+  return sameSelectors(local, agreed.localSelectors) && sameSelectors(remote, agreed.remoteSelectors);
+}
+
+/** Whatever their order. */
+function sameSelectors(a: readonly TrafficSelector[], b: readonly TrafficSelector[]): boolean {
+  const texts = new Set(a.map(selectorToString));
+  return texts.size === new Set(b.map(selectorToString)).size && b.every((one) => texts.has(selectorToString(one)));
+}
+
+/** A packet may have asked for this policy, whatever numbers policies had when it did. */
+export function isOfPolicy(policy: Policy, local: TrafficSelector, remote: TrafficSelector): boolean {
+  return (
+    policy.local.some((one) => selectorsOverlap(one, local)) &&
+    policy.remote.some((one) => selectorsOverlap(one, remote))
+  );
+}

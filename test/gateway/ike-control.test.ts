@@ -1,0 +1,160 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { ChildConfig } from "#core/connection";
+import { millis, octets } from "#core/units";
+import { ControlPair, childConfig, connectionConfig, type PairOptions } from "#test/sim/control-pair";
+import { packet } from "#test/sim/packets";
+import { dropsOf, LEFT_4, RIGHT_4 } from "#test/sim/traffic";
+
+/** A stream of numbered packets both ways, and what came of it. */
+class Stream {
+  readonly pair: ControlPair;
+  sent = 0;
+  readonly arrived: number[] = [];
+  readonly back: number[] = [];
+
+  constructor(pair: ControlPair) {
+    this.pair = pair;
+  }
+
+  /** `each` packets a millisecond to the right, of 500 octets; one in ten comes back. */
+  feed(each: number): void {
+    for (let i = 0; i < each; i++) {
+      this.pair.left.gateway.port.offerTun(numbered(this.sent, LEFT_4, RIGHT_4));
+      if (this.sent % 10 === 0) this.pair.right.gateway.port.offerTun(numbered(this.sent, RIGHT_4, LEFT_4));
+      this.sent++;
+    }
+  }
+
+  take(): void {
+    for (const octets of this.pair.right.gateway.port.written.splice(0)) this.arrived.push(numberOf(octets));
+    for (const octets of this.pair.left.gateway.port.written.splice(0)) this.back.push(numberOf(octets));
+  }
+
+  run(span: number, each: number): void {
+    this.pair.run(span, () => {
+      this.take();
+      this.feed(each);
+    });
+    this.pair.run(2);
+    this.take();
+  }
+
+  assertWhole(): void {
+    assert.deepEqual(
+      this.arrived,
+      Array.from({ length: this.sent }, (_, i) => i),
+      "each once and in order",
+    );
+    assert.equal(this.back.length, Math.ceil(this.sent / 10));
+    assert.deepEqual([dropsOf(this.pair.left.gateway), dropsOf(this.pair.right.gateway)], [{}, {}]);
+    assert.equal(this.pair.clear, 0);
+  }
+}
+
+function numbered(i: number, source: string, destination: string): Uint8Array {
+  const payload = new Uint8Array(472);
+  new DataView(payload.buffer).setUint32(0, i);
+  return packet({ source, destination, payload });
+}
+
+function numberOf(bytes: Uint8Array): number {
+  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(28);
+}
+
+function up(lifetime: Partial<ChildConfig["lifetime"]>, options: PairOptions = {}, both = true): ControlPair {
+  const pair = new ControlPair(options);
+  const limited = connectionConfig([childConfig({ startAction: "start" }, lifetime)]);
+  const mirror = connectionConfig([mirroredChild(childConfig({}, both ? lifetime : {}))]);
+  pair.configure([limited], [mirror]);
+  pair.run(200);
+  assert.equal(pair.left.engine.pairs.size, 1);
+  return pair;
+}
+
+function mirroredChild(child: ChildConfig): ChildConfig {
+  return { ...child, local: child.remote, remote: child.local };
+}
+
+const done = (pair: ControlPair, trigger: string, side: "left" | "right" = "left") =>
+  pair[side].rekeys[trigger]?.["done"] ?? 0;
+
+test("a stream whose keys live for 0.8 s: rekeys ahead of need, none past its octets, none lost, none twice", () => {
+  const pair = up({ lifeOctets: octets(2_000_000) }, { delay: 5 });
+  const stream = new Stream(pair);
+  stream.run(12_000, 5);
+  stream.assertWhole();
+  assert.ok(pair.left.worst <= 1 && pair.right.worst <= 1, `${pair.left.worst} ${pair.right.worst}`);
+  // 12 s of 2.5 MB (and what goes back): 15 lives, and a few spares in front.
+  const rekeys = done(pair, "octets");
+  assert.ok(rekeys >= 14 && rekeys <= 22, JSON.stringify(pair.left.rekeys));
+  assert.equal(done(pair, "peer", "right"), rekeys, "one side leads");
+  assert.equal(done(pair, "octets", "right"), 0);
+  assert.ok(pair.left.worst > 0.95, "keys are used to their end, not to their half");
+});
+
+test("keys that live for 0.2 s: still nothing lost", () => {
+  const pair = up({ lifeOctets: octets(500_000) }, { delay: 2 });
+  const stream = new Stream(pair);
+  stream.run(6000, 5);
+  stream.assertWhole();
+  assert.ok(pair.left.worst <= 1 && pair.right.worst <= 1);
+  assert.ok(done(pair, "octets") >= 28);
+  assert.ok(pair.left.gateway.plane.children.length < 60, "old ones go when they are quiet");
+  pair.run(7000);
+  assert.ok(pair.left.gateway.plane.children.length <= 8, `${pair.left.gateway.plane.children.length} pairs`);
+});
+
+test("a lost response to a rekey does not hurt: spares carry the traffic until it is sent again", () => {
+  for (const which of [0, 1]) {
+    // From the third message on, every tenth request or response.
+    const pair = up(
+      { lifeOctets: octets(2_000_000) },
+      { delay: 5, lose: (index) => index > 8 && index % 20 === 4 + which },
+    );
+    const stream = new Stream(pair);
+    stream.run(10_000, 5);
+    stream.assertWhole();
+    assert.ok(pair.left.worst <= 1 && pair.right.worst <= 1);
+  }
+});
+
+test("the peer has no limits and never begins: our own are kept in both directions", () => {
+  const pair = up({ lifeOctets: octets(300_000) }, { delay: 5 }, false);
+  const stream = new Stream(pair);
+  // Mostly inbound for the side that has limits.
+  pair.run(8000, () => {
+    stream.take();
+    for (let i = 0; i < 2; i++) pair.right.gateway.port.offerTun(numbered(stream.sent++, RIGHT_4, LEFT_4));
+  });
+  pair.run(2);
+  stream.take();
+  assert.equal(stream.back.length, stream.sent);
+  assert.deepEqual([dropsOf(pair.left.gateway), dropsOf(pair.right.gateway)], [{}, {}]);
+  assert.ok(pair.left.worst <= 1);
+  assert.ok(done(pair, "octets") >= 26);
+});
+
+test("limits in time: one rekey a life, the old pair goes when it is quiet, traffic never stops", () => {
+  const pair = up({ rekeyTime: millis(20_000), lifeTime: millis(22_000), randTime: millis(2000) }, { delay: 20 });
+  const stream = new Stream(pair);
+  pair.run(100_000, (now) => {
+    stream.take();
+    if (now % 10 === 0) stream.feed(1);
+  });
+  pair.run(2);
+  stream.take();
+  stream.assertWhole();
+  const rekeys = done(pair, "time");
+  assert.ok(rekeys >= 4 && rekeys <= 6, JSON.stringify(pair.left.rekeys));
+  assert.equal(done(pair, "time", "right"), 0, "the other side waits");
+  assert.ok(pair.left.gateway.plane.children.length <= 2);
+});
+
+test("limits in packets are limits too", () => {
+  const pair = up({ lifePackets: 4000 }, { delay: 5 });
+  const stream = new Stream(pair);
+  stream.run(6000, 5);
+  stream.assertWhole();
+  assert.ok(done(pair, "packets") >= 6);
+});

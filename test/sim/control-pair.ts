@@ -1,0 +1,226 @@
+/** Two gateways that key themselves, on a virtual clock: real data planes and controls, `FakeIke` between them. */
+import type { ChildConfig, Connection, IkeConfig } from "#core/connection";
+import type { Policy } from "#core/policy";
+import { type Millis, millis, octets } from "#core/units";
+import type { ControlEffect, ControlInput } from "#gateway/control-doors";
+import { IkeControl } from "#gateway/ike-control";
+import { SA_COLUMNS, SA_NUMBERS, Sa, SaNumber } from "#ipsec/sa";
+import { createLaneCipher } from "#src/lane-cipher";
+import { FakeIke } from "./fake-ike.ts";
+import { address, carry, seededRandom, VirtualGateway } from "./gateway-pair.ts";
+import { LEFT, RIGHT, selector } from "./specs.ts";
+
+const NEVER = Number.POSITIVE_INFINITY;
+
+export function childConfig(
+  change: Partial<ChildConfig> = {},
+  lifetime: Partial<ChildConfig["lifetime"]> = {},
+): ChildConfig {
+  return {
+    name: "net",
+    mode: "tunnel",
+    proposals: [],
+    local: LEFT.map((prefix) => ({ kind: "fixed", selector: selector(prefix) })),
+    remote: RIGHT.map((prefix) => ({ kind: "fixed", selector: selector(prefix) })),
+    lifetime: {
+      rekeyTime: millis(NEVER),
+      lifeTime: millis(NEVER),
+      randTime: millis(0),
+      rekeyOctets: octets(NEVER),
+      lifeOctets: octets(NEVER),
+      randOctets: octets(0),
+      rekeyPackets: NEVER,
+      lifePackets: NEVER,
+      randPackets: 0,
+      ...lifetime,
+    },
+    startAction: "none",
+    closeAction: "none",
+    dpdAction: "clear",
+    replayWindow: 2048,
+    tfcLength: 0,
+    df: "copy",
+    ecn: true,
+    dscp: "copy",
+    mssClamp: 0,
+    priority: 0,
+    updown: undefined,
+    ...change,
+  };
+}
+
+export function connectionConfig(children: readonly ChildConfig[], change: Partial<Connection> = {}): Connection {
+  const local = { method: "psk", identity: undefined, certificates: [], hashes: [], rsaPss: false } as const;
+  return {
+    name: "gw",
+    version: 2,
+    localAddresses: [{ kind: "address", address: address("192.0.2.1") }],
+    remoteAddresses: [{ kind: "address", address: address("192.0.2.2") }],
+    localPort: 4500,
+    remotePort: 4500,
+    proposals: [],
+    local,
+    remote: {
+      method: "psk",
+      identity: undefined,
+      certificates: [],
+      authorities: [],
+      publicKeys: [],
+      hashes: [],
+      revocation: "relaxed",
+    },
+    children,
+    unique: "no",
+    mobike: false,
+    encap: true,
+    fragmentation: "yes",
+    childless: "allow",
+    sendCertificate: "ifasked",
+    requestCertificate: true,
+    dpdDelay: millis(0),
+    keyingTries: 1,
+    rekeyTime: millis(NEVER),
+    reauthTime: millis(NEVER),
+    overTime: millis(NEVER),
+    randTime: millis(0),
+    pfsPreflight: false,
+    ...change,
+  };
+}
+
+export function ikeConfig(connections: readonly Connection[]): IkeConfig {
+  return { connections, credentials: { secrets: [], keys: [], authorities: [], intermediates: [], crls: [] } };
+}
+
+export class ControlledGateway {
+  readonly gateway: VirtualGateway;
+  readonly engine: FakeIke;
+  readonly control: IkeControl;
+  /** What left control, sends apart. */
+  readonly told: ControlEffect[] = [];
+  policies: readonly Policy[] = [];
+  readonly sends: Uint8Array[] = [];
+  /** The most that any SA ever had under its key, by what it may have. */
+  worst = 0;
+
+  constructor(side: "left" | "right", slots = 1024) {
+    const seed = side === "left" ? 5 : 6;
+    this.gateway = new VirtualGateway((memory, count) => createLaneCipher("native", memory, count), slots, seed);
+    const random = seededRandom(100 + seed);
+    const [local, remote] = side === "left" ? ["192.0.2.1", "192.0.2.2"] : ["192.0.2.2", "192.0.2.1"];
+    const selectors = [LEFT.map(selector), RIGHT.map(selector)] as const;
+    this.engine = new FakeIke(
+      {
+        random,
+        spis: this.gateway.plane.spis,
+        local: { address: address(local ?? ""), port: 4500 },
+        remote: { address: address(remote ?? ""), port: 4500 },
+        selectors: side === "left" ? selectors : [selectors[1], selectors[0]],
+      },
+      side === "left" ? 1_000_000 : 2_000_000,
+    );
+    this.control = new IkeControl({
+      engine: this.engine,
+      plane: this.gateway.plane,
+      random,
+      pathMtu: () => 1500,
+    });
+  }
+
+  give(input: ControlInput): void {
+    for (const effect of this.control.handle(input, millis(this.gateway.now))) {
+      if (effect.kind === "send") this.sends.push(effect.octets);
+      else this.told.push(effect);
+      if (effect.kind === "policies") this.policies = effect.policies;
+    }
+    this.listen();
+  }
+
+  listen(): void {
+    for (const { kind, slot, value, more } of this.gateway.allEvents())
+      this.give({ kind: "event", lane: 0, record: Int32Array.of(kind, slot, value, ...more) });
+  }
+
+  tick(now: Millis): void {
+    this.gateway.now = now;
+    if ((this.gateway.engine.nextTimeout ?? NEVER) <= now) this.gateway.engine.timers(now);
+    this.listen();
+    if ((this.control.nextTimeout ?? NEVER) <= now) this.give({ kind: "timeout" });
+    const { table } = this.gateway;
+    for (const child of this.gateway.plane.children)
+      for (const slot of [child.inbound, child.outbound]) {
+        const part =
+          (table.numbers[slot * SA_NUMBERS + SaNumber.KEY_OCTETS] ?? 0) /
+          (table.numbers[slot * SA_NUMBERS + SaNumber.HARD_OCTETS] ?? 0);
+        if ((table.columns[slot * SA_COLUMNS + Sa.STATE] ?? 0) !== 0) this.worst = Math.max(this.worst, part);
+      }
+  }
+
+  get rekeys(): Readonly<Record<string, Readonly<Record<string, number>> | undefined>> {
+    return this.control.snapshot(millis(this.gateway.now)).rekeys;
+  }
+}
+
+export interface PairOptions {
+  /** One way, of IKE messages. */
+  readonly delay?: number;
+  /** True: this IKE message is lost. */
+  readonly lose?: (index: number, now: number) => boolean;
+}
+
+export class ControlPair {
+  readonly left: ControlledGateway = new ControlledGateway("left");
+  readonly right: ControlledGateway = new ControlledGateway("right");
+  now: Millis = millis(1000);
+  readonly #delay: number;
+  readonly #lose: (index: number, now: number) => boolean;
+  #messages = 0;
+  #flying: { at: number; to: ControlledGateway; octets: Uint8Array }[] = [];
+  clear = 0;
+
+  constructor(options: PairOptions = {}) {
+    this.#delay = options.delay ?? 10;
+    this.#lose = options.lose ?? (() => false);
+  }
+
+  configure(left: readonly Connection[], right: readonly Connection[]): void {
+    this.left.give({ kind: "configure", ike: ikeConfig(left), policies: [] });
+    this.right.give({ kind: "configure", ike: ikeConfig(right), policies: [] });
+  }
+
+  /** A millisecond at a time; `traffic` puts packets into TUN devices before each. */
+  run(span: number, traffic: (now: Millis) => void = () => undefined): void {
+    for (const end = this.now + span; this.now < end; ) {
+      this.now = millis(this.now + 1);
+      traffic(this.now);
+      for (const side of [this.left, this.right]) side.tick(this.now);
+      this.#carryMessages();
+      const { left, right } = this;
+      left.gateway.drive();
+      right.gateway.drive();
+      this.#countClear();
+      carry(left.gateway, right.gateway);
+      carry(right.gateway, left.gateway);
+      left.gateway.drive();
+      right.gateway.drive();
+    }
+  }
+
+  #countClear(): void {
+    for (const { gateway } of [this.left, this.right])
+      for (const { socket } of gateway.port.sent) if (socket > 5) this.clear++;
+  }
+
+  #carryMessages(): void {
+    for (const [from, to] of [
+      [this.left, this.right],
+      [this.right, this.left],
+    ] as const)
+      for (const octets of from.sends.splice(0))
+        if (!this.#lose(this.#messages++, this.now)) this.#flying.push({ at: this.now + this.#delay, to, octets });
+    const due = this.#flying.filter(({ at }) => at <= this.now);
+    this.#flying = this.#flying.filter(({ at }) => at > this.now);
+    const endpoint = { address: address("192.0.2.9"), port: 4500 };
+    for (const { to, octets } of due) to.give({ kind: "datagram", octets, local: endpoint, remote: endpoint });
+  }
+}
