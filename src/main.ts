@@ -168,9 +168,10 @@ async function start(parts: Parts): Promise<Gateway> {
   };
   const { lanes, listens } = openLanes(config, table, tun, listener, opened);
   const plane = new DataPlane(table, lanes, systemRandom);
+  // Before any lane can say something.
+  const ike = config.ike === undefined ? undefined : openIke(parts, config.ike, plane, tun.name, listens);
   const [first] = await Promise.all(lanes.map((lane) => lane.ready));
 
-  const ike = config.ike === undefined ? undefined : openIke(parts, config.ike, plane, tun.name, listens);
   if (ike === undefined) plane.setPolicies(config.policies);
   else ike.start();
   const installed = config.sas.map((sa) => {
