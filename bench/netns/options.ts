@@ -1,5 +1,5 @@
 /** The command line of `npm run bench:netns`. */
-import { parseArgs } from "node:util";
+import { bounded, listOf, OptionError, oneOf, readValues, text } from "#bench/report/command-line";
 
 export type TopologyKind = "gateways" | "hosts";
 
@@ -32,10 +32,23 @@ export type BenchTest =
   | { readonly kind: "udp"; readonly name: string; readonly length: number }
   | { readonly kind: "ping" | "pingload" | "rss" | "idle"; readonly name: string };
 
-/** A command line that makes no sense; its message is one line for people. */
-export class OptionError extends Error {
-  readonly code = "OPTION";
-}
+const OPTIONS = {
+  against: text(""),
+  tests: text("tcp,ndr64,udp1400,ping,pingload,rss,idle"),
+  rounds: text("3"),
+  seconds: text("10"),
+  "step-seconds": text("1"),
+  mtu: text("1500"),
+  suite: text("aes128gcm16"),
+  crypto: text("auto"),
+  sas: text("1"),
+  topology: text("gateways"),
+  congestion: text("reno"),
+  patience: text("20"),
+  attempts: text("3"),
+  json: { type: "string" },
+  svg: { type: "string" },
+} as const;
 
 export const USAGE = `usage: npm run bench:netns -- [options]
   --against LIST     rows besides link and esplanade, of: esplanade-openssl, bound, openvpn, wireguard-go,
@@ -78,10 +91,10 @@ export function parseTest(name: string): BenchTest {
 }
 
 export function parseOptions(args: readonly string[]): BenchOptions {
-  const values = readArguments(args);
+  const values = readValues(args, OPTIONS);
   return {
-    against: list(values.against).filter((name) => name !== "link" && name !== "esplanade"),
-    tests: list(values.tests).map(parseTest),
+    against: listOf(values.against).filter((name) => name !== "link" && name !== "esplanade"),
+    tests: listOf(values.tests).map(parseTest),
     rounds: bounded("rounds", values.rounds, 1, 1000),
     seconds: bounded("seconds", values.seconds, 1, 300),
     stepSeconds: bounded("step-seconds", values["step-seconds"], 0.1, 10),
@@ -96,48 +109,4 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     json: values.json,
     svg: values.svg,
   };
-}
-
-function readArguments(args: readonly string[]) {
-  const text = (value: string) => ({ type: "string", default: value }) as const;
-  try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        against: text(""),
-        tests: text("tcp,ndr64,udp1400,ping,pingload,rss,idle"),
-        rounds: text("3"),
-        seconds: text("10"),
-        "step-seconds": text("1"),
-        mtu: text("1500"),
-        suite: text("aes128gcm16"),
-        crypto: text("auto"),
-        sas: text("1"),
-        topology: text("gateways"),
-        congestion: text("reno"),
-        patience: text("20"),
-        attempts: text("3"),
-        json: { type: "string" },
-        svg: { type: "string" },
-      },
-    }).values;
-  } catch (error) {
-    throw new OptionError(error instanceof Error ? error.message : String(error), { cause: error });
-  }
-}
-
-function list(value: string): string[] {
-  return [...new Set(value.split(",").filter((part) => part !== ""))];
-}
-
-function bounded(name: string, text: string, low: number, high: number): number {
-  const value = text.trim() === "" ? Number.NaN : Number(text);
-  if (!(value >= low && value <= high)) throw new OptionError(`--${name}: ${text} is not within ${low}–${high}`);
-  return value;
-}
-
-function oneOf<Choice extends string>(name: string, text: string, choices: readonly Choice[]): Choice {
-  const choice = choices.find((known) => known === text);
-  if (choice === undefined) throw new OptionError(`--${name}: ${text} is none of ${choices.join(", ")}`);
-  return choice;
 }

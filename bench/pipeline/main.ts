@@ -6,10 +6,11 @@ import { writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { machineFacts } from "#bench/netns/machine";
+import { OptionError } from "#bench/report/command-line";
 import type { Spread } from "#bench/report/statistics";
 import { inlineWholePacketPath } from "#io/jit";
 import { measure, type StageColumn, type StageTimes, WARM_UP } from "./measure.ts";
-import { cipherMaker, OptionError, type PipelineOptions, parseOptions, USAGE } from "./options.ts";
+import { cipherMaker, type PipelineOptions, parseOptions, USAGE } from "./options.ts";
 import { largestBatch, type Traffic } from "./traffic.ts";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../../..");

@@ -1,5 +1,5 @@
 /** The command line of `npm run bench:pipeline`. */
-import { parseArgs } from "node:util";
+import { OptionError, oneOf, readValues, text } from "#bench/report/command-line";
 import { isSuite, parseSuite } from "#config/suite";
 import { createCipher } from "#crypto/create-cipher";
 import type { Suite } from "#crypto/suite";
@@ -28,6 +28,19 @@ export interface PipelineOptions {
   readonly json: string | undefined;
 }
 
+const OPTIONS = {
+  batch: text("1,8,32,128,512"),
+  sizes: text("64,576,1400"),
+  family: text("4,6"),
+  grouping: text("flows,super"),
+  suite: text("aes128gcm16"),
+  provider: text("native"),
+  sas: text("2"),
+  repeats: text("200"),
+  packets: text("1024"),
+  json: { type: "string" },
+} as const;
+
 export const USAGE = `usage: npm run bench:pipeline -- [options]
   --batch LIST       packets a batch (1,8,32,128,512)
   --sizes LIST       octets of an inner packet (64,576,1400)
@@ -40,13 +53,8 @@ export const USAGE = `usage: npm run bench:pipeline -- [options]
   --packets N        of each repeat and direction (1024)
   --json FILE        all numbers, with machine and commit`;
 
-/** A command line that makes no sense; its message is one line for people. */
-export class OptionError extends Error {
-  readonly code = "OPTION";
-}
-
 export function parseOptions(args: readonly string[]): PipelineOptions {
-  const values = readArguments(args);
+  const values = readValues(args, OPTIONS);
   const suite = parseSuite(values.suite, "esp");
   if (!isSuite(suite)) throw new OptionError(`--suite: ${suite.problem}; ${suite.remedy}`);
   return {
@@ -75,39 +83,10 @@ export function cipherMaker(provider: Provider): CipherMaker {
     });
 }
 
-function readArguments(args: readonly string[]) {
-  const text = (value: string) => ({ type: "string", default: value }) as const;
-  try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        batch: text("1,8,32,128,512"),
-        sizes: text("64,576,1400"),
-        family: text("4,6"),
-        grouping: text("flows,super"),
-        suite: text("aes128gcm16"),
-        provider: text("native"),
-        sas: text("2"),
-        repeats: text("200"),
-        packets: text("1024"),
-        json: { type: "string" },
-      },
-    }).values;
-  } catch (error) {
-    throw new OptionError(error instanceof Error ? error.message : String(error), { cause: error });
-  }
-}
-
 function numbers(name: string, list: string, low: number, high: number): number[] {
   return list.split(",").map((text) => {
     const value = Number(text);
     if (Number.isInteger(value) && value >= low && value <= high) return value;
     throw new OptionError(`--${name}: ${text} is no integer within ${low}–${high}`);
   });
-}
-
-function oneOf<Choice extends string>(name: string, text: string, choices: readonly Choice[]): Choice {
-  const choice = choices.find((known) => known === text);
-  if (choice === undefined) throw new OptionError(`--${name}: ${text} is none of ${choices.join(", ")}`);
-  return choice;
 }

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { OptionError, parseOptions, parseTest } from "#bench/netns/options";
+import { parseOptions, parseTest } from "#bench/netns/options";
 import { candidates } from "#bench/netns/peers/roster";
+import { OptionError } from "#bench/report/command-line";
 
 test("without options the defaults measure everything once per round", () => {
   const { tests, rounds, seconds, mtu, suite, topology, congestion } = parseOptions([]);

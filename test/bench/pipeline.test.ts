@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { measure, Pipeline } from "#bench/pipeline/measure";
-import { cipherMaker, OptionError, parseOptions } from "#bench/pipeline/options";
+import { cipherMaker, parseOptions } from "#bench/pipeline/options";
 import { largestBatch, outBatches } from "#bench/pipeline/traffic";
+import { OptionError } from "#bench/report/command-line";
 import { HEADROOM, OUT_LENGTH, OUT_OFFSET, ROW_STRIDE, Row } from "#core/slab";
 
 const { suite } = parseOptions([]);

@@ -1,7 +1,7 @@
 /** The configuration of one of our gateways, with manual keys made for this run alone. */
 import { randomBytes } from "node:crypto";
-import { OptionError } from "#bench/netns/options";
 import { innerMtu, type Site, type Topology } from "#bench/netns/topology";
+import { OptionError } from "#bench/report/command-line";
 import {
   type EncryptionTransform,
   encryptionByName,

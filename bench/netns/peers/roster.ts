@@ -2,7 +2,8 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
 import type { Candidate } from "#bench/netns/candidate";
-import { type BenchOptions, OptionError } from "#bench/netns/options";
+import type { BenchOptions } from "#bench/netns/options";
+import { OptionError } from "#bench/report/command-line";
 import { type GatewayRow, gatewayCandidate } from "./esplanade.ts";
 import { checkSuite } from "./gateway-config.ts";
 import { link } from "./link.ts";
