@@ -1,7 +1,7 @@
 /** `esplanade check FILE`: reads a configuration, says everything that is wrong with it, changes nothing. */
 import { wipeSecrets } from "#config/swanctl/read";
 import type { ProtocolSpec } from "#core/child-sa-spec";
-import { type Complaint, ConfigError, complaintToString } from "#core/errors";
+import { type Complaint, ConfigError, complaintToText } from "#core/errors";
 import type { GatewayConfig } from "#core/policy";
 import { spiToString } from "#core/units";
 import { encryptionTransform, integrityTransform } from "#crypto/transforms";
@@ -50,8 +50,8 @@ function asJson(path: string, { config, complaints, warnings }: Outcome): object
 }
 
 function print(path: string, { config, complaints, warnings }: Outcome, io: CliIo): void {
-  for (const warning of warnings) io.err(`${paint(io, "yellow", "warning")}: ${complaintToString(warning)}\n`);
-  for (const complaint of complaints) io.err(`${paint(io, "red", "error")}: ${complaintToString(complaint)}\n`);
+  for (const warning of warnings) io.err(`${paint(io, "yellow", "warning")}: ${complaintToText(warning)}\n`);
+  for (const complaint of complaints) io.err(`${paint(io, "red", "error")}: ${complaintToText(complaint)}\n`);
   if (config === undefined) {
     io.err(`${path}: ${counted(complaints.length, "error")}\n`);
     return;

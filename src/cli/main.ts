@@ -2,7 +2,7 @@
  * Words of the command line → a command → an exit code.
  *   0 done · 1 it failed · 2 the command line is wrong
  */
-import { ConfigError, complaintToString, SystemError } from "#core/errors";
+import { ConfigError, complaintToText, SystemError } from "#core/errors";
 import { nearest } from "#core/nearest";
 import { paint } from "./colour.ts";
 import {
@@ -129,7 +129,7 @@ function report(error: unknown, debug: boolean, io: CliIo): number {
 }
 
 function linesOf(error: unknown): readonly string[] {
-  if (error instanceof ConfigError) return error.complaints.map(complaintToString);
+  if (error instanceof ConfigError) return error.complaints.map(complaintToText);
   if (error instanceof SystemError || error instanceof UsageError) return [error.message];
   const message = error instanceof Error ? error.message : String(error);
   return [`unexpected: ${message}; run it again with --debug and report what it prints`];

@@ -3,7 +3,7 @@ import { wipeKeys } from "#config/gateway";
 import { wipeSecrets } from "#config/swanctl/read";
 import { answerLine } from "#control/answer";
 import { REQUEST_LIMIT } from "#control/request";
-import { complaintToString } from "#core/errors";
+import { complaintToText } from "#core/errors";
 import type { GatewayConfig } from "#core/policy";
 import { listenControl } from "#io/control-socket";
 import { hideMemory } from "#io/hide-memory";
@@ -97,7 +97,7 @@ function stopWanted(): Promise<undefined> {
 
 function load(path: string, io: CliIo): GatewayConfig {
   const { config, warnings } = loadConfiguration(path, io);
-  for (const warning of warnings) io.err(`${paint(io, "yellow", "warning")}: ${complaintToString(warning)}\n`);
+  for (const warning of warnings) io.err(`${paint(io, "yellow", "warning")}: ${complaintToText(warning)}\n`);
   return config;
 }
 

@@ -20,6 +20,13 @@ export function complaintToString(complaint: Complaint): string {
   return `${place === undefined ? "" : `${place}: `}${path === "" ? "" : `${path}: `}${problem}; ${remedy}`;
 }
 
+/** That line, and below it the place in the text with a caret where that may be shown. */
+export function complaintToText(complaint: Complaint): string {
+  const line = complaintToString(complaint);
+  if (complaint.excerpt === undefined) return line;
+  return [line, ...complaint.excerpt.split("\n").map((text) => `    ${text}`)].join("\n");
+}
+
 /** All complaints about a configuration at once; nothing was changed when it is thrown. */
 export class ConfigError extends Error {
   readonly code = "CONFIG";
