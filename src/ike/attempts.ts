@@ -1,0 +1,98 @@
+/** Connections that are to be up and are not: what failed is tried again, later each time (swanctl.conf `keyingtries`). */
+import type { Endpoint } from "#core/address";
+import type { Trigger } from "#core/ike-state";
+import { type Millis, millis } from "#core/units";
+
+/** Children that wait for one attempt; connections have fewer. */
+const MAX_CHILDREN = 256;
+const MAX_ATTEMPTS = 4096;
+const FIRST_WAIT = 2_000;
+const LONGEST_WAIT = 300_000;
+
+export interface Attempt {
+  readonly connection: string;
+  readonly remote: Endpoint | undefined;
+  readonly trigger: Trigger;
+  /** Names; empty = the IKE SA alone. */
+  readonly children: readonly string[];
+  /** Failures so far. */
+  readonly failures: number;
+  /** undefined = under way. */
+  readonly retryAt: Millis | undefined;
+}
+
+export class Attempts {
+  readonly #attempts = new Map<string, Attempt>();
+
+  static key(connection: string, remote: Endpoint | undefined): string {
+    return remote === undefined ? connection : `${connection}@${remote.address.octets.join(".")}:${remote.port}`;
+  }
+
+  get(key: string): Attempt | undefined {
+    return this.#attempts.get(key);
+  }
+
+  /** What is asked for is added to what is under way; false = there are too many. */
+  ask(connection: string, remote: Endpoint | undefined, child: string | undefined, trigger: Trigger): boolean {
+    const key = Attempts.key(connection, remote);
+    const known = this.#attempts.get(key);
+    if (known === undefined && this.#attempts.size >= MAX_ATTEMPTS) return false;
+    const children = known?.children ?? [];
+    const more = child === undefined || children.includes(child) ? children : [...children, child];
+    if (more.length > MAX_CHILDREN) return false;
+    this.#attempts.set(key, {
+      connection,
+      remote,
+      trigger,
+      children: more,
+      failures: known?.failures ?? 0,
+      retryAt: undefined,
+    });
+    return true;
+  }
+
+  /** When it is tried again; undefined = never (`tries` 0 = for ever). `draw`: 0–1. */
+  failed(key: string, tries: number, now: Millis, draw: number): Millis | undefined {
+    const attempt = this.#attempts.get(key);
+    if (attempt === undefined) return undefined;
+    const failures = attempt.failures + 1;
+    if (tries > 0 && failures >= tries) {
+      this.#attempts.delete(key);
+      return undefined;
+    }
+    const wait = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** (failures - 1));
+    const retryAt = millis(now + wait * (0.75 + draw / 2));
+    this.#attempts.set(key, { ...attempt, failures, retryAt });
+    return retryAt;
+  }
+
+  done(key: string): void {
+    this.#attempts.delete(key);
+  }
+
+  /** Those whose time has come; they are under way now. */
+  due(now: Millis): Attempt[] {
+    const due: Attempt[] = [];
+    for (const [key, attempt] of this.#attempts) {
+      if (attempt.retryAt === undefined || attempt.retryAt > now) continue;
+      this.#attempts.set(key, { ...attempt, retryAt: undefined });
+      due.push(attempt);
+    }
+    return due;
+  }
+
+  get nextTimeout(): Millis | undefined {
+    let first: Millis | undefined;
+    for (const { retryAt } of this.#attempts.values())
+      if (retryAt !== undefined && (first === undefined || retryAt < first)) first = retryAt;
+    return first;
+  }
+
+  keepOnly(connections: ReadonlySet<string>): void {
+    for (const [key, { connection }] of this.#attempts) if (!connections.has(connection)) this.#attempts.delete(key);
+  }
+
+  cancel(connection: string): void {
+    for (const [key, attempt] of this.#attempts) if (attempt.connection === connection) this.#attempts.delete(key);
+  }
+}

@@ -1,0 +1,596 @@
+/**
+ * The IKE engine: one sans-IO machine for all IKE SAs of a gateway. Datagrams, jobs' results, time and operators' wishes
+ * come in by `handle`; what is to be done leaves as effects in the order in which it has to be carried out.
+ *
+ *   datagram → header → IKE SA by SPI (or a stranger: strangers.ts, half-open limits, cookies) → window and seal
+ *   (channel.ts) → payloads → state (routes.ts) → exchange file → effects → next exchange of ours (tasks.ts)
+ */
+import type { Endpoint } from "#core/address";
+import type { Connection, Credentials } from "#core/connection";
+import { ProtocolError, WireError } from "#core/errors";
+import type { Job } from "#core/ike-job";
+import type { IkeSnapshot } from "#core/ike-state";
+import { type Millis, millis } from "#core/units";
+import { decodeChain } from "#wire/ike/chain";
+import { decodeHeader, IKE_HEADER_LENGTH, type IkeHeader } from "#wire/ike/header";
+import { ExchangeType, IkeFlag, NotifyType } from "#wire/ike/numbers";
+import { notify } from "#wire/ike/v2/notify";
+import { Agenda } from "./agenda.ts";
+import { Attempts } from "./attempts.ts";
+import { Cookies } from "./cookies.ts";
+import { type Counter, Counters } from "./counters.ts";
+import type { IkeEffect, IkeInput, IkeWorld } from "./effects.ts";
+import { DEFAULT_HALF_OPEN_LIMITS, HalfOpen, type HalfOpenLimits } from "./half-open.ts";
+import { connectionsFor } from "./pad.ts";
+import { Registry } from "./registry.ts";
+import { Strangers } from "./strangers.ts";
+import { onBrokenRequest, onBrokenResponse } from "./v2/broken.ts";
+import { earliest } from "./v2/channel.ts";
+import { onSaTimeout } from "./v2/deadlines.ts";
+import { destroy, endSetup } from "./v2/end.ts";
+import { type Failure, type Host, type JobRoad, report, type Way } from "./v2/host.ts";
+import { IkeSa } from "./v2/ike-sa.ts";
+import * as ikeSaInit from "./v2/ike-sa-init.ts";
+import { follow } from "./v2/mobike.ts";
+import { discard, expectsRequest, type Message, onComputed, onRequest, onResponse } from "./v2/routes.ts";
+import { Session } from "./v2/session.ts";
+import { ikeSnapshot } from "./v2/snapshot.ts";
+import { nextTaskAt, pump } from "./v2/tasks.ts";
+import { Wishes } from "./wishes.ts";
+
+export interface IkeEngineOptions {
+  readonly halfOpen?: HalfOpenLimits;
+}
+
+export class IkeEngine {
+  readonly #registry = new Registry();
+  readonly #counters = new Counters();
+  readonly #agenda = new Agenda<IkeSa | Session>();
+  readonly #attempts = new Attempts();
+  readonly #strangers = new Strangers();
+  readonly #halfOpen: HalfOpen;
+  readonly #cookies: Cookies;
+  readonly #jobs = new Map<number, { readonly sa: IkeSa; readonly road: JobRoad }>();
+  readonly #touched = new Set<Session>();
+  readonly #host: EngineHost;
+  readonly #wishes: Wishes;
+
+  constructor(world: IkeWorld, options: IkeEngineOptions = {}) {
+    this.#halfOpen = new HalfOpen(options.halfOpen ?? DEFAULT_HALF_OPEN_LIMITS);
+    this.#cookies = new Cookies(world.random);
+    this.#host = new EngineHost(
+      world,
+      this.#registry,
+      this.#counters,
+      this.#jobs,
+      this.#attempts,
+      this.#halfOpen,
+      this.#touched,
+    );
+    this.#wishes = new Wishes(this.#host, this.#registry, this.#attempts);
+  }
+
+  handle(input: IkeInput, now: Millis): IkeEffect[] {
+    const host = this.#host;
+    host.now = now;
+    host.way = undefined;
+    switch (input.kind) {
+      case "configure":
+        host.connections = input.config.connections;
+        host.credentials = input.config.credentials;
+        this.#attempts.keepOnly(new Set(host.connections.map(({ name }) => name)));
+        this.#wishes.onConfigured();
+        break;
+      case "datagram":
+        this.#onDatagram(input.octets, { local: input.local, remote: input.remote });
+        break;
+      case "timeout":
+        this.#onTimeout();
+        break;
+      case "computed":
+        this.#onComputed(input.job, input.result);
+        break;
+      default:
+        this.#wishes.onInput(input);
+    }
+    host.way = undefined;
+    this.#settle();
+    return host.takeEffects();
+  }
+
+  get nextTimeout(): Millis | undefined {
+    return earliest([this.#agenda.next, this.#attempts.nextTimeout, this.#halfOpen.nextTimeout]);
+  }
+
+  snapshot(): IkeSnapshot {
+    const sas = [...this.#registry.sas].filter(({ state }) => state.kind !== "Refused").map(ikeSnapshot);
+    return { sas, halfOpen: this.#halfOpen.count, counters: this.#counters.snapshot() };
+  }
+
+  /** Our next exchanges, and when we want to be asked again. */
+  #settle(): void {
+    for (let rounds = 0; this.#touched.size > 0 && rounds < 16; rounds++) {
+      const sessions = [...this.#touched];
+      this.#touched.clear();
+      for (const session of sessions) {
+        pump(this.#host, session);
+        this.#wishes.onQuiet(session);
+        for (const sa of this.#registry.sasOf(session)) this.#agenda.set(sa, sa.nextTimeout);
+        this.#agenda.set(session, this.#registry.sessions.has(session) ? this.#sessionTimeout(session) : undefined);
+      }
+    }
+    for (const sa of this.#host.takeRemoved()) this.#agenda.set(sa, undefined);
+  }
+
+  #sessionTimeout(session: Session): Millis | undefined {
+    const { peer, current } = session;
+    const alive = current?.state.kind === "Live" && current.state.phase.kind === "Current";
+    return earliest([nextTaskAt(session), alive && peer.kind === "authenticated" ? peer.reauthAt : undefined]);
+  }
+
+  #onTimeout(): void {
+    const { now } = this.#host;
+    for (const id of this.#halfOpen.expire(now)) {
+      const sa = this.#registry.byId(id);
+      if (sa === undefined || sa.state.kind === "Live") continue;
+      this.#touched.add(sa.session);
+      if (sa.state.kind === "Refused") destroy(this.#host, sa);
+      else endSetup(this.#host, sa, undefined);
+    }
+    for (const attempt of this.#attempts.due(now)) this.#wishes.start(attempt);
+    for (let who = this.#agenda.take(now); who !== undefined; who = this.#agenda.take(now)) {
+      if (who instanceof Session) {
+        this.#touched.add(who);
+        this.#wishes.onSessionTimeout(who);
+      } else {
+        this.#touched.add(who.session);
+        onSaTimeout(this.#host, who);
+      }
+    }
+  }
+
+  #onComputed(job: number, result: Parameters<typeof discard>[1]): void {
+    const waiting = this.#jobs.get(job);
+    this.#jobs.delete(job);
+    if (result.kind === "failed") this.#counters.count("jobs_failed");
+    if (waiting === undefined) {
+      discard(this.#host, result);
+      return;
+    }
+    this.#touched.add(waiting.sa.session);
+    this.#guarded(waiting.sa, "request", () => onComputed(this.#host, waiting.sa, waiting.road, job, result));
+  }
+
+  // ── datagrams ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #onDatagram(octets: Uint8Array, way: Way): void {
+    const host = this.#host;
+    host.count("datagrams_in");
+    const header = this.#header(octets);
+    if (header === undefined) {
+      host.count("drop_malformed_header");
+      return;
+    }
+    if (header.majorVersion !== 2) {
+      this.#onOtherVersion(header, way);
+      return;
+    }
+    if (header.initiatorSpi === 0n) {
+      host.count("drop_zero_spi");
+      return;
+    }
+    if (header.exchangeType === ExchangeType.IKE_SA_INIT) {
+      this.#onInit(octets, header, way);
+      return;
+    }
+    const fromInitiator = (header.flags & IkeFlag.INITIATOR) !== 0;
+    const sa = this.#registry.bySpi(fromInitiator ? header.responderSpi : header.initiatorSpi);
+    if (sa === undefined) {
+      this.#onUnknownSpi(header, way);
+      return;
+    }
+    const fits = sa.initiatorSpi === header.initiatorSpi && sa.responderSpi === header.responderSpi;
+    if (!fits || sa.originalInitiator === fromInitiator) {
+      host.count("drop_wrong_direction");
+      return;
+    }
+    this.#onSealed(sa, octets, header, way);
+  }
+
+  #header(octets: Uint8Array): IkeHeader | undefined {
+    if (octets.length < IKE_HEADER_LENGTH) return undefined;
+    try {
+      return decodeHeader(octets);
+    } catch (error) {
+      if (error instanceof WireError) return undefined;
+      throw error;
+    }
+  }
+
+  /** RFC 7296 §2.5; IKEv1 is another engine's. */
+  #onOtherVersion(header: IkeHeader, way: Way): void {
+    if (header.majorVersion < 2) {
+      this.#host.count(header.majorVersion === 1 ? "drop_ikev1" : "drop_major_version");
+      return;
+    }
+    this.#host.count("drop_major_version");
+    const answer = this.#strangers.invalidMajorVersion(header, this.#host.now);
+    if (answer === undefined) return;
+    this.#host.count("answer_invalid_major_version");
+    this.#host.send(answer, way);
+  }
+
+  #onUnknownSpi(header: IkeHeader, way: Way): void {
+    this.#host.count("drop_unknown_spi");
+    const answer = this.#strangers.invalidIkeSpi(header, this.#host.now);
+    if (answer === undefined) return;
+    this.#host.count("answer_invalid_ike_spi");
+    this.#host.send(answer, way);
+  }
+
+  #onSealed(sa: IkeSa, octets: Uint8Array, header: IkeHeader, way: Way): void {
+    const host = this.#host;
+    const isRequest = (header.flags & IkeFlag.RESPONSE) === 0;
+    if (isRequest && !expectsRequest(sa.state, header.exchangeType)) {
+      host.count("drop_state");
+      return;
+    }
+    const received = sa.channel.receive(octets, header, host.now);
+    switch (received.kind) {
+      case "dropped":
+        host.count(received.counter);
+        return;
+      case "stored":
+        this.#touched.add(sa.session);
+        return;
+      case "repeat":
+        host.count("requests_repeated");
+        this.#heard(sa);
+        for (const datagram of received.datagrams) host.send(datagram, way);
+        return;
+      case "message":
+        break;
+      default:
+        received satisfies never;
+        return;
+    }
+    this.#heard(sa);
+    this.#followPath(sa, way);
+    host.way = way;
+    this.#guarded(sa, isRequest ? "request" : "response", () => {
+      const { firstType, inner } = received;
+      const payloads = decodeChain(firstType, inner);
+      const { exchangeType, messageId } = header;
+      const message: Message = { exchangeType, messageId, payloads, plain: { header, firstType, inner }, way };
+      if (isRequest) onRequest(host, sa, message);
+      else onResponse(host, sa, message);
+    });
+  }
+
+  /** Something verified came from the peer: it lives. */
+  #heard(sa: IkeSa): void {
+    sa.session.heardAt = this.#host.now;
+    sa.deadlines.confirmBy = undefined;
+    this.#touched.add(sa.session);
+  }
+
+  /** While it is set up, the IKE SA is where its messages verify (RFC 7296 §2.23); later see mobike.ts. */
+  #followPath(sa: IkeSa, way: Way): void {
+    const { session } = sa;
+    if (sa.state.kind === "Live") {
+      follow(this.#host, session, way.remote);
+      return;
+    }
+    if (!sa.originalInitiator) session.path = { ...session.path, ...way };
+  }
+
+  /** The one place where a malformed message is caught: it is answered where it was a request, and counted. */
+  #guarded(sa: IkeSa, what: "request" | "response", act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      if (!(error instanceof WireError || error instanceof ProtocolError)) throw error;
+      this.#host.count("drop_malformed");
+      if (what === "request") onBrokenRequest(this.#host, sa, error);
+      else onBrokenResponse(this.#host, sa, error);
+    }
+  }
+
+  // ── IKE_SA_INIT ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #onInit(octets: Uint8Array, header: IkeHeader, way: Way): void {
+    const host = this.#host;
+    const fromInitiator = (header.flags & IkeFlag.INITIATOR) !== 0;
+    const isResponse = (header.flags & IkeFlag.RESPONSE) !== 0;
+    if (header.messageId !== 0 || fromInitiator === isResponse) {
+      host.count("drop_wrong_direction");
+      return;
+    }
+    try {
+      if (isResponse) this.#onInitResponse(octets, header, way);
+      else this.#onInitRequest(octets, header, way);
+    } catch (error) {
+      if (!(error instanceof WireError || error instanceof ProtocolError)) throw error;
+      // Nobody has proven anything: silence.
+      host.count("drop_malformed");
+    }
+  }
+
+  #onInitResponse(octets: Uint8Array, header: IkeHeader, way: Way): void {
+    const sa = this.#registry.bySpi(header.initiatorSpi);
+    if (sa === undefined || !sa.originalInitiator) {
+      this.#host.count("drop_unknown_spi");
+      return;
+    }
+    if (sa.state.kind !== "AwaitIkeSaInitResponse") {
+      this.#host.count("drop_state");
+      return;
+    }
+    this.#touched.add(sa.session);
+    const payloads = decodeChain(header.nextPayload, octets, IKE_HEADER_LENGTH);
+    ikeSaInit.onResponse(this.#host, sa, sa.state, { octets, header, payloads }, way);
+  }
+
+  #onInitRequest(octets: Uint8Array, header: IkeHeader, way: Way): void {
+    const host = this.#host;
+    if (header.responderSpi !== 0n) {
+      host.count("drop_wrong_direction");
+      return;
+    }
+    const known = this.#registry.byInit(header.initiatorSpi, way.remote);
+    if (known !== undefined) {
+      ikeSaInit.onRepeat(host, known, octets, way);
+      return;
+    }
+    const { address } = way.remote;
+    const candidates = connectionsFor(host.connections, 2, way.local.address, address);
+    if (candidates.length === 0) {
+      host.count("drop_not_configured");
+      return;
+    }
+    const load = this.#halfOpen.judge(address, host.now);
+    if (load === "refuse") {
+      host.count("drop_half_open_limit");
+      return;
+    }
+    const payloads = decodeChain(header.nextPayload, octets, IKE_HEADER_LENGTH);
+    const question = { header, nonce: nonceOf(payloads), address };
+    const cookie = payloads[0]?.kind === "N" && payloads[0].type === NotifyType.COOKIE ? payloads[0].data : undefined;
+    const proven =
+      cookie !== undefined && this.#cookies.check(cookie, { ...question, initiatorSpi: header.initiatorSpi }, host.now);
+    if (load === "demand-cookie" && !proven) {
+      this.#demandCookie(question, way);
+      return;
+    }
+    const verdict = ikeSaInit.onRequest(candidates, header, payloads, host);
+    switch (verdict.kind) {
+      case "answer":
+        host.send(verdict.octets, way);
+        return;
+      case "refused":
+        host.send(verdict.octets, way);
+        this.#reportRefusal(verdict.connection, verdict.reason, way);
+        return;
+      case "accepted":
+        this.#accept(verdict, octets, question, proven, way);
+        return;
+      default:
+        verdict satisfies never;
+        return;
+    }
+  }
+
+  #demandCookie(
+    {
+      header,
+      nonce,
+      address,
+    }: { readonly header: IkeHeader; readonly nonce: Uint8Array; readonly address: Endpoint["address"] },
+    way: Way,
+  ): void {
+    const cookie = this.#cookies.make({ nonce, address, initiatorSpi: header.initiatorSpi }, this.#host.now);
+    this.#host.count("cookies_sent");
+    this.#host.send(ikeSaInit.answerTo(header, notify(NotifyType.COOKIE, cookie)), way);
+  }
+
+  #accept(
+    verdict: Extract<ikeSaInit.InitVerdict, { readonly kind: "accepted" }>,
+    octets: Uint8Array,
+    question: { readonly header: IkeHeader; readonly nonce: Uint8Array; readonly address: Endpoint["address"] },
+    proven: boolean,
+    way: Way,
+  ): void {
+    const host = this.#host;
+    const { connection, terms } = verdict;
+    const path = { ...way, natLocal: false, natRemote: false };
+    const birth = {
+      id: host.nextId(),
+      connection,
+      path,
+      trigger: "peer",
+      now: host.now,
+      reauthenticates: undefined,
+    } as const;
+    const session = new Session(birth);
+    const responderSpi = host.drawIkeSpi();
+    const { initiatorSpi } = question.header;
+    const sa = new IkeSa({
+      id: host.nextId(),
+      session,
+      originalInitiator: false,
+      initiatorSpi,
+      responderSpi,
+      random: host.world.random,
+    });
+    // An answer longer than the question goes to proven sources only.
+    if (!proven && ikeSaInit.responseOctets(host, sa, terms) > octets.length) {
+      this.#demandCookie(question, way);
+      return;
+    }
+    if (!this.#halfOpen.spend(question.address, host.now)) {
+      host.count("drop_budget");
+      return;
+    }
+    session.current = sa;
+    host.add(sa);
+    this.#registry.rememberInit(sa, way.remote);
+    this.#halfOpen.open(sa.id, question.address, host.now);
+    ikeSaInit.accept(host, sa, verdict, octets);
+  }
+
+  #reportRefusal(connection: Connection, reason: string, way: Way): void {
+    const from = `${way.remote.address.octets.join(".")}`;
+    this.#host.count("ike_failed");
+    report(this.#host, {
+      kind: "failed",
+      connection: connection.name,
+      child: undefined,
+      stage: "IKE_SA_INIT",
+      notify: "NO_PROPOSAL_CHOSEN",
+      from: "us",
+      reason: `${reason} (peer ${from})`,
+      remedy: "make the IKE proposals equal on both sides",
+      retryAt: undefined,
+    });
+  }
+}
+
+function nonceOf(payloads: ReturnType<typeof decodeChain>): Uint8Array {
+  const nonce = payloads.find((payload) => payload.kind === "Nonce");
+  if (nonce?.kind !== "Nonce") throw new ProtocolError(NotifyType.INVALID_SYNTAX, "Nonce missing");
+  return nonce.data;
+}
+
+/** The engine as its exchanges see it. */
+class EngineHost implements Host {
+  readonly world: IkeWorld;
+  readonly #registry: Registry;
+  readonly #counters: Counters;
+  readonly #jobs: Map<number, { readonly sa: IkeSa; readonly road: JobRoad }>;
+  readonly #attempts: Attempts;
+  readonly #halfOpen: HalfOpen;
+  readonly #touched: Set<Session>;
+  #effects: IkeEffect[] = [];
+  #removed: IkeSa[] = [];
+  #lastId = 0;
+  #lastJob = 0;
+  now: Millis = millis(0);
+  way: Way | undefined = undefined;
+  connections: readonly Connection[] = [];
+  credentials: Credentials = { secrets: [], keys: [], authorities: [], intermediates: [], crls: [] };
+  localEndpoints: readonly Endpoint[] = [];
+
+  constructor(
+    world: IkeWorld,
+    registry: Registry,
+    counters: Counters,
+    jobs: Map<number, { readonly sa: IkeSa; readonly road: JobRoad }>,
+    attempts: Attempts,
+    halfOpen: HalfOpen,
+    touched: Set<Session>,
+  ) {
+    this.world = world;
+    this.#registry = registry;
+    this.#counters = counters;
+    this.#jobs = jobs;
+    this.#attempts = attempts;
+    this.#halfOpen = halfOpen;
+    this.#touched = touched;
+  }
+
+  get sessions(): ReadonlySet<Session> {
+    return this.#registry.sessions;
+  }
+
+  sasOf(session: Session): readonly IkeSa[] {
+    return this.#registry.sasOf(session);
+  }
+
+  emit(effect: IkeEffect): void {
+    if (effect.kind === "install-child-sa") {
+      const session = this.#registry.byId(effect.child.ike)?.session;
+      if (session !== undefined) this.#registry.own(effect.child.id, session);
+    }
+    this.#effects.push(effect);
+  }
+
+  takeEffects(): IkeEffect[] {
+    const effects = this.#effects;
+    this.#effects = [];
+    return effects;
+  }
+
+  send(octets: Uint8Array, way: Way): void {
+    this.count("datagrams_out");
+    this.emit({ kind: "send", octets, local: way.local, remote: way.remote });
+  }
+
+  count(counter: Counter): void {
+    this.#counters.count(counter);
+  }
+
+  compute(sa: IkeSa, road: JobRoad, work: Job): number {
+    const job = ++this.#lastJob;
+    this.#jobs.set(job, { sa, road });
+    this.count("jobs_started");
+    this.emit({ kind: "compute", job, work });
+    return job;
+  }
+
+  nextId(): number {
+    return ++this.#lastId;
+  }
+
+  drawIkeSpi(): bigint {
+    const octets = new Uint8Array(8);
+    for (;;) {
+      this.world.random.fill(octets);
+      const spi = new DataView(octets.buffer).getBigUint64(0);
+      if (spi !== 0n && this.#registry.bySpi(spi) === undefined) return spi;
+    }
+  }
+
+  add(sa: IkeSa): void {
+    this.#registry.add(sa);
+    this.#touched.add(sa.session);
+  }
+
+  remove(sa: IkeSa): void {
+    this.#registry.remove(sa);
+    this.#halfOpen.close(sa.id);
+    this.#removed.push(sa);
+    this.#touched.add(sa.session);
+  }
+
+  takeRemoved(): readonly IkeSa[] {
+    const removed = this.#removed;
+    this.#removed = [];
+    return removed;
+  }
+
+  touch(session: Session): void {
+    this.#touched.add(session);
+  }
+
+  settled(sa: IkeSa): void {
+    this.#halfOpen.close(sa.id);
+    if (sa.session.attempt !== undefined) this.#attempts.done(sa.session.attempt);
+    this.#touched.add(sa.session);
+  }
+
+  failed(session: Session, failure: Failure): void {
+    const { connection, attempt, peer, reauthenticates } = session;
+    let retryAt: Millis | undefined;
+    if (attempt !== undefined && peer.kind === "unknown") {
+      const draw = new Uint8Array(1);
+      this.world.random.fill(draw);
+      retryAt = this.#attempts.failed(attempt, connection.keyingTries, this.now, (draw[0] ?? 0) / 256);
+    }
+    if (reauthenticates?.peer.kind === "authenticated" && peer.kind === "unknown") {
+      retryAt = millis(this.now + 30_000);
+      reauthenticates.peer = { ...reauthenticates.peer, reauthAt: retryAt };
+      this.#touched.add(reauthenticates);
+    }
+    report(this, { kind: "failed", connection: connection.name, ...failure, retryAt });
+  }
+}

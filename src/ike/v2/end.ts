@@ -1,0 +1,154 @@
+/** How IKE SAs and Child SAs end: everything that hung on them goes, keys are wiped, and somebody is told. */
+import { millis } from "#core/units";
+import { type Failure, type Host, report } from "./host.ts";
+import { type ChildOffer, type IkeSa, wipeOwn, wipePeer, wipeState } from "./ike-sa.ts";
+import type { Child, Session } from "./session.ts";
+
+/** A refused IKE_AUTH still answers repeats so long. */
+const REFUSED_LINGERS = millis(10_000);
+
+/** The setting up of an IKE SA ends; `undefined` = in silence (a stranger's). */
+export function endSetup(host: Host, sa: IkeSa, failure: Failure | undefined): void {
+  host.count("ike_failed");
+  destroy(host, sa);
+  if (failure !== undefined) host.failed(sa.session, failure);
+}
+
+/** The same for a responder that has answered with an error: repeats of the request get the same answer for a while. */
+export function refuseSetup(host: Host, sa: IkeSa, failure: Failure): void {
+  host.count("ike_failed");
+  giveBackOffer(host, sa);
+  wipeState(sa.state);
+  sa.state = { kind: "Refused" };
+  sa.deadlines.abandonAt = millis(host.now + REFUSED_LINGERS);
+  host.failed(sa.session, failure);
+}
+
+/** The peer deleted this IKE SA: repeats of its request still get their answer for a while. */
+export function linger(host: Host, sa: IkeSa): void {
+  giveBackOffer(host, sa);
+  wipeState(sa.state);
+  sa.state = { kind: "Refused" };
+  clear(sa);
+  sa.deadlines.abandonAt = millis(host.now + REFUSED_LINGERS);
+  if (sa.session.current === sa) sa.session.current = undefined;
+}
+
+/** This IKE SA is no more; its session's Child SAs stay. */
+export function destroy(host: Host, sa: IkeSa): void {
+  if (sa.state.kind === "Gone") return;
+  giveBackOffer(host, sa);
+  wipeState(sa.state);
+  sa.state = { kind: "Gone" };
+  clear(sa);
+  sa.channel.wipe();
+  if (sa.session.current === sa) sa.session.current = undefined;
+  host.remove(sa);
+}
+
+function clear(sa: IkeSa): void {
+  for (const deadline of ["abandonAt", "confirmBy", "probeAt", "rekeyAt", "expireAt"] as const)
+    sa.deadlines[deadline] = undefined;
+}
+
+/** SPIs that were drawn for a Child SA that will not come. */
+function giveBackOffer(host: Host, sa: IkeSa): void {
+  const { state } = sa;
+  if (state.kind === "AwaitIkeAuthResponse") giveBack(host, state.offer);
+  if (state.kind === "VerifyingResponder") {
+    const { child } = state.response;
+    if (child.kind === "agreed") host.world.spis.giveBack(child.plan.inboundSpi);
+    if (child.kind === "refused" || child.kind === "unusable") giveBack(host, child.offer);
+  }
+  if (state.kind === "Live") {
+    dropOwn(host, sa);
+    dropPeer(host, sa);
+  }
+}
+
+function giveBack(host: Host, offer: ChildOffer | undefined): void {
+  if (offer !== undefined) host.world.spis.giveBack(offer.inboundSpi);
+}
+
+/** What our exchange held is given back and wiped; the exchange is over. */
+export function dropOwn(host: Host, sa: IkeSa): void {
+  const { state } = sa;
+  if (state.kind !== "Live") return;
+  const { own } = state;
+  if (own.kind === "AwaitCreateChildSaResponse" && own.offer.kind === "child") giveBack(host, own.offer);
+  if ("run" in own && own.run.plan.kind === "child") host.world.spis.giveBack(own.run.plan.inboundSpi);
+  wipeOwn(own);
+  state.own = { kind: "Idle" };
+}
+
+export function dropPeer(host: Host, sa: IkeSa): void {
+  const { state } = sa;
+  if (state.kind !== "Live") return;
+  const { peer } = state;
+  if ("run" in peer && peer.run.plan.kind === "child") host.world.spis.giveBack(peer.run.plan.inboundSpi);
+  wipePeer(peer);
+  state.peer = { kind: "Idle" };
+}
+
+/** Nothing is sent on the pair any more; what it was replaced by comes into use, or somebody hears that it is down. */
+export function retireChild(host: Host, session: Session, child: Child, drain: boolean, reason: string): void {
+  if (child.state.kind !== "Installed") return;
+  child.state = { kind: "Deleting" };
+  const heirs = child.successors.map(({ to }) => to).filter(({ state }) => state.kind === "Installed");
+  for (const heir of heirs) useChild(host, heir);
+  session.tasks = session.tasks.filter(({ work }) => !(work.kind === "rekey-child" && work.child === child));
+  host.count("child_deleted");
+  host.emit({ kind: "remove-child-sa", id: child.id, drain, reason });
+  if (heirs.length > 0 || isRedundant(session, child)) return;
+  report(host, { kind: "child-down", connection: session.connection.name, child: child.config.name, reason });
+}
+
+/** Another pair of the same child is there: of a collision, or because this one was made anew. */
+function isRedundant(session: Session, child: Child): boolean {
+  for (const other of session.children.values())
+    if (other !== child && other.config.name === child.config.name && other.state.kind === "Installed") return true;
+  return false;
+}
+
+/** Takes a Child SA out for good. */
+export function removeChild(host: Host, session: Session, child: Child, drain: boolean, reason: string): void {
+  if (child.state.kind === "Gone") return;
+  retireChild(host, session, child, drain, reason);
+  child.state = { kind: "Gone" };
+  session.children.delete(child.id);
+  session.tasks = session.tasks.filter(({ work }) => !(work.kind === "delete-child" && work.child === child));
+}
+
+/** The peer is known to have the pair: we send on it. */
+export function useChild(host: Host, child: Child): void {
+  if (child.state.kind !== "Installed" || child.state.outbound === "used") return;
+  child.state = { kind: "Installed", outbound: "used" };
+  host.emit({ kind: "use-child-sa", id: child.id });
+}
+
+/** Our delete of this IKE SA goes out as soon as the window is free; without successor its Child SAs stop now. */
+export function closeIke(host: Host, sa: IkeSa, reason: string): void {
+  const { state, session } = sa;
+  if (state.kind !== "Live" || state.phase.kind === "Closing") return;
+  state.phase = { kind: "Closing", reason };
+  if (session.current !== sa) return;
+  for (const child of [...session.children.values()]) retireChild(host, session, child, true, reason);
+  session.tasks = [];
+}
+
+/** The session is over, with all IKE SAs and Child SAs it has. */
+export function endSession(
+  host: Host,
+  session: Session,
+  sas: readonly IkeSa[],
+  how: "drain" | "at once",
+  reason: string,
+): void {
+  const current = session.current;
+  for (const child of [...session.children.values()]) removeChild(host, session, child, how === "drain", reason);
+  session.tasks = [];
+  for (const sa of sas) if (sa.state.kind !== "Refused") destroy(host, sa);
+  if (current === undefined) return;
+  host.count("ike_deleted");
+  report(host, { kind: "ike-down", ike: current.id, connection: session.connection.name, reason });
+}

@@ -1,0 +1,120 @@
+/** What becomes of an IKE SA whose peer has proven itself: its life begins, and that of its twins may end. */
+import type { Connection } from "#core/connection";
+import { type Millis, millis } from "#core/units";
+import { identitiesEqual } from "#crypto/identity";
+import { wipe } from "#crypto/octets";
+import { endSession } from "./end.ts";
+import { type Host, randomBelow, report } from "./host.ts";
+import type { AuthRequest, AuthResponse, Handshake, IkeSa, Live } from "./ike-sa.ts";
+import type { Session } from "./session.ts";
+import { ikeSnapshot } from "./snapshot.ts";
+
+/** IKE SAs of one identity beside each other, where `unique` allows them: deviation attacks stay small. */
+const MAX_TWINS = 16;
+/** A responder hears from its initiator again soon, or asks, or forgets (Ninet 2019: the last message proves nothing). */
+const CONFIRM_PROBE = millis(10_000);
+const CONFIRM_BY = millis(30_000);
+/** make-before-break: the former IKE SA of a peer that comes again from the same address is given so long. */
+export const REAUTH_GRACE: Millis = millis(10_000);
+
+type Claims = Pick<AuthRequest | AuthResponse, "localIdentity" | "remoteIdentity">;
+
+function* twins(host: Host, session: Session, claims: Claims): Generator<Session> {
+  for (const other of host.sessions) {
+    if (other === session || other.peer.kind !== "authenticated" || other.current === undefined) continue;
+    if (other.connection.name !== session.connection.name) continue;
+    const { localIdentity, remoteIdentity } = other.peer;
+    if (identitiesEqual(localIdentity, claims.localIdentity) && identitiesEqual(remoteIdentity, claims.remoteIdentity))
+      yield other;
+  }
+}
+
+/** swanctl.conf `unique = keep`, and the bound. */
+export function refusesTwin(host: Host, sa: IkeSa, request: AuthRequest): boolean {
+  const others = [...twins(host, sa.session, request)];
+  if (request.connection.unique === "keep" && !request.initialContact) return others.length > 0;
+  return others.length >= MAX_TWINS;
+}
+
+/** The peer is who it says: the IKE SA lives. Nonces and the trail of the handshake end with it, keys go on. */
+export function establish(host: Host, sa: IkeSa, handshake: Handshake, claims: AuthRequest | AuthResponse): void {
+  const { session } = sa;
+  const { connection } = session;
+  const { localIdentity, remoteIdentity, mobike, additional } = claims;
+  for (const other of twins(host, session, claims)) endTwin(host, session, other, claims.initialContact);
+  const reauthAt = due(host, connection, connection.reauthTime);
+  session.peer = { kind: "authenticated", localIdentity, remoteIdentity, at: host.now, reauthAt, mobike };
+  session.additional = additional;
+  session.current = sa;
+  session.heardAt = host.now;
+  sa.state = live(handshake, host.now);
+  wipe(handshake.intAuthInitiator, handshake.intAuthResponder);
+  startLife(host, sa);
+  if (!sa.originalInitiator) {
+    sa.deadlines.probeAt = millis(host.now + CONFIRM_PROBE);
+    sa.deadlines.confirmBy = millis(host.now + CONFIRM_BY);
+  }
+  host.settled(sa);
+  host.count("ike_established");
+  report(host, { kind: "ike-up", ike: ikeSnapshot(sa), took: millis(host.now - handshake.startedAt) });
+}
+
+function live({ suite, keys }: Pick<Handshake, "suite" | "keys">, now: Millis): Live {
+  return {
+    kind: "Live",
+    suite,
+    keys,
+    establishedAt: now,
+    phase: { kind: "Current" },
+    own: { kind: "Idle" },
+    peer: { kind: "Idle" },
+    successors: [],
+  };
+}
+
+/** The same for an IKE SA that came of a rekey. */
+export function enliven(host: Host, sa: IkeSa, born: Pick<Handshake, "suite" | "keys">): void {
+  sa.state = live(born, host.now);
+  startLife(host, sa);
+}
+
+function startLife(host: Host, sa: IkeSa): void {
+  const { connection } = sa.session;
+  const { deadlines } = sa;
+  deadlines.abandonAt = undefined;
+  deadlines.rekeyAt = due(host, connection, connection.rekeyTime);
+  deadlines.expireAt = hardLimit(host, connection, sa.session);
+  deadlines.probeAt = connection.dpdDelay > 0 ? millis(host.now + connection.dpdDelay) : undefined;
+}
+
+/** swanctl.conf: drawn up to rand_time earlier; 0 or Infinity = never. */
+function due(host: Host, { randTime }: Connection, time: Millis): Millis | undefined {
+  if (!Number.isFinite(time) || time <= 0) return undefined;
+  return millis(host.now + Math.max(1, time - randomBelow(host, Math.min(randTime, time))));
+}
+
+/** over_time after the later of what should have happened; a reauthentication that is due ends the IKE SA like a rekey. */
+function hardLimit(host: Host, { rekeyTime, reauthTime, overTime }: Connection, { peer }: Session): Millis | undefined {
+  const times: number[] = [];
+  if (Number.isFinite(rekeyTime) && rekeyTime > 0) times.push(host.now + rekeyTime);
+  if (Number.isFinite(reauthTime) && reauthTime > 0)
+    times.push(peer.kind === "authenticated" ? peer.at + reauthTime : host.now + reauthTime);
+  return times.length === 0 || !Number.isFinite(overTime) ? undefined : millis(Math.min(...times) + overTime);
+}
+
+/** RFC 7296 §2.4 and swanctl.conf `unique`. */
+function endTwin(host: Host, session: Session, twin: Session, initialContact: boolean): void {
+  const { unique } = session.connection;
+  if (unique === "never" || session.reauthenticates === twin) return;
+  // INITIAL_CONTACT: the peer has lost it, nobody is there to be told.
+  if (initialContact) {
+    endSession(host, twin, [...host.sasOf(twin)], "at once", "the peer started anew (INITIAL_CONTACT)");
+    return;
+  }
+  if (unique !== "replace" || twin.current === undefined) return;
+  twin.current.deadlines.expireAt = earlier(twin.current.deadlines.expireAt, millis(host.now + REAUTH_GRACE));
+}
+
+function earlier(a: Millis | undefined, b: Millis): Millis {
+  return a === undefined || b < a ? b : a;
+}

@@ -1,0 +1,109 @@
+/** What an exchange may ask of the engine it runs in, and how it sends. */
+import type { Endpoint } from "#core/address";
+import type { Connection, Credentials } from "#core/connection";
+import type { Job } from "#core/ike-job";
+import type { IkeReport } from "#core/ike-state";
+import type { Millis } from "#core/units";
+import type { Counter } from "#ike/counters";
+import type { IkeEffect, IkeWorld } from "#ike/effects";
+import type { Payload } from "#wire/ike/chain";
+import type { ExchangeType } from "#wire/ike/numbers";
+import type { Plain } from "./channel.ts";
+import type { IkeSa } from "./ike-sa.ts";
+import type { Session } from "./session.ts";
+import type { Datagrams } from "./window.ts";
+
+/** Which of an IKE SA's three roads a job's result goes: setting up, an exchange of ours, one of the peer's. */
+export type JobRoad = "setup" | "own" | "peer";
+
+/** From where to where a message goes. */
+export interface Way {
+  readonly local: Endpoint;
+  readonly remote: Endpoint;
+}
+
+/** Why an attempt failed, in words: `IkeReport` "failed" without the names. */
+export interface Failure {
+  readonly child: string | undefined;
+  readonly stage: string;
+  readonly notify: string | undefined;
+  readonly from: "us" | "peer" | "nobody";
+  readonly reason: string;
+  readonly remedy: string;
+}
+
+export interface Host {
+  readonly now: Millis;
+  readonly world: IkeWorld;
+  readonly connections: readonly Connection[];
+  readonly credentials: Credentials;
+  readonly sessions: ReadonlySet<Session>;
+  /** All IKE SAs of a session, its rekeyed ones too. */
+  sasOf(session: Session): readonly IkeSa[];
+  emit(effect: IkeEffect): void;
+  count(counter: Counter): void;
+  /** Gives work away; its result comes to the IKE SA's road, if that still waits for it. */
+  compute(sa: IkeSa, road: JobRoad, work: Job): number;
+  /** For sessions, IKE SAs and children: unique in the process. */
+  nextId(): number;
+  /** Not 0 and nobody's yet. */
+  drawIkeSpi(): bigint;
+  /** From now on datagrams find it. */
+  add(sa: IkeSa): void;
+  /** It is gone: no datagram and no job finds it. */
+  remove(sa: IkeSa): void;
+  /** Something happened to it: its next exchange may start. */
+  touch(session: Session): void;
+  /** It is half-open no longer. */
+  settled(sa: IkeSa): void;
+  /** An attempt ended without what was asked; the engine tells it, and tries again later where that makes sense. */
+  failed(session: Session, failure: Failure): void;
+  /** Endpoints of ours, as far as they were told. */
+  readonly localEndpoints: readonly Endpoint[];
+  /** The IKE SA that was answered where the request came from. */
+  readonly way: Way | undefined;
+}
+
+export function report(host: Host, what: IkeReport): void {
+  host.emit({ kind: "report", report: what });
+}
+
+export function randomOctets(host: Host, length: number): Uint8Array {
+  const octets = new Uint8Array(length);
+  host.world.random.fill(octets);
+  return octets;
+}
+
+/** RFC 7296 §2.10: at least half the PRF's key; 32 octets are that for all of them. */
+export function freshNonce(host: Host): Uint8Array {
+  return randomOctets(host, 32);
+}
+
+/** A number from 0 up to but not with `span`. */
+export function randomBelow(host: Host, span: number): number {
+  const draw = new DataView(randomOctets(host, 4).buffer).getUint32(0) / 2 ** 32;
+  return Number.isFinite(span) ? draw * span : 0;
+}
+
+export function sendDatagrams(host: Host, datagrams: Datagrams, way: Way): void {
+  for (const octets of datagrams) {
+    host.count("datagrams_out");
+    host.emit({ kind: "send", octets, local: way.local, remote: way.remote });
+  }
+}
+
+export function sendRequest(host: Host, sa: IkeSa, exchangeType: ExchangeType, payloads: readonly Payload[]): Plain {
+  const { path } = sa.session;
+  const { datagrams, plain } = sa.channel.sendRequest(sa.spis, exchangeType, payloads, path.remote, host.now);
+  sendDatagrams(host, datagrams, path);
+  return plain;
+}
+
+/** RFC 7296 §2.11: to where the request came from, as far as we are still in its handling. */
+export function sendResponse(host: Host, sa: IkeSa, payloads: readonly Payload[]): Plain {
+  const way = host.way ?? sa.session.path;
+  const { datagrams, plain } = sa.channel.sendResponse(payloads, way.remote);
+  host.count("requests_answered");
+  sendDatagrams(host, datagrams, way);
+  return plain;
+}

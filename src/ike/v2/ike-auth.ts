@@ -1,0 +1,539 @@
+// RFC 7296 §1.2
+//   HDR, SK {IDi, [CERT,] [CERTREQ,] [IDr,] AUTH, SAi2, TSi, TSr}  -->
+//                     <--  HDR, SK {IDr, [CERT,] AUTH, SAr2, TSi, TSr}
+//                     <--  HDR, SK {IDr, [CERT,] AUTH, N(error of the Child SA)}
+//                     <--  HDR, SK {N(AUTHENTICATION_FAILED)}
+// RFC 6023: without SA, TSi and TSr there is an IKE SA alone.
+
+import type { Connection } from "#core/connection";
+import { ProtocolError } from "#core/errors";
+import type { JobResult } from "#core/ike-job";
+import { identityMatch } from "#crypto/identity";
+import { connectionForPeer, connectionsFor } from "#ike/pad";
+import { chooseProposal } from "#ike/proposal";
+import type { Payload } from "#wire/ike/chain";
+import { ExchangeType, FIRST_STATUS_NOTIFY, NotifyType } from "#wire/ike/numbers";
+import { type Shape, shape } from "#wire/ike/shape";
+import { idPayload } from "#wire/ike/v2/id";
+import { notify } from "#wire/ike/v2/notify";
+import {
+  addressIdentity,
+  certificatePayloads,
+  certificateRequest,
+  certificatesOf,
+  checkPeer,
+  ownIdentity,
+  type Problem,
+  proveOurselves,
+  wantedIdentity,
+} from "./auth-proof.ts";
+import {
+  chooseTerms,
+  installChild,
+  offerChild,
+  offerPayloads,
+  refusalOf,
+  selectorPayloads,
+  takeAnswer,
+} from "./child-sa.ts";
+import { endSetup, refuseSetup } from "./end.ts";
+import { establish, refusesTwin } from "./establish.ts";
+import { type Failure, type Host, sendRequest, sendResponse } from "./host.ts";
+import type {
+  AuthOffer,
+  AuthRequest,
+  AuthResponse,
+  ChildAnswer,
+  ChildOffer,
+  Handshake,
+  IkeSa,
+  IkeSaState,
+} from "./ike-sa.ts";
+import { additionalOf, addressPayloads } from "./mobike-addresses.ts";
+import { has } from "./nat-t.ts";
+import type { Session, Task } from "./session.ts";
+import { refusal, whoText } from "./words.ts";
+
+const REQUEST = {
+  IDi: "one",
+  IDr: "optional",
+  CERT: "many",
+  CERTREQ: "many",
+  AUTH: "optional",
+  SA: "optional",
+  TSi: "optional",
+  TSr: "optional",
+  CP: "optional",
+  N: "many",
+  V: "many",
+} as const;
+const RESPONSE = {
+  IDr: "optional",
+  CERT: "many",
+  AUTH: "optional",
+  SA: "optional",
+  TSi: "optional",
+  TSr: "optional",
+  CP: "optional",
+  N: "many",
+  V: "many",
+} as const;
+
+const STAGE = "IKE_AUTH";
+
+type State<Kind extends IkeSaState["kind"]> = Extract<IkeSaState, { readonly kind: Kind }>;
+
+function failure(from: "us" | "peer", type: NotifyType | undefined, problem: Problem): Failure {
+  const name = Object.entries(NotifyType).find(([, id]) => id === type)?.[0];
+  return { child: undefined, stage: STAGE, notify: name, from, ...problem };
+}
+
+// ── initiator ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export function begin(host: Host, sa: IkeSa, handshake: Handshake): void {
+  const { session } = sa;
+  const { connection } = session;
+  const task = firstChild(session, handshake);
+  if (task === undefined && !handshake.peerChildless) {
+    sa.state = { kind: "AwaitIkeAuthRequest", handshake };
+    endSetup(host, sa, failure("us", undefined, NO_CHILD));
+    return;
+  }
+  const localIdentity = ownIdentity(connection, session.path);
+  const messageId = sa.channel.nextRequestId;
+  const auth: AuthOffer = { localIdentity, messageId, task, initialContact: isFirstContact(host, session) };
+  const remote = wantedIdentity(connection) ?? addressIdentity(session.path.remote.address);
+  const proof = proveOurselves(connection, host.credentials, handshake, {
+    kind: "IDi",
+    local: localIdentity,
+    remote,
+    messageId,
+  });
+  switch (proof.kind) {
+    case "impossible":
+      sa.state = { kind: "AwaitIkeAuthRequest", handshake };
+      endSetup(host, sa, failure("us", undefined, proof));
+      return;
+    case "ready":
+      ask(host, sa, handshake, auth, proof);
+      return;
+    case "job":
+      sa.state = { kind: "Signing", job: host.compute(sa, "setup", proof.work), handshake, auth };
+      return;
+    default:
+      proof satisfies never;
+      return;
+  }
+}
+
+const NO_CHILD: Problem = {
+  reason: "no child is asked for, and the peer makes no IKE SA without one (RFC 6023)",
+  remedy: "configure a child, or set childless = allow on the peer",
+};
+
+/** The child that goes with IKE_AUTH; the others follow. */
+function firstChild(session: Session, { peerChildless }: Handshake): Task | undefined {
+  const { connection, tasks } = session;
+  if (connection.childless === "force" || (connection.childless === "prefer" && peerChildless)) return undefined;
+  const task = tasks.find(({ work }) => work.kind === "new-child");
+  if (task !== undefined) {
+    session.tasks = tasks.filter((other) => other !== task);
+    return task;
+  }
+  const config = connection.children.find(({ mode }) => mode === "tunnel" || mode === "transport");
+  if (config === undefined || (peerChildless && connection.childless !== "never")) return undefined;
+  const work = { kind: "new-child", config, packet: undefined, replaces: undefined } as const;
+  return { work, trigger: session.trigger, tries: 0, notBefore: session.heardAt, method: undefined };
+}
+
+/** RFC 7296 §2.4: this is the only IKE SA between the two of us. */
+function isFirstContact(host: Host, session: Session): boolean {
+  if (session.reauthenticates !== undefined || session.connection.unique === "never") return false;
+  for (const other of host.sessions)
+    if (other !== session && other.connection.name === session.connection.name && other.peer.kind === "authenticated")
+      return false;
+  return true;
+}
+
+export function onSigned(host: Host, sa: IkeSa, state: State<"Signing">, result: JobResult): void {
+  if (result.kind !== "sign") {
+    endSetup(host, sa, failure("us", undefined, signProblem(result)));
+    return;
+  }
+  ask(host, sa, state.handshake, state.auth, { method: result.method, data: result.signature });
+}
+
+function signProblem(result: JobResult): Problem {
+  return {
+    reason: result.kind === "failed" ? result.why : "our signature could not be made",
+    remedy: "check the private key and the hash algorithms of local.auth",
+  };
+}
+
+function ask(
+  host: Host,
+  sa: IkeSa,
+  handshake: Handshake,
+  auth: AuthOffer,
+  proof: { readonly method: number; readonly data: Uint8Array },
+): void {
+  const { task } = auth;
+  const offer =
+    task?.work.kind === "new-child"
+      ? offerChild(host, sa.session, task.work.config, task.work.packet, "ike-auth", undefined)
+      : undefined;
+  sendRequest(host, sa, ExchangeType.IKE_AUTH, buildRequest(host, sa, auth, proof, offer));
+  sa.state = { kind: "AwaitIkeAuthResponse", handshake, auth, offer, sentAt: host.now };
+}
+
+function buildRequest(
+  host: Host,
+  sa: IkeSa,
+  auth: AuthOffer,
+  proof: { readonly method: number; readonly data: Uint8Array },
+  offer: ChildOffer | undefined,
+): Payload[] {
+  const { connection } = sa.session;
+  const wanted = wantedIdentity(connection);
+  return [
+    idPayload("IDi", auth.localIdentity),
+    ...certificatePayloads(connection, true),
+    ...(auth.initialContact ? [notify(NotifyType.INITIAL_CONTACT)] : []),
+    ...certificateRequest(connection, host.credentials),
+    ...(wanted === undefined ? [] : [idPayload("IDr", wanted)]),
+    { kind: "AUTH", method: proof.method, data: proof.data },
+    ...(offer === undefined ? [] : offerPayloads(offer)),
+    ...(offer === undefined ? [] : selectorPayloads(offer.localSelectors, offer.remoteSelectors)),
+    ...(connection.mobike ? [notify(NotifyType.MOBIKE_SUPPORTED), ...addressPayloads(host, sa.session)] : []),
+  ];
+}
+
+export function onResponse(
+  host: Host,
+  sa: IkeSa,
+  state: State<"AwaitIkeAuthResponse">,
+  payloads: readonly Payload[],
+): void {
+  const { IDr, CERT, AUTH, ...rest } = shape(RESPONSE, payloads);
+  const { session } = sa;
+  const { connection } = session;
+  const { handshake, auth } = state;
+  // RFC 7296 §2.21.2: an error without AUTH ends it all; with AUTH it is about the Child SA.
+  const error = rest.N.find(({ type }) => type < FIRST_STATUS_NOTIFY);
+  if (AUTH === undefined || IDr === undefined) {
+    if (error === undefined) throw new ProtocolError(NotifyType.INVALID_SYNTAX, "neither AUTH nor an error");
+    endSetup(host, sa, refusal(STAGE, error.type, undefined, connection));
+    return;
+  }
+  if (connection.remote.identity !== undefined && identityMatch(connection.remote.identity, IDr.identity) === 0) {
+    disown(host, sa, {
+      reason: `the peer says it is ${whoText(IDr.identity)}, ${connection.name} wants ${whoText(connection.remote.identity)}`,
+      remedy: "set remote.id here or local.id there to the same identity",
+    });
+    return;
+  }
+  const response: AuthResponse = {
+    localIdentity: auth.localIdentity,
+    remoteIdentity: IDr.identity,
+    mobike: connection.mobike && has(rest.N, NotifyType.MOBIKE_SUPPORTED),
+    additional: additionalOf(rest.N, session.path),
+    initialContact: has(rest.N, NotifyType.INITIAL_CONTACT),
+    child: childAnswer(state, rest, error?.type),
+  };
+  const proof = {
+    id: IDr,
+    method: AUTH.method,
+    data: AUTH.data,
+    certificates: certificatesOf(CERT),
+    messageId: auth.messageId,
+  };
+  const check = checkPeer(connection, host.credentials, handshake, auth.localIdentity, proof);
+  // From here on the offer's SPI belongs to the answer.
+  switch (check.kind) {
+    case "fails":
+      disown(host, sa, check);
+      return;
+    case "holds":
+      finish(host, sa, handshake, response);
+      return;
+    case "job":
+      sa.state = { kind: "VerifyingResponder", job: host.compute(sa, "setup", check.work), handshake, response };
+      return;
+    default:
+      check satisfies never;
+      return;
+  }
+}
+
+function childAnswer(
+  state: State<"AwaitIkeAuthResponse">,
+  { SA, TSi, TSr, N }: Pick<Shape<typeof RESPONSE>, "SA" | "TSi" | "TSr" | "N">,
+  error: number | undefined,
+): ChildAnswer {
+  const { offer, handshake, auth, sentAt } = state;
+  const { task } = auth;
+  if (offer === undefined || task === undefined) return { kind: "none" };
+  if (SA === undefined || TSi === undefined || TSr === undefined)
+    return { kind: "refused", task, notify: error ?? NotifyType.INVALID_SYNTAX, offer };
+  const taken = takeAnswer(offer, { SA, TSi, TSr, N });
+  if (taken.kind === "refused") return { kind: "unusable", task, problem: taken.problem, offer };
+  const { initiatorNonce, responderNonce } = handshake;
+  const replaces = task.work.kind === "new-child" ? task.work.replaces : undefined;
+  const plan = {
+    kind: "child",
+    ...taken.terms,
+    initiatorNonce,
+    responderNonce,
+    replaces,
+    by: "us",
+    trigger: task.trigger,
+    startedAt: sentAt,
+  } as const;
+  return { kind: "agreed", task, plan };
+}
+
+/** RFC 7296 §2.21.2: the responder believes in this IKE SA; it is told that we do not. */
+function disown(host: Host, sa: IkeSa, problem: Problem): void {
+  host.count("authentication_failed");
+  const { session } = sa;
+  sendRequest(host, sa, ExchangeType.INFORMATIONAL, [notify(NotifyType.AUTHENTICATION_FAILED)]);
+  refuseSetup(host, sa, failure("us", NotifyType.AUTHENTICATION_FAILED, problem));
+  session.current = undefined;
+}
+
+export function onVerified(host: Host, sa: IkeSa, state: State<"VerifyingResponder">, result: JobResult): void {
+  if (result.kind !== "verify-peer") {
+    disown(host, sa, verifyProblem(result));
+    return;
+  }
+  finish(host, sa, state.handshake, state.response);
+}
+
+function verifyProblem(result: JobResult): Problem {
+  return {
+    reason: result.kind === "failed" ? result.why : "the peer's signature could not be verified",
+    remedy: "compare its certificate, its CA and its identity with remote.* of the connection",
+  };
+}
+
+function finish(host: Host, sa: IkeSa, handshake: Handshake, response: AuthResponse): void {
+  establish(host, sa, handshake, response);
+  takeChild(host, sa, response.child);
+}
+
+function takeChild(host: Host, sa: IkeSa, answer: ChildAnswer): void {
+  const { session } = sa;
+  switch (answer.kind) {
+    case "none":
+      return;
+    case "refused":
+      host.world.spis.giveBack(answer.offer.inboundSpi);
+      host.count("child_refused");
+      host.failed(session, refusal(STAGE, answer.notify, answer.offer.config.name, session.connection));
+      return;
+    case "unusable": {
+      const { offer, problem } = answer;
+      host.count("child_refused");
+      session.add(
+        { kind: "disown-child", protocol: offer.config.proposals[0]?.protocol ?? 3, spi: offer.inboundSpi },
+        "close",
+        host.now,
+      );
+      host.failed(session, {
+        ...failure("us", undefined, { reason: problem, remedy: "make the child's settings equal on both sides" }),
+        child: offer.config.name,
+      });
+      return;
+    }
+    case "agreed": {
+      const child = installChild(host, sa, answer.plan, []);
+      if (
+        session.connection.pfsPreflight &&
+        child.config.proposals.some(({ transforms }) => transforms.some(({ type, id }) => type === 4 && id !== 0))
+      )
+        session.add({ kind: "rekey-child", child, preflight: true }, "start", host.now);
+      return;
+    }
+    default:
+      answer satisfies never;
+      return;
+  }
+}
+
+// ── responder ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export function onRequest(
+  host: Host,
+  sa: IkeSa,
+  state: State<"AwaitIkeAuthRequest">,
+  payloads: readonly Payload[],
+  messageId: number,
+): void {
+  const { IDi, IDr, CERT, CERTREQ, AUTH, SA, TSi, TSr, N } = shape(REQUEST, payloads);
+  const { handshake } = state;
+  const { session } = sa;
+  const { local, remote } = session.path;
+  // RFC 9370 §2.2.2: all key exchanges that were agreed on come first.
+  if (handshake.remaining.length > 0)
+    throw new ProtocolError(NotifyType.INVALID_SYNTAX, "additional key exchanges are missing");
+  const candidates = connectionsFor(host.connections, 2, local.address, remote.address).filter(
+    (candidate) =>
+      chooseProposal([{ number: 1, protocol: 1, transforms: handshake.chosen }], candidate.proposals) !== undefined,
+  );
+  const method = AUTH === undefined ? undefined : AUTH.method === 2 ? "psk" : "signature";
+  const claim = { remoteIdentity: IDi.identity, localIdentity: IDr?.identity, method } as const;
+  const connection = connectionForPeer(candidates, claim, identityMatch);
+  if (connection === undefined || AUTH === undefined) {
+    refuse(host, sa, AUTH === undefined ? NO_EAP : nobody(candidates, claim.remoteIdentity, claim.localIdentity));
+    return;
+  }
+  session.connection = connection;
+  const child =
+    SA && TSi && TSr
+      ? {
+          proposals: SA.proposals,
+          initiatorSelectors: TSi.selectors,
+          responderSelectors: TSr.selectors,
+          transport: has(N, NotifyType.USE_TRANSPORT_MODE),
+        }
+      : undefined;
+  // RFC 6023 §3
+  if (child === undefined && connection.childless === "never")
+    throw new ProtocolError(NotifyType.INVALID_SYNTAX, "no Child SA is asked for");
+  const request: AuthRequest = {
+    connection,
+    localIdentity:
+      IDr !== undefined && connection.local.identity === undefined
+        ? IDr.identity
+        : ownIdentity(connection, session.path),
+    remoteIdentity: IDi.identity,
+    messageId,
+    child,
+    initialContact: has(N, NotifyType.INITIAL_CONTACT),
+    mobike: connection.mobike && has(N, NotifyType.MOBIKE_SUPPORTED),
+    additional: additionalOf(N, session.path),
+    asksCertificate: CERTREQ.length > 0,
+  };
+  const proof = { id: IDi, method: AUTH.method, data: AUTH.data, certificates: certificatesOf(CERT), messageId };
+  const check = checkPeer(connection, host.credentials, handshake, request.localIdentity, proof);
+  switch (check.kind) {
+    case "fails":
+      refuse(host, sa, check);
+      return;
+    case "holds":
+      prove(host, sa, handshake, request);
+      return;
+    case "job":
+      sa.state = { kind: "VerifyingInitiator", job: host.compute(sa, "setup", check.work), handshake, request };
+      return;
+    default:
+      check satisfies never;
+      return;
+  }
+}
+
+const NO_EAP: Problem = {
+  reason: "the peer wants EAP, which we do not do",
+  remedy: "let it authenticate by shared secret or certificate",
+};
+
+function nobody(
+  candidates: readonly Connection[],
+  remote: AuthRequest["remoteIdentity"],
+  local: AuthRequest["localIdentity"] | undefined,
+): Problem {
+  const known = candidates.map(({ name, remote: wanted }) => `${name} wants ${whoText(wanted.identity)}`).join(", ");
+  return {
+    reason: `no connection for a peer ${whoText(remote)}${local === undefined ? "" : ` that asks for ${whoText(local)}`}: ${known || "none is configured for these addresses"}`,
+    remedy: "set remote.id and local.id here, or local.id and remote.id there, to the same identities",
+  };
+}
+
+/** RFC 7296 §2.21.2: the answer is sealed, and the IKE SA is none. */
+function refuse(host: Host, sa: IkeSa, problem: Problem): void {
+  host.count("authentication_failed");
+  sendResponse(host, sa, [notify(NotifyType.AUTHENTICATION_FAILED)]);
+  refuseSetup(host, sa, failure("us", NotifyType.AUTHENTICATION_FAILED, problem));
+}
+
+export function onInitiatorVerified(
+  host: Host,
+  sa: IkeSa,
+  state: State<"VerifyingInitiator">,
+  result: JobResult,
+): void {
+  if (result.kind !== "verify-peer") {
+    refuse(host, sa, verifyProblem(result));
+    return;
+  }
+  prove(host, sa, state.handshake, state.request);
+}
+
+function prove(host: Host, sa: IkeSa, handshake: Handshake, request: AuthRequest): void {
+  const { connection, localIdentity: local, remoteIdentity: remote, messageId } = request;
+  if (refusesTwin(host, sa, request)) {
+    refuse(host, sa, TWIN);
+    return;
+  }
+  const proof = proveOurselves(connection, host.credentials, handshake, { kind: "IDr", local, remote, messageId });
+  switch (proof.kind) {
+    case "impossible":
+      refuse(host, sa, proof);
+      return;
+    case "ready":
+      answer(host, sa, handshake, request, proof);
+      return;
+    case "job":
+      sa.state = { kind: "SigningResponse", job: host.compute(sa, "setup", proof.work), handshake, request };
+      return;
+    default:
+      proof satisfies never;
+      return;
+  }
+}
+
+const TWIN: Problem = {
+  reason: "this identity is connected already, and unique = keep keeps the first (or its IKE SAs are too many)",
+  remedy: "end the other one, or set unique = replace",
+};
+
+export function onResponseSigned(host: Host, sa: IkeSa, state: State<"SigningResponse">, result: JobResult): void {
+  if (result.kind !== "sign") {
+    refuse(host, sa, signProblem(result));
+    return;
+  }
+  answer(host, sa, state.handshake, state.request, { method: result.method, data: result.signature });
+}
+
+function answer(
+  host: Host,
+  sa: IkeSa,
+  handshake: Handshake,
+  request: AuthRequest,
+  proof: { readonly method: number; readonly data: Uint8Array },
+): void {
+  const { connection } = request;
+  const { initiatorNonce, responderNonce } = handshake;
+  establish(host, sa, handshake, request);
+  const common: Payload[] = [
+    idPayload("IDr", request.localIdentity),
+    ...certificatePayloads(connection, request.asksCertificate),
+    { kind: "AUTH", method: proof.method, data: proof.data },
+    ...(request.mobike ? [notify(NotifyType.MOBIKE_SUPPORTED), ...addressPayloads(host, sa.session)] : []),
+  ];
+  if (request.child === undefined) {
+    sendResponse(host, sa, common);
+    return;
+  }
+  const chosen = chooseTerms(host, sa.session, request.child, "ike-auth", undefined);
+  if (chosen.kind === "refused") {
+    // RFC 7296 §1.2: the IKE SA stands without the Child SA.
+    host.count("child_refused");
+    sendResponse(host, sa, [...common, notify(chosen.notify)]);
+    host.failed(sa.session, refusalOf(undefined, STAGE, chosen));
+    return;
+  }
+  const plan = { kind: "child", ...chosen.terms, initiatorNonce, responderNonce, replaces: undefined } as const;
+  installChild(host, sa, { ...plan, by: "peer", trigger: "peer", startedAt: host.now }, []);
+  sendResponse(host, sa, [...common, ...chosen.payloads]);
+}

@@ -1,0 +1,172 @@
+/**
+ * What becomes of key exchanges that are complete: the new Child SA or IKE SA takes over, and of two that both sides made
+ * at once one survives (RFC 7296 §2.8.1, §2.8.2). The one with the lowest of the four nonces goes, deleted by its maker;
+ * the former one is deleted by the maker of the survivor.
+ *
+ *   A                                        B
+ *   {N(REKEY_SA), SAi, Ni1, …}  -->     <--  {N(REKEY_SA), SAi, Ni2, …}
+ *                               <--     -->  {SAr, Nr2, …} and {SAr, Nr1, …}
+ *   lowest nonce is A's: {D(own new)} -->    <-- {D(former)}
+ */
+import type { Trigger } from "#core/ike-state";
+import { millis } from "#core/units";
+import { wipe } from "#crypto/octets";
+import { rekeyedIkeKeys } from "#ike/keymat";
+import { installChild } from "./child-sa.ts";
+import { closeIke, retireChild } from "./end.ts";
+import { enliven } from "./establish.ts";
+import { type Host, report } from "./host.ts";
+import { applyKeys, type ChildPlan, type IkePlan, IkeSa, type KeyRun } from "./ike-sa.ts";
+import type { Child, Session, Successor } from "./session.ts";
+import { ikeSnapshot } from "./snapshot.ts";
+
+/** The peer deletes what its own rekey replaced within this, else we do. */
+const DELETE_EXPECTED = millis(60_000);
+
+/** RFC 7296 §2.8.1: octet by octet; the shorter of two that agree so far is lower. */
+export function compareNonces(a: Uint8Array, b: Uint8Array): number {
+  for (let i = 0; i < Math.min(a.length, b.length); i++) {
+    const difference = (a[i] ?? 0) - (b[i] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return a.length - b.length;
+}
+
+function lowestNonce({ initiatorNonce, responderNonce }: ChildPlan | IkePlan): Uint8Array {
+  return compareNonces(initiatorNonce, responderNonce) < 0 ? initiatorNonce : responderNonce;
+}
+
+/** The whole key material is there; wipes it. */
+export function settle(host: Host, sa: IkeSa, run: KeyRun): void {
+  if (run.plan.kind === "child") settleChild(host, sa, run.plan, run.shared);
+  else settleIke(host, sa, run.plan, run.shared);
+}
+
+// ── Child SAs ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function settleChild(host: Host, sa: IkeSa, plan: ChildPlan, shared: readonly Uint8Array[]): void {
+  const child = installChild(host, sa, plan, shared);
+  const former = plan.replaces;
+  if (typeof former !== "object") return;
+  former.successors.push({ to: child, by: plan.by, lowestNonce: lowestNonce(plan) });
+  report(host, { kind: "rekey", what: "child", trigger: plan.by === "us" ? plan.trigger : "peer", result: "done" });
+  resolveChildren(host, sa.session, former);
+}
+
+function resolveChildren(host: Host, session: Session, former: Child): void {
+  const alive = former.successors.filter(({ to }) => to.state.kind === "Installed");
+  const ours = alive.find(({ by }) => by === "us");
+  const theirs = alive.find(({ by }) => by === "peer");
+  if (ours === undefined || theirs === undefined) return;
+  host.count("child_collisions");
+  // The other side sees the same four nonces and removes its own where ours stays.
+  if (compareNonces(ours.lowestNonce, theirs.lowestNonce) > 0) return;
+  const reason = "both sides rekeyed at once; the peer's stays";
+  report(host, { kind: "rekey", what: "child", trigger: "peer", result: "redundant" });
+  retireChild(host, session, ours.to, true, reason);
+  session.addFirst({ kind: "delete-child", child: ours.to, reason }, "close", host.now);
+  // Nobody else deletes the former one if the peer did so before we knew.
+  if (former.state.kind === "Gone") useSurvivor(host, theirs);
+}
+
+function useSurvivor(host: Host, { to }: Successor<Child>): void {
+  if (to.state.kind !== "Installed" || to.state.outbound === "used") return;
+  to.state = { kind: "Installed", outbound: "used" };
+  host.emit({ kind: "use-child-sa", id: to.id });
+}
+
+// ── IKE SAs ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function settleIke(host: Host, former: IkeSa, plan: IkePlan, shared: readonly Uint8Array[]): void {
+  const { state, session } = former;
+  if (state.kind !== "Live") {
+    wipe(...shared);
+    return;
+  }
+  const { initiatorSpi, responderSpi, suite } = plan;
+  const sa = new IkeSa({
+    id: host.nextId(),
+    session,
+    originalInitiator: plan.by === "us",
+    initiatorSpi,
+    responderSpi,
+    random: host.world.random,
+  });
+  const keys = rekeyedIkeKeys(plan, state.keys, shared);
+  wipe(...shared);
+  applyKeys(sa, suite, keys);
+  const { fragments } = former.channel;
+  if (fragments !== "none") sa.channel.allowFragments(fragments);
+  enliven(host, sa, { suite, keys });
+  host.add(sa);
+  state.successors.push({ to: sa, by: plan.by, lowestNonce: lowestNonce(plan) });
+  resolveIke(host, former, plan.by === "us" ? plan.trigger : "peer");
+}
+
+/** Whether our own rekey of this IKE SA, or the peer's, is still under way. */
+function rekeying(sa: IkeSa, who: "us" | "peer"): boolean {
+  const { state } = sa;
+  if (state.kind !== "Live") return false;
+  if (who === "us")
+    return state.own.kind !== "GeneratingKe" && "task" in state.own && state.own.task.work.kind === "rekey-ike";
+  return state.peer.kind !== "Idle" && state.peer.run.plan.kind === "ike";
+}
+
+/** Called after each of the two is complete, or has failed. */
+export function resolveIke(host: Host, former: IkeSa, trigger: Trigger): void {
+  const { state } = former;
+  if (state.kind !== "Live") return;
+  const alive = state.successors.filter(({ to }) => to.state.kind === "Live");
+  const ours = alive.find(({ by }) => by === "us");
+  const theirs = alive.find(({ by }) => by === "peer");
+  if (ours !== undefined && theirs !== undefined) {
+    host.count("ike_collisions");
+    const weLose = compareNonces(ours.lowestNonce, theirs.lowestNonce) < 0;
+    adopt(host, former, weLose ? theirs.to : ours.to, trigger);
+    if (weLose) {
+      expectDelete(host, former);
+      closeIke(host, ours.to, "both sides rekeyed at once; the peer's stays");
+    } else {
+      expectDelete(host, theirs.to);
+      closeIke(host, former, "rekeyed");
+    }
+    return;
+  }
+  if (ours !== undefined && !rekeying(former, "peer")) {
+    adopt(host, former, ours.to, trigger);
+    closeIke(host, former, "rekeyed");
+  } else if (theirs !== undefined && !rekeying(former, "us")) {
+    adopt(host, former, theirs.to, trigger);
+    expectDelete(host, former);
+  }
+}
+
+/** All that hung on the former IKE SA goes on over the next. */
+export function adopt(host: Host, former: IkeSa, next: IkeSa, trigger: Trigger): void {
+  const { session } = former;
+  if (session.current === next) return;
+  session.current = next;
+  session.tasks = session.tasks.filter(({ work }) => work.kind !== "rekey-ike");
+  former.deadlines.rekeyAt = undefined;
+  former.deadlines.probeAt = undefined;
+  former.deadlines.confirmBy = undefined;
+  if (former.state.kind === "Live" && former.state.phase.kind === "Current") former.state.phase = { kind: "Rekeyed" };
+  host.count("ike_rekeyed");
+  report(host, { kind: "ike-rekeyed", ike: ikeSnapshot(next), former: former.id, trigger });
+}
+
+function expectDelete(host: Host, sa: IkeSa): void {
+  if (sa.state.kind !== "Live") return;
+  if (sa.state.phase.kind === "Current") sa.state.phase = { kind: "Rekeyed" };
+  sa.deadlines.rekeyAt = undefined;
+  sa.deadlines.probeAt = undefined;
+  sa.deadlines.abandonAt = millis(host.now + DELETE_EXPECTED);
+}
+
+/** An IKE SA went away without a delete of ours: the successor that is there carries on. */
+export function heirOf(former: IkeSa): IkeSa | undefined {
+  const { state } = former;
+  if (state.kind !== "Live") return undefined;
+  const alive = state.successors.filter(({ to }) => to.state.kind === "Live");
+  return (alive.find(({ by }) => by === "peer") ?? alive[0])?.to;
+}

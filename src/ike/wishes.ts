@@ -1,0 +1,360 @@
+/** What director and operator want of the engine, turned into attempts and tasks. */
+import type { Endpoint, IpAddress } from "#core/address";
+import { compareAddresses } from "#core/address";
+import type { ChildConfig, Connection } from "#core/connection";
+import type { Trigger } from "#core/ike-state";
+import { type Attempt, Attempts } from "./attempts.ts";
+import type { IkeInput } from "./effects.ts";
+import type { Registry } from "./registry.ts";
+import { closeIke, destroy, useChild } from "./v2/end.ts";
+import { type Host, report } from "./v2/host.ts";
+import { IkeSa } from "./v2/ike-sa.ts";
+import * as ikeSaInit from "./v2/ike-sa-init.ts";
+import { follow, onAddresses } from "./v2/mobike.ts";
+import { type PacketSelectors, type Path, Session } from "./v2/session.ts";
+import { hasChild } from "./v2/tasks.ts";
+
+type Wish = Exclude<IkeInput, { readonly kind: "configure" | "datagram" | "timeout" | "computed" }>;
+type Initiate = Extract<IkeInput, { readonly kind: "initiate" }>;
+
+/** The engine's host, where the wishes write what they learn. */
+export interface WishHost extends Host {
+  localEndpoints: readonly Endpoint[];
+}
+
+export class Wishes {
+  readonly #host: WishHost;
+  readonly #registry: Registry;
+  readonly #attempts: Attempts;
+  /** Packets that asked, until their child is made. */
+  readonly #packets = new Map<string, PacketSelectors>();
+
+  constructor(host: WishHost, registry: Registry, attempts: Attempts) {
+    this.#host = host;
+    this.#registry = registry;
+    this.#attempts = attempts;
+  }
+
+  onInput(input: Wish): void {
+    switch (input.kind) {
+      case "initiate":
+        this.#initiate(input);
+        return;
+      case "rekey-child":
+        this.#withChild(input.id, ({ session, child }) => {
+          const queued = session.tasks.some(({ work }) => work.kind === "rekey-child" && work.child === child);
+          if (
+            child.state.kind === "Installed" &&
+            !queued &&
+            !session.add({ kind: "rekey-child", child, preflight: false }, input.trigger, this.#host.now)
+          )
+            this.#host.count("queue_full");
+        });
+        return;
+      case "delete-child":
+        this.#withChild(input.id, ({ session, child }) => {
+          const queued = session.tasks.some(({ work }) => work.kind === "delete-child" && work.child === child);
+          if (child.state.kind === "Installed" && !queued)
+            session.addFirst({ kind: "delete-child", child, reason: input.reason }, "operator", this.#host.now);
+        });
+        return;
+      case "rekey-ike":
+        this.#withIke(input.ike, (sa) => {
+          if (!sa.session.tasks.some(({ work }) => work.kind === "rekey-ike"))
+            sa.session.add({ kind: "rekey-ike" }, input.trigger, this.#host.now);
+        });
+        return;
+      case "reauthenticate":
+        this.#withIke(input.ike, (sa) => this.#reauthenticate(sa.session, input.trigger));
+        return;
+      case "delete-ike":
+        this.#withIke(input.ike, (sa) => this.#delete(sa, input.reason));
+        return;
+      case "heard":
+        this.#withChild(input.id, ({ session }) => this.#heard(session));
+        return;
+      case "first-packet":
+        this.#withChild(input.id, ({ session, child }) => {
+          this.#heard(session);
+          useChild(this.#host, child);
+        });
+        return;
+      case "peer-moved":
+        this.#withChild(input.id, ({ session }) => follow(this.#host, session, input.remote));
+        return;
+      case "addresses":
+        this.#addresses(input.local);
+        return;
+      case "unreachable":
+        for (const session of this.#registry.sessions)
+          if (
+            session.peer.kind === "unknown" &&
+            compareAddresses(session.path.remote.address, input.remote.address) === 0
+          )
+            session.unreachable = input.reason;
+        return;
+      default:
+        input satisfies never;
+        return;
+    }
+  }
+
+  #withChild(id: number, act: (found: NonNullable<ReturnType<Registry["child"]>>) => void): void {
+    const found = this.#registry.child(id);
+    if (found === undefined) return;
+    this.#host.touch(found.session);
+    act(found);
+  }
+
+  /** By any of its session's IKE SAs. */
+  #withIke(id: number, act: (sa: IkeSa) => void): void {
+    const sa = this.#registry.byId(id);
+    if (sa === undefined) return;
+    this.#host.touch(sa.session);
+    act(sa.session.current ?? sa);
+  }
+
+  #heard(session: Session): void {
+    session.heardAt = this.#host.now;
+    for (const sa of this.#registry.sasOf(session)) sa.deadlines.confirmBy = undefined;
+  }
+
+  // ── start ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #initiate(input: Initiate): void {
+    const host = this.#host;
+    const connection = host.connections.find(({ name }) => name === input.connection);
+    const config = connection?.children.find(({ name }) => name === input.child);
+    if (connection === undefined || (input.child !== undefined && config === undefined)) {
+      this.#unknown(input);
+      return;
+    }
+    const session = this.#sessionOf(connection, input.remote);
+    if (session !== undefined) {
+      this.#askChild(session, config, input);
+      return;
+    }
+    if (input.packet !== undefined && input.child !== undefined)
+      this.#packets.set(`${connection.name}/${input.child}`, input.packet);
+    const key = Attempts.key(connection.name, input.remote);
+    if (!this.#attempts.ask(connection.name, input.remote, input.child, input.trigger)) {
+      host.count("queue_full");
+      return;
+    }
+    const attempt = this.#attempts.get(key);
+    if (attempt !== undefined) this.start(attempt);
+  }
+
+  #unknown({ connection, child }: Initiate): void {
+    report(this.#host, {
+      kind: "failed",
+      connection,
+      child,
+      stage: "initiate",
+      notify: undefined,
+      from: "us",
+      reason: "there is no such connection or child",
+      remedy: "look at the names in the configuration",
+      retryAt: undefined,
+    });
+  }
+
+  /** The one that is set up or alive. */
+  #sessionOf(connection: Connection, remote: Endpoint | undefined): Session | undefined {
+    for (const session of this.#registry.sessions) {
+      const { current } = session;
+      if (session.connection.name !== connection.name || current === undefined || session.reauthenticates !== undefined)
+        continue;
+      if (remote !== undefined && compareAddresses(session.path.remote.address, remote.address) !== 0) continue;
+      const { state } = current;
+      const usable =
+        state.kind === "Live" ? state.phase.kind !== "Closing" : current.originalInitiator && state.kind !== "Refused";
+      if (usable) return session;
+    }
+    return undefined;
+  }
+
+  #askChild(session: Session, config: ChildConfig | undefined, { packet, trigger }: Initiate): void {
+    const host = this.#host;
+    host.touch(session);
+    if (config === undefined) return;
+    const queued = session.tasks.some(({ work }) => work.kind === "new-child" && work.config.name === config.name);
+    if (queued || hasChild(session, config.name) || isBeingMade(session, config.name)) {
+      host.count("initiate_repeated");
+      return;
+    }
+    if (!session.add({ kind: "new-child", config, packet, replaces: undefined }, trigger, host.now))
+      host.count("queue_full");
+  }
+
+  /** A new IKE SA of ours. */
+  start(attempt: Attempt): void {
+    const host = this.#host;
+    const connection = host.connections.find(({ name }) => name === attempt.connection);
+    const key = Attempts.key(attempt.connection, attempt.remote);
+    if (connection === undefined) {
+      this.#attempts.done(key);
+      return;
+    }
+    const other = this.#sessionOf(connection, attempt.remote);
+    if (other !== undefined) {
+      this.#attempts.done(key);
+      return;
+    }
+    const session = this.#open(connection, attempt.remote, attempt.trigger, undefined);
+    session.attempt = key;
+    for (const name of attempt.children) {
+      const config = connection.children.find((child) => child.name === name);
+      const packet = this.#packets.get(`${connection.name}/${name}`);
+      this.#packets.delete(`${connection.name}/${name}`);
+      if (config !== undefined)
+        session.add({ kind: "new-child", config, packet, replaces: undefined }, attempt.trigger, host.now);
+    }
+    this.#begin(session);
+  }
+
+  #open(
+    connection: Connection,
+    remote: Endpoint | undefined,
+    trigger: Trigger,
+    reauthenticates: Session | undefined,
+  ): Session {
+    const host = this.#host;
+    const path = this.#path(connection, remote);
+    return new Session({ id: host.nextId(), connection, path, trigger, now: host.now, reauthenticates });
+  }
+
+  #path(connection: Connection, remote: Endpoint | undefined): Path {
+    const pattern = connection.remoteAddresses.find(({ kind }) => kind === "address");
+    const there = remote ?? {
+      address: pattern?.kind === "address" ? pattern.address : UNSPECIFIED,
+      port: connection.remotePort,
+    };
+    const local = { address: this.#localAddress(connection, there.address), port: connection.localPort };
+    return { local, remote: there, natLocal: false, natRemote: false };
+  }
+
+  #localAddress(connection: Connection, remote: IpAddress): IpAddress {
+    for (const pattern of connection.localAddresses)
+      if (pattern.kind === "address" && pattern.address.family === remote.family) return pattern.address;
+    const own = this.#host.localEndpoints.find(({ address }) => address.family === remote.family);
+    return own?.address ?? { family: remote.family, octets: new Uint8Array(remote.octets.length) };
+  }
+
+  #begin(session: Session): void {
+    const host = this.#host;
+    const { connection, path } = session;
+    const sa = new IkeSa({
+      id: host.nextId(),
+      session,
+      originalInitiator: true,
+      initiatorSpi: host.drawIkeSpi(),
+      responderSpi: 0n,
+      random: host.world.random,
+    });
+    session.current = sa;
+    host.add(sa);
+    if (path.remote.address.octets.every((octet) => octet === 0)) {
+      destroy(host, sa);
+      host.failed(session, {
+        child: undefined,
+        stage: "initiate",
+        notify: undefined,
+        from: "us",
+        reason: `${connection.name} has no address to speak to`,
+        remedy: "set remote_addrs to an address, or let the peer begin",
+      });
+      return;
+    }
+    ikeSaInit.begin(host, sa);
+  }
+
+  // ── end, and again ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #delete(sa: IkeSa, reason: string): void {
+    const host = this.#host;
+    const { session, state } = sa;
+    if (session.attempt !== undefined) this.#attempts.done(session.attempt);
+    if (state.kind === "Live") {
+      closeIke(host, sa, reason);
+      return;
+    }
+    if (state.kind === "Refused") return;
+    destroy(host, sa);
+    report(host, { kind: "ike-down", ike: sa.id, connection: session.connection.name, reason });
+  }
+
+  /** Make before break (RFC 7296 §2.8.3): a new IKE SA with the same children; the former goes when they stand. */
+  #reauthenticate(session: Session, trigger: Trigger): void {
+    const host = this.#host;
+    if (session.current?.state.kind !== "Live") return;
+    for (const other of this.#registry.sessions) if (other.reauthenticates === session) return;
+    const { connection } = session;
+    const fresh = this.#open(connection, { ...session.path.remote, port: connection.remotePort }, trigger, session);
+    const names = new Set<string>();
+    for (const { config, state, id } of session.children.values()) {
+      if (state.kind !== "Installed" || names.has(config.name)) continue;
+      names.add(config.name);
+      fresh.add({ kind: "new-child", config, packet: undefined, replaces: id }, trigger, host.now);
+    }
+    this.#begin(fresh);
+  }
+
+  onSessionTimeout(session: Session): void {
+    const { peer } = session;
+    if (peer.kind !== "authenticated" || peer.reauthAt === undefined || peer.reauthAt > this.#host.now) return;
+    session.peer = { ...peer, reauthAt: undefined };
+    this.#reauthenticate(session, "time");
+  }
+
+  /** A reauthentication whose children all stand ends the former IKE SA. */
+  onQuiet(session: Session): void {
+    const former = session.reauthenticates;
+    const state = session.current?.state;
+    if (former?.current === undefined || state?.kind !== "Live" || state.own.kind !== "Idle") return;
+    if (former.current.state.kind !== "Live" || former.current.state.phase.kind === "Closing") return;
+    if (session.tasks.some(({ work }) => work.kind === "new-child")) return;
+    for (const child of former.children.values())
+      for (const heir of session.children.values())
+        if (heir.config.name === child.config.name)
+          child.successors.push({ to: heir, by: "us", lowestNonce: new Uint8Array(0) });
+    this.#host.touch(former);
+    closeIke(this.#host, former.current, "reauthenticated");
+  }
+
+  /** Sessions go on with the connection of the same name. */
+  onConfigured(): void {
+    for (const session of this.#registry.sessions) {
+      const connection = this.#host.connections.find(({ name }) => name === session.connection.name);
+      if (connection !== undefined && session.peer.kind === "authenticated") session.connection = connection;
+    }
+  }
+
+  #addresses(local: readonly Endpoint[]): void {
+    this.#host.localEndpoints = local;
+    for (const session of this.#registry.sessions) {
+      const { current } = session;
+      if (current?.state.kind !== "Live") continue;
+      this.#host.touch(session);
+      onAddresses(this.#host, current);
+    }
+  }
+}
+
+const UNSPECIFIED: IpAddress = { family: 4, octets: new Uint8Array(4) };
+
+function isBeingMade(session: Session, name: string): boolean {
+  const state = session.current?.state;
+  if (state === undefined) return false;
+  const task =
+    state.kind === "AwaitIkeAuthResponse" || state.kind === "Signing"
+      ? state.auth.task
+      : state.kind === "Live" && "task" in state.own
+        ? state.own.task
+        : undefined;
+  if (state.kind === "VerifyingResponder" && state.response.child.kind !== "none") {
+    const { work } = state.response.child.task;
+    return work.kind === "new-child" && work.config.name === name;
+  }
+  return task?.work.kind === "new-child" && task.work.config.name === name;
+}

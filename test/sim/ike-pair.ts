@@ -1,0 +1,363 @@
+/**
+ * IKE engines on a virtual clock, joined by a virtual network: delay, loss, duplicates, reordering and NAT, all from one
+ * seed. Each node carries out its engine's effects as a data plane and a director would, and keeps books on all of it.
+ */
+import { addressToString, compareAddresses, type Endpoint, type IpAddress, parseAddress } from "#core/address";
+import type { IkeConfig } from "#core/connection";
+import { assert } from "#core/errors";
+import type { Job, JobResult } from "#core/ike-job";
+import type { IkeReport, IkeSaSnapshot } from "#core/ike-state";
+import { type Millis, millis, type Spi, spi } from "#core/units";
+import { runJob } from "#crypto/ike-jobs";
+import type { IkeEffect, IkeInput, NegotiatedChild } from "#ike/effects";
+import { IkeEngine, type IkeEngineOptions } from "#ike/engine";
+import { decodeHeader } from "#wire/ike/header";
+import { ExchangeType, IkeFlag, nameOf } from "#wire/ike/numbers";
+import { seededRandom } from "./gateway-pair.ts";
+
+export interface Datagram {
+  readonly octets: Uint8Array;
+  readonly from: Endpoint;
+  readonly to: Endpoint;
+}
+
+/** How the network treats datagrams; times in milliseconds. */
+export interface Weather {
+  readonly delay: readonly [least: number, most: number];
+  /** 0–1. */
+  readonly loss: number;
+  readonly duplicates: number;
+}
+
+export const FAIR: Weather = { delay: [10, 10], loss: 0, duplicates: 0 };
+
+export interface SimOptions {
+  readonly seed: number;
+  readonly weather?: Weather;
+  /** "real": crypto/ike-jobs.ts; "cheap": an exclusive or instead of key exchanges, for many schedules. */
+  readonly jobs?: "real" | "cheap";
+  /** From a job's start to its result. */
+  readonly jobTime?: readonly [least: number, most: number];
+  /** From the installation of a rekeyed pair of ours to its use, and from there to the delete of the former. */
+  readonly switchAfter?: readonly [least: number, most: number];
+  readonly engine?: IkeEngineOptions;
+}
+
+interface Event {
+  readonly at: number;
+  readonly order: number;
+  readonly run: () => void;
+}
+
+export interface InstalledPair {
+  readonly child: NegotiatedChild;
+  /** We send on it. */
+  outbound: boolean;
+}
+
+export function endpoint(address: string, port: number): Endpoint {
+  const parsed = parseAddress(address);
+  assert(parsed !== undefined, address);
+  return { address: parsed, port };
+}
+
+/** "IKE_AUTH request 1", for the assertions of exchange tests. */
+export function describe(datagram: Datagram): string {
+  const { exchangeType, flags, messageId } = decodeHeader(datagram.octets);
+  const way = (flags & IkeFlag.RESPONSE) !== 0 ? "response" : "request";
+  return `${nameOf(ExchangeType, exchangeType)} ${way} ${messageId}`;
+}
+
+export class IkeNode {
+  readonly name: string;
+  readonly address: IpAddress;
+  readonly engine: IkeEngine;
+  readonly reports: IkeReport[] = [];
+  readonly installed: Map<number, InstalledPair> = new Map();
+  /** Drawn and neither installed nor given back. */
+  readonly loose: Set<Spi> = new Set();
+  readonly #sim: IkeSim;
+  #lastSpi: number;
+
+  constructor(sim: IkeSim, name: string, address: IpAddress, number: number, options: IkeEngineOptions) {
+    this.name = name;
+    this.address = address;
+    this.#sim = sim;
+    this.#lastSpi = number * 0x1000_0000;
+    const spis = { draw: () => this.#draw(), giveBack: (value: Spi) => this.#giveBack(value) };
+    this.engine = new IkeEngine({ random: sim.random, spis }, options);
+  }
+
+  #draw(): Spi {
+    const value = spi(++this.#lastSpi);
+    this.loose.add(value);
+    return value;
+  }
+
+  #giveBack(value: Spi): void {
+    assert(this.loose.delete(value), `${this.name} gives back an SPI that is not loose`);
+  }
+
+  give(input: IkeInput): void {
+    for (const effect of this.engine.handle(input, this.#sim.now)) this.#carryOut(effect);
+  }
+
+  configure(config: IkeConfig): void {
+    this.give({ kind: "configure", config });
+  }
+
+  #carryOut(effect: IkeEffect): void {
+    switch (effect.kind) {
+      case "send":
+        this.#sim.send(this, { octets: effect.octets, from: effect.local, to: effect.remote });
+        return;
+      case "compute":
+        this.#sim.compute(this, effect.job, effect.work);
+        return;
+      case "report":
+        this.reports.push(effect.report);
+        return;
+      case "install-child-sa":
+        this.#install(effect.child, effect.outbound);
+        return;
+      case "use-child-sa": {
+        const pair = this.installed.get(effect.id);
+        assert(pair !== undefined, `${this.name} uses a pair that is not installed`);
+        pair.outbound = true;
+        return;
+      }
+      case "remove-child-sa":
+        assert(this.installed.delete(effect.id), `${this.name} removes a pair that is not installed`);
+        return;
+      case "move-child-sa": {
+        const pair = this.installed.get(effect.id);
+        assert(pair !== undefined, `${this.name} moves a pair that is not installed`);
+        const { local, remote, encapsulation, behindNat } = effect;
+        const child = { ...pair.child, local, remote, encapsulation, behindNat };
+        this.installed.set(effect.id, { ...pair, child });
+        return;
+      }
+      default:
+        effect satisfies never;
+    }
+  }
+
+  #install(child: NegotiatedChild, outbound: "use" | "later"): void {
+    assert(this.loose.delete(child.inbound.spi), `${this.name} installs an SPI that is not loose`);
+    for (const other of this.installed.values())
+      assert(other.child.inbound.spi !== child.inbound.spi, `${this.name} has two SAs of one SPI`);
+    this.installed.set(child.id, { child, outbound: outbound === "use" });
+    if (outbound === "later" && child.initiator && child.replaces !== undefined)
+      this.#switchOver(child, child.replaces);
+  }
+
+  /** What the rekey director does: sends on the new pair, and has the former one deleted. */
+  #switchOver(child: NegotiatedChild, former: number): void {
+    this.#sim.after(this.#sim.options.switchAfter ?? [5, 20], () => {
+      const pair = this.installed.get(child.id);
+      if (pair === undefined) return;
+      pair.outbound = true;
+      this.#sim.packet(this, child);
+      this.give({ kind: "delete-child", id: former, reason: "rekeyed" });
+    });
+  }
+
+  /** Established, current ones. */
+  get sas(): readonly IkeSaSnapshot[] {
+    return this.engine.snapshot().sas;
+  }
+
+  get children(): readonly NegotiatedChild[] {
+    return [...this.installed.values()].map(({ child }) => child);
+  }
+
+  counter(name: string): number {
+    return this.engine.snapshot().counters[name] ?? 0;
+  }
+
+  reportsOf<Kind extends IkeReport["kind"]>(kind: Kind): Extract<IkeReport, { readonly kind: Kind }>[] {
+    return this.reports.filter((report): report is Extract<IkeReport, { readonly kind: Kind }> => report.kind === kind);
+  }
+}
+
+export class IkeSim {
+  readonly options: SimOptions;
+  readonly random: ReturnType<typeof seededRandom>;
+  readonly #fate: ReturnType<typeof seededRandom>;
+  readonly #nodes: IkeNode[] = [];
+  #events: Event[] = [];
+  #order = 0;
+  now: Millis = millis(1_000_000);
+  weather: Weather;
+  /** Datagrams wait here until `deliver`; undefined = the network carries them itself. */
+  held: Datagram[] | undefined = undefined;
+  /** Everything that was sent, also what was lost. */
+  readonly sent: Datagram[] = [];
+  /** NAT boxes and the like: what becomes of a datagram; undefined = it is lost. */
+  translate: (datagram: Datagram) => Datagram | undefined = (datagram) => datagram;
+
+  constructor(options: SimOptions) {
+    this.options = options;
+    this.random = seededRandom(options.seed);
+    this.#fate = seededRandom(options.seed ^ 0x5bd1e995);
+    this.weather = options.weather ?? FAIR;
+  }
+
+  node(name: string, address: string): IkeNode {
+    const node = new IkeNode(
+      this,
+      name,
+      endpoint(address, 0).address,
+      this.#nodes.length + 1,
+      this.options.engine ?? {},
+    );
+    this.#nodes.push(node);
+    return node;
+  }
+
+  get nodes(): readonly IkeNode[] {
+    return this.#nodes;
+  }
+
+  /** 0 up to but not with 1. */
+  chance(): number {
+    return this.#fate.next() / 2 ** 32;
+  }
+
+  between([least, most]: readonly [number, number]): number {
+    return least + Math.floor(this.chance() * (most - least + 1));
+  }
+
+  after(span: readonly [number, number], run: () => void): void {
+    this.#events.push({ at: this.now + this.between(span), order: this.#order++, run });
+  }
+
+  send(node: IkeNode, datagram: Datagram): void {
+    this.sent.push(datagram);
+    assert(
+      compareAddresses(datagram.from.address, node.address) === 0,
+      `${node.name} sends from ${addressToString(datagram.from.address)}`,
+    );
+    const carried = this.translate(datagram);
+    if (carried === undefined) return;
+    if (this.held !== undefined) {
+      this.held.push(carried);
+      return;
+    }
+    const copies = this.chance() < this.weather.duplicates ? 2 : 1;
+    for (let copy = 0; copy < copies; copy++)
+      if (this.chance() >= this.weather.loss) this.after(this.weather.delay, () => this.arrive(carried));
+  }
+
+  arrive({ octets, from, to }: Datagram): void {
+    const node = this.#nodes.find(({ address }) => compareAddresses(address, to.address) === 0);
+    node?.give({ kind: "datagram", octets: octets.slice(), local: to, remote: from });
+  }
+
+  /** Hands over the first held datagram for this node, and what jobs it made; its description. */
+  deliver(node: IkeNode): string {
+    const held = this.held ?? [];
+    const index = held.findIndex(({ to }) => compareAddresses(to.address, node.address) === 0);
+    const [datagram] = index < 0 ? [] : held.splice(index, 1);
+    assert(datagram !== undefined, `nothing is under way to ${node.name}`);
+    this.arrive(datagram);
+    this.runJobs();
+    return describe(datagram);
+  }
+
+  /** Runs what is due now: with held datagrams that is jobs and nothing else. */
+  runJobs(): void {
+    this.drive(this.now);
+  }
+
+  compute(node: IkeNode, job: number, work: Job): void {
+    const result =
+      this.options.jobs === "cheap" ? this.#cheap(work) : runJob(work, { random: this.random, wallClock: WALL_CLOCK });
+    this.after(this.options.jobTime ?? [0, 0], () => node.give({ kind: "computed", job, result }));
+  }
+
+  /** Key exchange by exclusive or: both sides come to the same secret, and nothing is computed. */
+  #cheap(work: Job): JobResult {
+    const fresh = () => {
+      const octets = new Uint8Array(32);
+      this.random.fill(octets);
+      return octets;
+    };
+    switch (work.kind) {
+      case "ke-generate": {
+        const privateKey = fresh();
+        return { kind: "ke-generate", privateKey, publicKey: privateKey.slice() };
+      }
+      case "ke-agree":
+        return { kind: "ke-agree", shared: xor(work.privateKey, work.publicKey) };
+      case "ke-respond": {
+        const publicKey = fresh();
+        return { kind: "ke-respond", publicKey, shared: xor(publicKey, work.publicKey) };
+      }
+      default:
+        return runJob(work, { random: this.random, wallClock: WALL_CLOCK });
+    }
+  }
+
+  /** A data packet on this pair, straight to whoever has its inbound SA. */
+  packet(from: IkeNode, child: NegotiatedChild): void {
+    const { spi: wanted } = child.outbound;
+    for (const node of this.#nodes) {
+      if (node === from) continue;
+      this.after(this.weather.delay, () => {
+        for (const other of node.children)
+          if (other.inbound.spi === wanted) node.give({ kind: "first-packet", id: other.id });
+      });
+    }
+  }
+
+  /** Jumps from deadline to deadline until nothing is left or this time is reached. */
+  drive(until: number): void {
+    for (let steps = 0; ; steps++) {
+      assert(steps < 1_000_000, "the simulation does not come to rest");
+      const event = this.#firstEvent();
+      const timer = this.#firstTimer();
+      const at = Math.min(event?.at ?? Number.POSITIVE_INFINITY, timer?.at ?? Number.POSITIVE_INFINITY);
+      if (at > until || at === Number.POSITIVE_INFINITY) break;
+      this.now = millis(Math.max(this.now, at));
+      if (event !== undefined && event.at === at) {
+        this.#events = this.#events.filter((other) => other !== event);
+        event.run();
+      } else timer?.node.give({ kind: "timeout" });
+    }
+    if (Number.isFinite(until)) this.now = millis(Math.max(this.now, until));
+  }
+
+  driveFor(span: number): void {
+    this.drive(this.now + span);
+  }
+
+  #firstEvent(): Event | undefined {
+    let first: Event | undefined;
+    for (const event of this.#events)
+      if (first === undefined || event.at < first.at || (event.at === first.at && event.order < first.order))
+        first = event;
+    return first;
+  }
+
+  #firstTimer(): { readonly node: IkeNode; readonly at: number } | undefined {
+    let first: { readonly node: IkeNode; readonly at: number } | undefined;
+    for (const node of this.#nodes) {
+      const at = node.engine.nextTimeout;
+      if (at !== undefined && (first === undefined || at < first.at)) first = { node, at };
+    }
+    return first;
+  }
+
+  /** Datagrams and jobs under way. */
+  get pending(): number {
+    return this.#events.length;
+  }
+}
+
+/** 2026-06-01. */
+export const WALL_CLOCK = 1_780_272_000_000;
+
+function xor(a: Uint8Array, b: Uint8Array): Uint8Array {
+  return a.map((octet, i) => octet ^ (b[i] ?? 0));
+}
