@@ -128,7 +128,7 @@ export class ChildStarts {
     wish.failures = 0;
     const { closeAction, dpdAction } = wish.child;
     const action = why === "operator" ? "none" : why === "dpd" ? dpdAction : closeAction;
-    if (why === "operator") wish.wanted = false;
+    wish.wanted = false;
     if (action === "trap" || action === "trap|start") wish.trapped = true;
     if (action !== "start" && action !== "restart" && action !== "trap|start") return;
     wish.wanted = true;
