@@ -108,9 +108,9 @@ export class ChildStarts {
   failed(name: string, retries: Millis | undefined, now: Millis): Millis | undefined {
     const wish = this.#wishes.get(name);
     if (wish === undefined || !wish.asked) return retries;
+    wish.failures++;
     if (retries !== undefined) return retries;
     wish.asked = false;
-    wish.failures++;
     const grown = Math.min(LONGEST_RETRY, FIRST_RETRY * 2 ** Math.min(wish.failures - 1, 10));
     wish.retryAt = millis(now + grown * (1 - draw(this.#random) / 4));
     const { keyingTries } = wish.connection;
