@@ -108,9 +108,9 @@ export class ChildStarts {
   failed(name: string, retries: Millis | undefined, now: Millis): Millis | undefined {
     const wish = this.#wishes.get(name);
     if (wish === undefined || !wish.asked) return retries;
+    wish.failures++;
     if (retries !== undefined) return retries;
     wish.asked = false;
-    wish.failures++;
     const grown = Math.min(LONGEST_RETRY, FIRST_RETRY * 2 ** Math.min(wish.failures - 1, 10));
     wish.retryAt = millis(now + grown * (1 - draw(this.#random) / 4));
     const { keyingTries } = wish.connection;
@@ -128,7 +128,7 @@ export class ChildStarts {
     wish.failures = 0;
     const { closeAction, dpdAction } = wish.child;
     const action = why === "operator" ? "none" : why === "dpd" ? dpdAction : closeAction;
-    if (why === "operator") wish.wanted = false;
+    wish.wanted = false;
     if (action === "trap" || action === "trap|start") wish.trapped = true;
     if (action !== "start" && action !== "restart" && action !== "trap|start") return;
     wish.wanted = true;

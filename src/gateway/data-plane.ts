@@ -257,6 +257,14 @@ export class DataPlane {
     return command;
   }
 
+  /** Nothing leaves by the child any more; it still listens. */
+  retire(id: number): number {
+    const { child } = this.#entry(id);
+    const command = ++this.#commands;
+    this.#lanes[child.lane]?.send({ kind: "retire", id: command, slot: child.outbound });
+    return command;
+  }
+
   /** The pair's outer addresses are these now; keys, numbers and windows stay. Not for bundles. */
   move(id: number, place: Place): number {
     const entry = this.#entry(id);

@@ -412,10 +412,12 @@ export class IkeControl {
     const { plane } = this.#world;
     switch (effect.kind) {
       case "use":
+      case "retire":
       case "succeed": {
         const pair = this.#pairs.get(effect.id);
         if (pair === undefined) return;
         if (effect.kind === "use") plane.use(pair.plane);
+        else if (effect.kind === "retire") plane.retire(pair.plane);
         else plane.succeed(pair.plane, this.#pairs.get(effect.successor ?? -1)?.plane);
         return;
       }

@@ -30,6 +30,8 @@ export type LaneCommand =
    * -1 = none waits any more.
    */
   | { readonly kind: "succeed"; readonly id: number; readonly slot: number; readonly successor: number }
+  /** Nothing leaves by this SA any more: its successor takes over, or packets of its policies wait. */
+  | { readonly kind: "retire"; readonly id: number; readonly slot: number }
   /** The peer of a live pair is at another place, or is reached in another way; keys and numbers stay. */
   | { readonly kind: "move"; readonly id: number; readonly moves: readonly SaMove[] }
   | { readonly kind: "remove"; readonly id: number; readonly slots: readonly number[] }

@@ -72,6 +72,9 @@ export class LaneEngine {
       case "succeed":
         this.#succeed(command.slot, command.successor, now);
         break;
+      case "retire":
+        if (this.context.succession.end(command.slot) < 0) this.context.policies.clearOutbound(command.slot);
+        break;
       case "move":
         this.#sas.move(command.moves);
         break;

@@ -126,7 +126,7 @@ export class OperatorCommands {
     return sas.filter((sa) => (target.kind === "ike" ? sa.connection === target.connection : sa.id === target.id));
   }
 
-  /** Pairs in use, and those that wait if `all`. */
+  /** Pairs in use, and if `all` whatever IKE knows. */
   #childIds(target: Extract<ControlTarget, { kind: "child" | "child-id" }>, all: boolean): number[] {
     if (target.kind === "child-id") return this.#parts.isInstalled(target.id) ? [target.id] : [];
     const ids: number[] = [];
@@ -134,8 +134,8 @@ export class OperatorCommands {
       if (child !== target.child || (target.connection ?? connection) !== connection) continue;
       const family = this.#parts.director.family(policy);
       if (family?.current === undefined) continue;
-      ids.push(family.current.id);
-      if (all) ids.push(...family.spares.map(({ id }) => id));
+      if (!all) ids.push(family.current.id);
+      else for (const { id, forgotten } of family.pairs()) if (!forgotten) ids.push(id);
     }
     return ids;
   }

@@ -14,6 +14,7 @@ export interface Pair {
   readonly id: number;
   readonly limits: PairLimits;
   readonly addedAt: Millis;
+  readonly replaces: number | undefined;
   /** We began the exchange that made it: we lead its replacement, and we delete what it replaces. */
   readonly leads: boolean;
   /** When the peer has its inbound side for sure: our answer to its request has come there. */
@@ -26,6 +27,8 @@ export interface Pair {
   /** Since when nothing is sent by it. */
   retiredAt: Millis;
   deleteAt: Millis | undefined;
+  /** IKE was asked to delete it. */
+  deleted: boolean;
   /** IKE knows it no more: it goes when it is quiet. */
   forgotten: boolean;
 }
@@ -162,6 +165,49 @@ export class PairFamily {
     return hard.octets * this.rate.packets <= hard.packets * this.rate.octets ? "octets" : "packets";
   }
 
+  /**
+   * The spare becomes the current one. Returns what retires: the former one and all that it replaces, one after the other;
+   * `replaced` is false of a former one that it does not replace.
+   */
+  promote(next: Pair, now: Millis): { readonly pair: Pair; readonly replaced: boolean }[] {
+    this.spares.splice(this.spares.indexOf(next), 1);
+    const retired: { pair: Pair; replaced: boolean }[] = [];
+    let older = next.replaces;
+    for (let i = this.spares.length - 1; i >= 0; i--) {
+      const pair = this.spares[i];
+      if (pair === undefined || pair.id !== older) continue;
+      older = pair.replaces;
+      this.spares.splice(i, 1);
+      retired.unshift({ pair, replaced: true });
+    }
+    if (this.current !== undefined) retired.unshift({ pair: this.current, replaced: this.current.id === older });
+    this.current = next;
+    for (const { pair } of retired) this.retire(pair, now);
+    return retired;
+  }
+
+  /** A spare that replaces the current one, or one that does; rivals of the current one are not (RFC 7296 §2.8.1). */
+  isNext(id: number): boolean {
+    let pair = this.spares.find((spare) => spare.id === id);
+    if (pair === undefined || this.current === undefined) return pair !== undefined;
+    for (let i = 0; i <= this.spares.length && pair !== undefined; i++) {
+      const older: number | undefined = pair.replaces;
+      if (older === this.current.id) return true;
+      pair = this.spares.find((spare) => spare.id === older);
+    }
+    return false;
+  }
+
+  /** The newest pair that had retired and that IKE still knows is a spare again. */
+  revive(): Pair | undefined {
+    const pair = this.draining.findLast(({ forgotten, deleted }) => !forgotten && !deleted);
+    if (pair === undefined) return undefined;
+    this.take(pair.id);
+    pair.deleteAt = undefined;
+    this.spares.push(pair);
+    return pair;
+  }
+
   retire(pair: Pair, now: Millis): void {
     pair.retiredAt = now;
     pair.heardAt = now;
@@ -201,7 +247,7 @@ export class PairFamily {
   static heard(pair: Pair, usage: ChildUsage, now: Millis): boolean {
     if (usage.inbound.packets === pair.heardPackets) return false;
     pair.heardPackets = usage.inbound.packets;
-    pair.heardAt = now;
+    pair.heardAt = millis(Math.min(now, Math.max(pair.heardAt, usage.inbound.lastUsed)));
     return true;
   }
 
@@ -224,4 +270,10 @@ function add(sum: Totals, { inbound, outbound }: ChildUsage): void {
   sum.octetsOut += outbound.octets;
   sum.packetsIn += inbound.packets;
   sum.packetsOut += outbound.packets;
+}
+
+/** The limit that a pair which is dead has met. */
+export function endedBy({ limits }: Pair, usage: ChildUsage, now: Millis): Dimension {
+  if (now >= limits.hard.time) return "time";
+  return PairFamily.used(usage, "packets") >= limits.hard.packets ? "packets" : "octets";
 }

@@ -15,7 +15,7 @@ import { SaState } from "#ipsec/sa";
 import type { ChildUsage } from "./data-plane.ts";
 import { Deadlines } from "./deadlines.ts";
 import { type FamilyStatus, FamilyStatuses } from "./family-status.ts";
-import { type Pair, PairFamily } from "./pair-family.ts";
+import { endedBy, type Pair, PairFamily } from "./pair-family.ts";
 import { RekeyCounts } from "./rekey-counts.ts";
 import {
   backOff,
@@ -66,6 +66,8 @@ export type DirectorEffect =
   /** Of the data plane. */
   | { readonly kind: "use"; readonly id: number }
   | { readonly kind: "succeed"; readonly id: number; readonly successor: number | undefined }
+  /** Nothing is sent by it any more: packets of its policy wait. */
+  | { readonly kind: "retire"; readonly id: number }
   | { readonly kind: "discard"; readonly id: number }
   /** Of IKE. */
   | { readonly kind: "rekey"; readonly id: number; readonly trigger: Trigger }
@@ -154,7 +156,8 @@ export class RekeyDirector {
     if (family === undefined) return undefined;
     switch (input.kind) {
       case "use":
-        if (family.spares.some(({ id }) => id === input.id)) family.notePeer((id) => this.#world.usage(id));
+        if (!family.isNext(input.id)) break;
+        family.notePeer((id) => this.#world.usage(id));
         this.#use(family, input.id, true, now);
         break;
       case "switched":
@@ -190,6 +193,7 @@ export class RekeyDirector {
       id,
       limits: input.limits,
       addedAt: now,
+      replaces: input.replaces,
       leads: initiator,
       ripeAt: initiator ? now : millis(now + Math.max(SHORTEST_RIPENING, family.roundTrip)),
       linked: false,
@@ -197,6 +201,7 @@ export class RekeyDirector {
       heardAt: now,
       retiredAt: now,
       deleteAt: undefined,
+      deleted: false,
       forgotten: false,
     };
     family.establishedAt ??= now;
@@ -218,25 +223,25 @@ export class RekeyDirector {
     return family;
   }
 
-  /** The pair carries the traffic from now on; those in front of it retire. `tell`: the lane does not know yet. */
+  /**
+   * The pair carries the traffic from now on; what it replaces retires, and goes at the peer. `tell`: the lane does not
+   * know yet. Rivals of one collision (RFC 7296 §2.8.1) stay: which of them goes is IKE's to say.
+   */
   #use(family: PairFamily, id: number, tell: boolean, now: Millis): void {
-    const index = family.spares.findIndex((pair) => pair.id === id);
-    const next = family.spares[index];
+    const next = family.spares.find((pair) => pair.id === id);
     if (next === undefined) return;
-    const former = family.spares.splice(0, index + 1).slice(0, -1);
-    if (family.current !== undefined) former.unshift(family.current);
-    family.current = next;
-    family.watched = family.watched && this.#isAhead(family);
     if (tell) this.#effects.push({ kind: "use", id });
-    for (const pair of former) {
-      family.retire(pair, now);
-      if (next.leads) this.#delete(pair);
-      else pair.deleteAt = millis(now + DELETE_AFTER);
+    for (const { pair, replaced } of family.promote(next, now)) {
+      if (replaced && next.leads) this.#delete(pair);
+      else if (replaced) pair.deleteAt = millis(now + DELETE_AFTER);
     }
+    family.watched = family.watched && this.#isAhead(family);
+    if (family.spares.some(({ linked, replaces }) => linked && replaces !== id)) this.#relink(family, now);
   }
 
   #delete(pair: Pair): void {
     pair.deleteAt = undefined;
+    pair.deleted = true;
     if (!pair.forgotten) this.#effects.push({ kind: "delete", id: pair.id, reason: "replaced by a new pair" });
   }
 
@@ -254,8 +259,8 @@ export class RekeyDirector {
     pair.forgotten = true;
     pair.deleteAt = undefined;
     if (from === "current") {
-      const [next] = family.spares;
-      if (next === undefined) this.#effects.push({ kind: "lost", family: family.name, id });
+      const next = family.spares[0] ?? family.revive();
+      if (next === undefined) this.#effects.push({ kind: "retire", id }, { kind: "lost", family: family.name, id });
       else this.#use(family, next.id, true, now);
     }
     // What waited behind it waits behind the one in front.
@@ -350,6 +355,9 @@ export class RekeyDirector {
         this.#discard(family, pair);
         continue;
       }
+      // One that nobody replaced ends by itself.
+      if (pair.deleteAt === undefined && !pair.forgotten && !pair.deleted && PairFamily.isDead(usage))
+        this.#delete(pair);
       if (pair.deleteAt !== undefined && now >= pair.deleteAt) this.#delete(pair);
       if (pair.forgotten) next = Math.min(next, Math.max(silent, now + DRAIN_LOOK));
       if (pair.deleteAt !== undefined) next = Math.min(next, pair.deleteAt);
@@ -488,9 +496,4 @@ export class RekeyDirector {
     const volume = this.#volumeLeft(family, pair, this.#world.usage(pair.id));
     return Math.max(0, Math.min(volume, pair.limits.hard.time - now));
   }
-}
-
-function endedBy({ limits }: Pair, usage: ChildUsage, now: Millis): Dimension {
-  if (now >= limits.hard.time) return "time";
-  return PairFamily.used(usage, "packets") >= limits.hard.packets ? "packets" : "octets";
 }

@@ -1,0 +1,239 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Millis, millis } from "#core/units";
+import type { ChildUsage } from "#gateway/data-plane";
+import { Deadlines } from "#gateway/deadlines";
+import { type DirectorEffect, RekeyDirector } from "#gateway/rekey-director";
+import { backOff, followerLimit, leadTime, pairLimits, softLimit, sparesFor } from "#gateway/rekey-timing";
+import { SaState } from "#ipsec/sa";
+import { childConfig } from "#test/sim/control-pair";
+import { seededRandom } from "#test/sim/gateway-pair";
+
+const NEVER = Number.POSITIVE_INFINITY;
+
+function usageOf(keyOctets: number, packets = 0, state: number = SaState.MATURE, lastUsed = 0): ChildUsage {
+  const direction = { keyOctets, octets: keyOctets, packets, lastUsed, state };
+  return { inbound: direction, outbound: direction };
+}
+
+interface Rig {
+  readonly director: RekeyDirector;
+  readonly usage: Map<number, ChildUsage>;
+  install(id: number, change?: Partial<Parameters<RekeyDirector["handle"]>[0]>, now?: number): DirectorEffect[];
+}
+
+function rig(lifetime: Parameters<typeof childConfig>[1], esn = true): Rig {
+  const random = seededRandom(9);
+  const usage = new Map<number, ChildUsage>();
+  const director = new RekeyDirector({ random, usage: (id) => usage.get(id) ?? usageOf(0) });
+  const { lifetime: full } = childConfig({}, lifetime);
+  return {
+    director,
+    usage,
+    install: (id, change = {}, now = 0) =>
+      director.handle(
+        {
+          kind: "installed",
+          id,
+          family: "net",
+          replaces: undefined,
+          use: true,
+          initiator: true,
+          took: millis(100),
+          limits: pairLimits(full, esn, random, millis(now)),
+          trigger: "start",
+          probeAfter: millis(0),
+          ...change,
+        } as Parameters<RekeyDirector["handle"]>[0],
+        millis(now),
+      ),
+  };
+}
+
+function until(director: RekeyDirector, end: number, answer: (effect: DirectorEffect, now: Millis) => void): void {
+  for (let at = director.nextTimeout; at !== undefined && at <= end; at = director.nextTimeout)
+    for (const effect of director.handle({ kind: "timeout" }, at)) answer(effect, at);
+}
+
+test("soft limits: hard less rate times lead, never before half, never after what is configured", () => {
+  const lead = leadTime(millis(100), millis(50));
+  assert.equal(lead, 100 + 2 * 50 + 2000);
+  const rows: readonly (readonly [rate: number, rekey: number, soft: number])[] = [
+    [0, NEVER, 100_000_000],
+    [1000, NEVER, 100_000_000 - 2_200_000],
+    [125_000, NEVER, 50_000_000],
+    [1000, 90_000_000, 90_000_000],
+    [125_000, 30_000_000, 30_000_000],
+  ];
+  for (const [rate, rekey, soft] of rows)
+    assert.equal(softLimit(0, rekey, 100_000_000, rate, lead, 0), soft, `${rate} ${rekey}`);
+  assert.ok(softLimit(0, NEVER, 100_000_000, 1000, lead, 0.05) < 93_000_000, "jitter comes on top");
+  assert.equal(followerLimit(80, 100), 90);
+});
+
+test("spares: none where half a life is longer than the lead, else as many as live through it, bounded", () => {
+  const lead = millis(2000);
+  for (const [life, spares] of [
+    [NEVER, 0],
+    [4000, 0],
+    [3999, 1],
+    [1000, 2],
+    [800, 3],
+    [200, 6],
+    [1, 6],
+  ] as const)
+    assert.equal(sparesFor(life, lead), spares, `${life} ms`);
+});
+
+test("back-off grows to half a minute, is drawn a little earlier, and hurries while a pair still lives", () => {
+  const random = seededRandom(4);
+  for (const [failures, left, most] of [
+    [1, 100_000, 500],
+    [3, 100_000, 2000],
+    [20, NEVER, 30_000],
+    [20, 8000, 2000],
+    [20, 0, 30_000],
+  ] as const) {
+    const wait = backOff(failures, left, random);
+    assert.ok(wait <= most && wait >= most * 0.75, `${failures} ${left}: ${wait}`);
+  }
+});
+
+test("limits of swanctl.conf: the hard one is a tenth above a rekey limit alone; without ESN numbers end (RFC 4303 §3.3.3)", () => {
+  const random = seededRandom(2);
+  const { lifetime } = childConfig({}, { rekeyTime: millis(1000), rekeyPackets: 500, lifePackets: 900 });
+  const { rekey, hard } = pairLimits(lifetime, false, random, millis(50));
+  assert.deepEqual([rekey.time, hard.time], [1050, 50 + 1100]);
+  assert.deepEqual([rekey.packets, hard.packets], [500, 900]);
+  assert.equal(hard.octets, NEVER);
+  assert.equal(pairLimits(childConfig().lifetime, false, random, millis(0)).hard.packets, 2 ** 32 - 1);
+});
+
+test("an hour's life of 10,000 tunnels set up in one second: their rekeys are spread over the whole of rand_time", () => {
+  const { director, install } = rig({
+    rekeyTime: millis(3_600_000),
+    lifeTime: millis(3_960_000),
+    randTime: millis(360_000),
+  });
+  for (let i = 0; i < 10_000; i++) install(i, { family: `net${i}` } as object, i / 10);
+  const perSecond = new Map<number, number>();
+  let first = NEVER;
+  let last = 0;
+  const asked = new Set<number>();
+  until(director, 3_601_000, (effect, now) => {
+    // Nobody answers here, so each is asked for again later.
+    if (effect.kind !== "rekey" || asked.has(effect.id)) return;
+    asked.add(effect.id);
+    first = Math.min(first, now);
+    last = Math.max(last, now);
+    const second = Math.floor(now / 1000);
+    perSecond.set(second, (perSecond.get(second) ?? 0) + 1);
+  });
+  const counts = [...perSecond.values()];
+  assert.equal(
+    counts.reduce((a, b) => a + b, 0),
+    10_000,
+  );
+  assert.ok(last - first > 355_000, `${first} to ${last}`);
+  assert.ok(Math.max(...counts) < 60, `${Math.max(...counts)} in one second, 28 on average`);
+});
+
+test("one side leads: who did not make the pair waits till half of what is left", () => {
+  const times: number[] = [];
+  for (const initiator of [true, false]) {
+    const { director, install } = rig({ rekeyTime: millis(10_000), lifeTime: millis(20_000) });
+    install(1, { initiator } as object);
+    until(director, 30_000, (effect, now) => {
+      if (effect.kind === "rekey" && times.length < (initiator ? 1 : 2)) times.push(now);
+    });
+  }
+  assert.deepEqual(times, [10_000, 15_000]);
+});
+
+test("rekey: the new pair is used, the old one deleted at the peer, and discarded after five quiet seconds", () => {
+  const { director, usage, install } = rig({ rekeyTime: millis(10_000), lifeTime: millis(20_000) });
+  install(1);
+  const seen: string[] = [];
+  const note = (effects: readonly DirectorEffect[], now: number) => {
+    for (const effect of effects) seen.push(`${now} ${effect.kind} ${"id" in effect ? effect.id : ""}`);
+  };
+  until(director, 10_000, (effect, now) => note([effect], now));
+  note(install(2, { replaces: 1, use: false } as object, 10_100), 10_100);
+  note(director.handle({ kind: "removed", id: 1, drain: true }, millis(10_200)), 10_200);
+  // Packets under way still come for three seconds.
+  usage.set(1, usageOf(1000, 5));
+  until(director, 13_000, (effect, now) => note([effect], now));
+  usage.set(1, usageOf(1100, 6, SaState.MATURE, 13_100));
+  until(director, 19_999, (effect, now) => note([effect], now));
+  assert.deepEqual(seen.slice(0, 4), ["10000 rekey 1", "10100 succeed 1", "10100 use 2", "10100 delete 1"]);
+  const [discard] = seen.slice(4);
+  assert.match(discard ?? "", /^18\d{3} discard 1$/);
+  assert.deepEqual(director.counts.table, { time: { done: 1, failed: 0, overtaken: 0 } });
+});
+
+test("a refused rekey is tried again with back-off until the pair ends; then the pair is given up", () => {
+  const { director, usage, install } = rig({ rekeyTime: millis(60_000), lifeTime: millis(120_000) });
+  install(1);
+  const asked: number[] = [];
+  const deleted: number[] = [];
+  const answer = (effect: DirectorEffect, now: Millis) => {
+    if (effect.kind === "delete") deleted.push(now);
+    if (effect.kind !== "rekey") return;
+    asked.push(now);
+    if (now >= 120_000) usage.set(1, usageOf(0, 0, SaState.DEAD));
+    for (const next of director.handle({ kind: "failed", family: "net" }, millis(now + 5))) answer(next, now);
+  };
+  until(director, 121_000, answer);
+  const gaps = asked.slice(1).map((at, i) => at - (asked[i] ?? 0));
+  assert.equal(asked[0], 60_000);
+  assert.ok((gaps[0] ?? 0) < 600 && (gaps[3] ?? 0) > 2000, `${gaps}`);
+  assert.ok(asked.length > 8 && asked.length < 60, `${asked.length} attempts`);
+  assert.ok(deleted.length >= 1, "it carries nothing: a new beginning");
+  assert.equal(director.counts.table.time?.["failed"], asked.length);
+});
+
+test("the peer's rekey of the same pair makes ours void, and is no failure", () => {
+  const { director, install } = rig({ rekeyTime: millis(10_000), lifeTime: millis(20_000) });
+  install(1);
+  until(director, 10_000, () => undefined);
+  install(2, { replaces: 1, use: false, initiator: false } as object, 10_010);
+  director.handle({ kind: "use", id: 2 }, millis(10_020));
+  director.handle({ kind: "removed", id: 1, drain: true }, millis(10_020));
+  assert.deepEqual(director.counts.table, {
+    peer: { done: 1, failed: 0, overtaken: 0 },
+    time: { done: 0, failed: 0, overtaken: 1 },
+  });
+  assert.equal(director.family("net")?.current?.id, 2);
+});
+
+test("an answer that the peer may not have yet: its pair becomes a successor only when it must have come", () => {
+  const { director, install } = rig({ lifeTime: millis(20_000) });
+  install(1);
+  const effects = install(2, { replaces: 1, use: false, initiator: false } as object, 1000);
+  assert.deepEqual(effects, []);
+  const seen: DirectorEffect[] = [];
+  until(director, 1200, (effect) => seen.push(effect));
+  assert.deepEqual(seen, [{ kind: "succeed", id: 1, successor: 2 }]);
+});
+
+test("a deadline that moved is due once, at its last time; the order is that of time", () => {
+  const deadlines = new Deadlines();
+  const random = seededRandom(3);
+  const due = new Map<string, number>();
+  for (let i = 0; i < 2000; i++) {
+    const name = `n${random.next() % 300}`;
+    const at = random.next() % 10_000;
+    due.set(name, at);
+    deadlines.set(name, millis(at));
+  }
+  deadlines.set("n1", undefined);
+  due.delete("n1");
+  const taken: [string, number][] = [];
+  for (let now = 0; now <= 10_000; now += 10)
+    for (let name = deadlines.take(millis(now)); name !== undefined; name = deadlines.take(millis(now))) {
+      assert.ok((due.get(name) ?? NEVER) <= now && (due.get(name) ?? 0) > now - 10);
+      taken.push([name, now]);
+    }
+  assert.equal(taken.length, due.size);
+  assert.equal(deadlines.next, undefined);
+});
