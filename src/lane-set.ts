@@ -46,6 +46,12 @@ export function openLanes(
     opened.add(() => wake.close());
     return wake;
   });
+  // However this process ends: a lane that waits in native code would keep it from ending.
+  const wakeAll = () => {
+    for (const wake of wakes) wake.signal();
+  };
+  process.on("exit", wakeAll);
+  opened.add(() => void process.off("exit", wakeAll));
   const inboxes = config.lanes === 1 ? [] : wakes.map(() => LaneInbox.allocate().buffer);
   for (const [lane, wake] of wakes.entries()) {
     const queue = tun.queues[lane];
