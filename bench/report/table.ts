@@ -1,4 +1,5 @@
 /** The report people read: Markdown. */
+import { grid } from "./grid.ts";
 import { metric, shown } from "./metrics.ts";
 import { BASELINE, type Measurement, metricsIn, OURS, type Results, type Summary } from "./results.ts";
 import type { Spread } from "./statistics.ts";
@@ -94,12 +95,4 @@ function disturbance({ round, test, cpu, attempts }: Measurement): string {
 
 function ratioText(ratio: number): string {
   return ratio >= 100 ? ratio.toFixed(0) : ratio >= 10 ? ratio.toFixed(1) : ratio.toPrecision(3);
-}
-
-function grid(head: readonly string[], lines: readonly (readonly string[])[]): string[] {
-  const all = [head, ...lines];
-  const widths = head.map((_, column) => Math.max(...all.map((line) => line[column]?.length ?? 0)));
-  const text = (line: readonly string[]) =>
-    `| ${line.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(" | ")} |`;
-  return [text(head), `|${widths.map((width) => "-".repeat(width + 2)).join("|")}|`, ...lines.map(text)];
 }

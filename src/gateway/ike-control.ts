@@ -20,9 +20,11 @@ import { childSpecOf, keepaliveOf } from "./child-spec.ts";
 import { ChildStarts, type Start } from "./child-starts.ts";
 import { ControlCommands } from "./control-commands.ts";
 import type { ControlEffect, ControlInput, ControlSnapshot, ControlWorld, TunnelSnapshot } from "./control-doors.ts";
+import type { InstalledChild } from "./data-plane.ts";
 import { OperatorCommands } from "./operator-commands.ts";
 import { type DirectorEffect, type DirectorInput, RekeyDirector } from "./rekey-director.ts";
 import { laneLimits, pairLimits } from "./rekey-timing.ts";
+import { retiredReport } from "./retired-report.ts";
 import { isOfPolicy, type Tunnel, Tunnels } from "./tunnels.ts";
 
 /** A pair as both sides name it. */
@@ -30,6 +32,7 @@ interface Installed {
   readonly id: number;
   /** The data plane's number. */
   readonly plane: number;
+  readonly sas: Pick<InstalledChild, "inboundSpi" | "outboundSpi">;
   readonly tunnel: Tunnel;
   readonly facts: Pick<NegotiatedChild, "local" | "remote" | "localSelectors" | "remoteSelectors">;
 }
@@ -333,7 +336,8 @@ export class IkeControl {
       for (const { encryptionKey, integrityKey } of [child.inbound, child.outbound]) wipe(encryptionKey, integrityKey);
     }
     const { id, local, remote, localSelectors, remoteSelectors } = child;
-    const pair = { id, plane: installed.child.id, tunnel, facts: { local, remote, localSelectors, remoteSelectors } };
+    const facts = { local, remote, localSelectors, remoteSelectors };
+    const pair = { id, plane: installed.child.id, sas: installed.child, tunnel, facts };
     this.#pairs.set(id, pair);
     this.#idOfPlane.set(pair.plane, id);
     this.#installing = installed.command;
@@ -447,6 +451,8 @@ export class IkeControl {
     const family = this.#director.family(pair.tunnel.policy);
     this.#pairs.delete(id);
     this.#idOfPlane.delete(pair.plane);
+    const report = retiredReport(pair.tunnel, pair.sas, this.#world.plane.usage(pair.plane));
+    this.#effects.push({ kind: "report", report });
     this.#world.plane.remove(pair.plane);
     if (family?.isEmpty !== true || !this.#tunnels.drop(pair.tunnel.policy)) return;
     this.#director.forget(pair.tunnel.policy);

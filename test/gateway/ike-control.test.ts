@@ -105,6 +105,29 @@ test("keys that live for 0.2 s: still nothing lost", () => {
   assert.ok(pair.left.gateway.plane.children.length <= 8, `${pair.left.gateway.plane.children.length} pairs`);
 });
 
+test("a pair that is gone tells what its keys have processed, octet for octet like its peer", () => {
+  const pair = up({ lifeOctets: octets(500_000) }, { delay: 2 });
+  const stream = new Stream(pair);
+  stream.run(3000, 5);
+  pair.run(20_000);
+  const retired = (side: "left" | "right") =>
+    pair[side].told.flatMap((effect) =>
+      effect.kind === "report" && effect.report.kind === "sa-retired" ? [effect.report] : [],
+    );
+  const right = retired("right");
+  assert.ok(right.length >= 14, `${right.length} pairs`);
+  assert.equal(retired("left").length, right.length);
+  for (const report of retired("left")) {
+    const mirror = right.find(({ inboundSpi }) => inboundSpi === report.outboundSpi);
+    assert.equal(mirror?.outboundSpi, report.inboundSpi);
+    assert.deepEqual(
+      [mirror?.keyOctetsIn, mirror?.keyOctetsOut, mirror?.packetsIn, mirror?.packetsOut],
+      [report.keyOctetsOut, report.keyOctetsIn, report.packetsOut, report.packetsIn],
+    );
+    assert.ok(report.keyOctetsOut <= 500_000 && report.keyOctetsIn <= 500_000);
+  }
+});
+
 test("a lost response to a rekey does not hurt: spares carry the traffic until it is sent again", () => {
   for (const which of [0, 1]) {
     // From the third message on, every tenth request or response.
