@@ -38,7 +38,7 @@ export function onBrokenResponse(host: Host, sa: IkeSa, error: WireError | Proto
     ended(host, sa, "deleted");
     return;
   }
-  dropOwn(host, sa);
   if (own.kind === "AwaitDeleteChildResponse") removeChild(host, session, own.child, true, "deleted");
+  dropOwn(host, sa);
   resolveIke(host, sa, "peer");
 }

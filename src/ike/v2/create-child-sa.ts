@@ -37,7 +37,7 @@ import { freshNonce, type Host, randomBelow, randomOctets, report, sendRequest, 
 import type { ChildRequest, IkePlan, IkeSa, KeyRun, Live, OwnExchange, OwnKe, PeerExchange } from "./ike-sa.ts";
 import { dataOf, has } from "./nat-t.ts";
 import { resolveIke, settle } from "./rekey.ts";
-import { type Child, MAX_CHILDREN, type Task } from "./session.ts";
+import { type Child, hasHeir, isKept, MAX_CHILDREN, type Task } from "./session.ts";
 import { keName, mismatch, refusal } from "./words.ts";
 
 const REQUEST = {
@@ -100,7 +100,7 @@ export function onKeGenerated(host: Host, sa: IkeSa, live: Live, own: Own<"Gener
     return;
   }
   // RFC 7296 §2.25.2: the peer's exchange came first.
-  if (own.task.work.kind === "rekey-ike" && live.peer.kind !== "Idle") {
+  if (live.peer.kind !== "Idle" && (own.task.work.kind === "rekey-ike" || live.peer.run.plan.kind === "ike")) {
     wipe(result.privateKey);
     putBack(host, sa, live, own.task);
     return;
@@ -328,7 +328,7 @@ function onRefusal(
 /** RFC 7296 §2.25.1: the peer has it no more; ours goes, and a new one is made where no other took over. */
 function onChildNotFound(host: Host, sa: IkeSa, child: Child, task: Task): void {
   dropOwn(host, sa);
-  const replaced = child.state.kind !== "Installed" || child.successors.some(({ to }) => to.state.kind === "Installed");
+  const replaced = child.state.kind !== "Installed" || hasHeir(child);
   removeChild(host, sa.session, child, true, "the peer does not have it any more");
   if (replaced) return;
   sa.session.add(
@@ -449,8 +449,7 @@ function rekeyedChild(host: Host, sa: IkeSa, { protocol, spi }: NotifyPayload): 
     sendResponse(host, sa, [{ kind: "N", protocol, spi, type: NotifyType.CHILD_SA_NOT_FOUND, data }]);
     return undefined;
   }
-  const replaced = child.successors.some(({ to }) => to.state.kind === "Installed");
-  if (child.state.kind === "Installed" && !replaced) return child;
+  if (isKept(child) && !hasHeir(child)) return child;
   deny(host, sa, NotifyType.TEMPORARY_FAILURE);
   return undefined;
 }

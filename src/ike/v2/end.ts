@@ -2,7 +2,7 @@
 import { millis } from "#core/units";
 import { type Failure, type Host, report } from "./host.ts";
 import { type ChildOffer, type IkeSa, wipeOwn, wipePeer, wipeState } from "./ike-sa.ts";
-import type { Child, Session } from "./session.ts";
+import { type Child, hasHeir, isKept, type Session } from "./session.ts";
 
 /** A refused IKE_AUTH still answers repeats so long. */
 const REFUSED_LINGERS = millis(10_000);
@@ -72,9 +72,16 @@ function giveBack(host: Host, offer: ChildOffer | undefined): void {
 
 /** What our exchange held is given back and wiped; the exchange is over. */
 export function dropOwn(host: Host, sa: IkeSa): void {
-  const { state } = sa;
+  const { state, session } = sa;
   if (state.kind !== "Live") return;
   const { own } = state;
+  // The IKE SA went before the answer came, and the Child SA is its heir's now: the peer hears of it once more.
+  if (
+    own.kind === "AwaitDeleteChildResponse" &&
+    own.child.state.kind === "Deleting" &&
+    session.children.has(own.child.id)
+  )
+    session.addFirst({ kind: "delete-child", child: own.child, reason: "deleted" }, "close", host.now);
   if (own.kind === "AwaitCreateChildSaResponse" && own.offer.kind === "child") giveBack(host, own.offer);
   if ("run" in own && own.run.plan.kind === "child") host.world.spis.giveBack(own.run.plan.inboundSpi);
   wipeOwn(own);
@@ -94,19 +101,19 @@ export function dropPeer(host: Host, sa: IkeSa): void {
 export function retireChild(host: Host, session: Session, child: Child, drain: boolean, reason: string): void {
   if (child.state.kind !== "Installed") return;
   child.state = { kind: "Deleting" };
-  const heirs = child.successors.map(({ to }) => to).filter(({ state }) => state.kind === "Installed");
+  const heirs = child.successors.map(({ to }) => to).filter(isKept);
   for (const heir of heirs) useChild(host, heir);
   session.tasks = session.tasks.filter(({ work }) => !(work.kind === "rekey-child" && work.child === child));
   host.count("child_deleted");
   host.emit({ kind: "remove-child-sa", id: child.id, drain, reason });
-  if (heirs.length > 0 || isRedundant(session, child)) return;
+  if (hasHeir(child) || hasTwin(session, child)) return;
   report(host, { kind: "child-down", connection: session.connection.name, child: child.config.name, reason });
 }
 
 /** Another pair of the same child is there: of a collision, or because this one was made anew. */
-function isRedundant(session: Session, child: Child): boolean {
+function hasTwin(session: Session, child: Child): boolean {
   for (const other of session.children.values())
-    if (other !== child && other.config.name === child.config.name && other.state.kind === "Installed") return true;
+    if (other !== child && other.config.name === child.config.name && isKept(other)) return true;
   return false;
 }
 
@@ -121,7 +128,7 @@ export function removeChild(host: Host, session: Session, child: Child, drain: b
 
 /** The peer is known to have the pair: we send on it. */
 export function useChild(host: Host, child: Child): void {
-  if (child.state.kind !== "Installed" || child.state.outbound === "used") return;
+  if (child.state.kind !== "Installed" || child.state.outbound !== "later") return;
   child.state = { kind: "Installed", outbound: "used" };
   host.emit({ kind: "use-child-sa", id: child.id });
 }

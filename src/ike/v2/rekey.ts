@@ -13,11 +13,11 @@ import { millis } from "#core/units";
 import { wipe } from "#crypto/octets";
 import { rekeyedIkeKeys } from "#ike/keymat";
 import { installChild } from "./child-sa.ts";
-import { closeIke, retireChild } from "./end.ts";
+import { closeIke, dropOwn, retireChild, useChild } from "./end.ts";
 import { enliven } from "./establish.ts";
 import { type Host, report } from "./host.ts";
 import { applyKeys, type ChildPlan, type IkePlan, IkeSa, type KeyRun } from "./ike-sa.ts";
-import type { Child, Session, Successor } from "./session.ts";
+import { type Child, hasHeir, isKept, type Session } from "./session.ts";
 import { ikeSnapshot } from "./snapshot.ts";
 
 /** The peer deletes what its own rekey replaced within this, else we do. */
@@ -54,25 +54,35 @@ function settleChild(host: Host, sa: IkeSa, plan: ChildPlan, shared: readonly Ui
 }
 
 function resolveChildren(host: Host, session: Session, former: Child): void {
-  const alive = former.successors.filter(({ to }) => to.state.kind === "Installed");
-  const ours = alive.find(({ by }) => by === "us");
-  const theirs = alive.find(({ by }) => by === "peer");
+  // One that was rekeyed again already stood: its exchange counts.
+  const stood = former.successors.filter(({ to }) => isKept(to) || hasHeir(to));
+  const ours = stood.find(({ by }) => by === "us");
+  const theirs = stood.find(({ by }) => by === "peer");
   if (ours === undefined || theirs === undefined) return;
   host.count("child_collisions");
-  // The other side sees the same four nonces and removes its own where ours stays.
-  if (compareNonces(ours.lowestNonce, theirs.lowestNonce) > 0) return;
+  // Both sides see the same four nonces; each removes what it made and lost.
+  if (compareNonces(ours.lowestNonce, theirs.lowestNonce) > 0) {
+    leave(host, session, theirs.to);
+    return;
+  }
   const reason = "both sides rekeyed at once; the peer's stays";
   report(host, { kind: "rekey", what: "child", trigger: "peer", result: "redundant" });
-  retireChild(host, session, ours.to, true, reason);
-  session.addFirst({ kind: "delete-child", child: ours.to, reason }, "close", host.now);
-  // Nobody else deletes the former one if the peer did so before we knew.
-  if (former.state.kind === "Gone") useSurvivor(host, theirs);
+  // Nobody else says so if the peer deleted the former one before we knew of both.
+  if (former.state.kind === "Gone") useChild(host, theirs.to);
+  remove(host, session, ours.to, reason);
 }
 
-function useSurvivor(host: Host, { to }: Successor<Child>): void {
-  if (to.state.kind !== "Installed" || to.state.outbound === "used") return;
-  to.state = { kind: "Installed", outbound: "used" };
-  host.emit({ kind: "use-child-sa", id: to.id });
+function leave(host: Host, session: Session, child: Child): void {
+  if (child.state.kind !== "Installed") return;
+  child.state = { kind: "Installed", outbound: "redundant" };
+  const reason = "redundant, and the peer did not delete it";
+  session.add({ kind: "delete-child", child, reason }, "close", millis(host.now + DELETE_EXPECTED));
+}
+
+function remove(host: Host, session: Session, child: Child, reason: string): void {
+  if (child.state.kind !== "Installed") return;
+  retireChild(host, session, child, true, reason);
+  session.addFirst({ kind: "delete-child", child, reason }, "close", host.now);
 }
 
 // ── IKE SAs ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -146,6 +156,7 @@ export function adopt(host: Host, former: IkeSa, next: IkeSa, trigger: Trigger):
   const { session } = former;
   if (session.current === next) return;
   session.current = next;
+  rescueTask(host, former);
   session.tasks = session.tasks.filter(({ work }) => work.kind !== "rekey-ike");
   former.deadlines.rekeyAt = undefined;
   former.deadlines.probeAt = undefined;
@@ -153,6 +164,14 @@ export function adopt(host: Host, former: IkeSa, next: IkeSa, trigger: Trigger):
   if (former.state.kind === "Live" && former.state.phase.kind === "Current") former.state.phase = { kind: "Rekeyed" };
   host.count("ike_rekeyed");
   report(host, { kind: "ike-rekeyed", ike: ikeSnapshot(next), former: former.id, trigger });
+}
+
+/** What we were about to ask over the former one is asked over the next. */
+function rescueTask(host: Host, former: IkeSa): void {
+  const { state, session } = former;
+  if (state.kind !== "Live" || state.own.kind !== "GeneratingKe") return;
+  session.tasks.unshift(state.own.task);
+  dropOwn(host, former);
 }
 
 function expectDelete(host: Host, sa: IkeSa): void {

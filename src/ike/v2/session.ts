@@ -22,8 +22,11 @@ export interface Path {
 }
 
 export type ChildState =
-  /** `outbound` "later": the peer's rekey; used from its first packet or its delete of the former one on. */
-  | { readonly kind: "Installed"; readonly outbound: "used" | "later" }
+  /**
+   * `outbound` "later": the peer's rekey; used from its first packet or its delete of the former one on. "redundant": the
+   * peer's half of a collision that we won; the peer deletes it (RFC 7296 §2.8.1).
+   */
+  | { readonly kind: "Installed"; readonly outbound: "used" | "later" | "redundant" }
   /** Our delete is queued or under way. */
   | { readonly kind: "Deleting" }
   | { readonly kind: "Gone" };
@@ -49,6 +52,16 @@ export interface Child {
   state: ChildState;
   /** At most two, ours and the peer's of one collision (RFC 7296 §2.8.1). */
   readonly successors: Successor<Child>[];
+}
+
+/** It stays: neither deleted nor about to be. */
+export function isKept({ state }: Child): boolean {
+  return state.kind === "Installed" && state.outbound !== "redundant";
+}
+
+/** What it was replaced by, or what that was replaced by, stays. */
+export function hasHeir({ successors }: Child): boolean {
+  return successors.some(({ to }) => isKept(to) || hasHeir(to));
 }
 
 export interface PacketSelectors {

@@ -4,7 +4,7 @@ import * as createChildSa from "./create-child-sa.ts";
 import type { Host } from "./host.ts";
 import type { IkeSa, Live } from "./ike-sa.ts";
 import * as informational from "./informational.ts";
-import type { Session, Task } from "./session.ts";
+import { hasHeir, isKept, type Session, type Task } from "./session.ts";
 import { idsRunOut } from "./window.ts";
 
 /** Starts what may start; to be called after anything happened to the session. */
@@ -38,17 +38,20 @@ function take(host: Host, session: Session, live: Live): Task | undefined {
   return task;
 }
 
-/** RFC 7296 §2.25.2: the IKE SA is not rekeyed while the peer makes a Child SA. */
-function waits(work: Task["work"], live: Live): boolean {
-  return work.kind === "rekey-ike" && live.peer.kind !== "Idle";
+/**
+ * RFC 7296 §2.25.2: no IKE SA is rekeyed while the peer makes a Child SA, and nothing begins while it rekeys the IKE SA.
+ * A pair of the peer's making is rekeyed only when the peer is known to have it.
+ */
+function waits(work: Task["work"], { peer }: Live): boolean {
+  if (work.kind === "rekey-child" && work.child.state.kind === "Installed" && work.child.state.outbound === "later")
+    return true;
+  return peer.kind !== "Idle" && (work.kind === "rekey-ike" || peer.run.plan.kind === "ike");
 }
 
 function makesSense(session: Session, { work }: Task): boolean {
   switch (work.kind) {
     case "rekey-child":
-      return (
-        work.child.state.kind === "Installed" && work.child.successors.every(({ to }) => to.state.kind !== "Installed")
-      );
+      return isKept(work.child) && !hasHeir(work.child);
     case "delete-child":
       return work.child.state.kind !== "Gone";
     case "new-child":
@@ -59,8 +62,7 @@ function makesSense(session: Session, { work }: Task): boolean {
 }
 
 export function hasChild(session: Session, name: string): boolean {
-  for (const child of session.children.values())
-    if (child.config.name === name && child.state.kind === "Installed") return true;
+  for (const child of session.children.values()) if (child.config.name === name && isKept(child)) return true;
   return false;
 }
 

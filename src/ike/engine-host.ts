@@ -1,0 +1,146 @@
+/** The engine as its exchanges see it: effects, counters, jobs and the registry behind one door. */
+import type { Endpoint } from "#core/address";
+import type { Connection, Credentials } from "#core/connection";
+import type { Job } from "#core/ike-job";
+import { type Millis, millis } from "#core/units";
+import type { Attempts } from "./attempts.ts";
+import type { Counter, Counters } from "./counters.ts";
+import type { IkeEffect, IkeWorld } from "./effects.ts";
+import type { HalfOpen } from "./half-open.ts";
+import type { Registry } from "./registry.ts";
+import { type Failure, type Host, type JobRoad, report, type Way } from "./v2/host.ts";
+import type { IkeSa } from "./v2/ike-sa.ts";
+import type { Session } from "./v2/session.ts";
+
+export class EngineHost implements Host {
+  readonly world: IkeWorld;
+  readonly #registry: Registry;
+  readonly #counters: Counters;
+  readonly #jobs: Map<number, { readonly sa: IkeSa; readonly road: JobRoad }>;
+  readonly #attempts: Attempts;
+  readonly #halfOpen: HalfOpen;
+  readonly #touched: Set<Session>;
+  #effects: IkeEffect[] = [];
+  #removed: IkeSa[] = [];
+  #lastId = 0;
+  #lastJob = 0;
+  now: Millis = millis(0);
+  way: Way | undefined = undefined;
+  connections: readonly Connection[] = [];
+  credentials: Credentials = { secrets: [], keys: [], authorities: [], intermediates: [], crls: [] };
+  localEndpoints: readonly Endpoint[] = [];
+
+  constructor(
+    world: IkeWorld,
+    registry: Registry,
+    counters: Counters,
+    jobs: Map<number, { readonly sa: IkeSa; readonly road: JobRoad }>,
+    attempts: Attempts,
+    halfOpen: HalfOpen,
+    touched: Set<Session>,
+  ) {
+    this.world = world;
+    this.#registry = registry;
+    this.#counters = counters;
+    this.#jobs = jobs;
+    this.#attempts = attempts;
+    this.#halfOpen = halfOpen;
+    this.#touched = touched;
+  }
+
+  get sessions(): ReadonlySet<Session> {
+    return this.#registry.sessions;
+  }
+
+  sasOf(session: Session): readonly IkeSa[] {
+    return this.#registry.sasOf(session);
+  }
+
+  emit(effect: IkeEffect): void {
+    if (effect.kind === "install-child-sa") {
+      const session = this.#registry.byId(effect.child.ike)?.session;
+      if (session !== undefined) this.#registry.own(effect.child.id, session);
+    }
+    this.#effects.push(effect);
+  }
+
+  takeEffects(): IkeEffect[] {
+    const effects = this.#effects;
+    this.#effects = [];
+    return effects;
+  }
+
+  send(octets: Uint8Array, way: Way): void {
+    this.count("datagrams_out");
+    this.emit({ kind: "send", octets, local: way.local, remote: way.remote });
+  }
+
+  count(counter: Counter): void {
+    this.#counters.count(counter);
+  }
+
+  compute(sa: IkeSa, road: JobRoad, work: Job): number {
+    const job = ++this.#lastJob;
+    this.#jobs.set(job, { sa, road });
+    this.count("jobs_started");
+    this.emit({ kind: "compute", job, work });
+    return job;
+  }
+
+  nextId(): number {
+    return ++this.#lastId;
+  }
+
+  drawIkeSpi(): bigint {
+    const octets = new Uint8Array(8);
+    for (;;) {
+      this.world.random.fill(octets);
+      const spi = new DataView(octets.buffer).getBigUint64(0);
+      if (spi !== 0n && this.#registry.bySpi(spi) === undefined) return spi;
+    }
+  }
+
+  add(sa: IkeSa): void {
+    this.#registry.add(sa);
+    this.#touched.add(sa.session);
+  }
+
+  remove(sa: IkeSa): void {
+    this.#registry.remove(sa);
+    this.#halfOpen.close(sa.id);
+    this.#removed.push(sa);
+    this.#touched.add(sa.session);
+  }
+
+  takeRemoved(): readonly IkeSa[] {
+    const removed = this.#removed;
+    this.#removed = [];
+    return removed;
+  }
+
+  touch(session: Session): void {
+    this.#touched.add(session);
+  }
+
+  settled(sa: IkeSa): void {
+    this.#halfOpen.close(sa.id);
+    if (sa.session.attempt !== undefined) this.#attempts.done(sa.session.attempt);
+    this.#touched.add(sa.session);
+  }
+
+  failed(session: Session, failure: Failure): void {
+    const { connection, attempt, peer, reauthenticates } = session;
+    let retryAt: Millis | undefined;
+    if (attempt !== undefined && peer.kind === "unknown") {
+      const draw = new Uint8Array(1);
+      this.world.random.fill(draw);
+      retryAt = this.#attempts.failed(attempt, connection.keyingTries, this.now, (draw[0] ?? 0) / 256);
+    }
+    if (reauthenticates?.peer.kind === "authenticated" && peer.kind === "unknown") {
+      retryAt = millis(this.now + 30_000);
+      reauthenticates.peer = { ...reauthenticates.peer, reauthAt: retryAt };
+      this.#touched.add(reauthenticates);
+    }
+    report(this, { kind: "failed", connection: connection.name, ...failure, retryAt });
+  }
+}
