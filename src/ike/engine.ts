@@ -6,11 +6,10 @@
  *   (channel.ts) → payloads → state (routes.ts) → exchange file → effects → next exchange of ours (tasks.ts)
  */
 import type { Endpoint } from "#core/address";
-import type { Connection, Credentials } from "#core/connection";
+import type { Connection } from "#core/connection";
 import { ProtocolError, WireError } from "#core/errors";
-import type { Job } from "#core/ike-job";
 import type { IkeSnapshot } from "#core/ike-state";
-import { type Millis, millis } from "#core/units";
+import type { Millis } from "#core/units";
 import { decodeChain } from "#wire/ike/chain";
 import { decodeHeader, IKE_HEADER_LENGTH, type IkeHeader } from "#wire/ike/header";
 import { ExchangeType, IkeFlag, NotifyType } from "#wire/ike/numbers";
@@ -18,7 +17,7 @@ import { notify } from "#wire/ike/v2/notify";
 import { Agenda } from "./agenda.ts";
 import { Attempts } from "./attempts.ts";
 import { Cookies } from "./cookies.ts";
-import { type Counter, Counters } from "./counters.ts";
+import { Counters } from "./counters.ts";
 import type { IkeEffect, IkeInput, IkeWorld } from "./effects.ts";
 import { EngineHost } from "./engine-host.ts";
 import { DEFAULT_HALF_OPEN_LIMITS, HalfOpen, type HalfOpenLimits } from "./half-open.ts";
@@ -29,7 +28,7 @@ import { onBrokenRequest, onBrokenResponse } from "./v2/broken.ts";
 import { earliest } from "./v2/channel.ts";
 import { onSaTimeout } from "./v2/deadlines.ts";
 import { destroy, endSetup } from "./v2/end.ts";
-import { type Failure, type Host, type JobRoad, report, type Way } from "./v2/host.ts";
+import { type JobRoad, report, type Way } from "./v2/host.ts";
 import { IkeSa } from "./v2/ike-sa.ts";
 import * as ikeSaInit from "./v2/ike-sa-init.ts";
 import { follow } from "./v2/mobike.ts";
@@ -424,7 +423,8 @@ export class IkeEngine {
       random: host.world.random,
     });
     // An answer longer than the question goes to proven sources only.
-    if (!proven && ikeSaInit.responseOctets(host, sa, terms) > octets.length) {
+    ikeSaInit.hear(sa, verdict);
+    if (!proven && ikeSaInit.leastResponseOctets(host, sa, terms) > octets.length) {
       this.#demandCookie(question, way);
       return;
     }
@@ -436,7 +436,7 @@ export class IkeEngine {
     host.add(sa);
     this.#registry.rememberInit(sa, way.remote);
     this.#halfOpen.open(sa.id, question.address, host.now);
-    ikeSaInit.accept(host, sa, verdict, octets);
+    ikeSaInit.accept(host, sa, verdict, octets, proven ? Number.POSITIVE_INFINITY : octets.length);
   }
 
   #reportRefusal(connection: Connection, reason: string, way: Way): void {

@@ -265,6 +265,13 @@ export class IkeSim {
     return describe(datagram);
   }
 
+  /** What was held goes its way after all. */
+  deliverHeld(): void {
+    const held = this.held ?? [];
+    this.held = undefined;
+    for (const datagram of held) this.arrive(datagram);
+  }
+
   /** Runs what is due now: with held datagrams that is jobs and nothing else. */
   runJobs(): void {
     this.drive(this.now);

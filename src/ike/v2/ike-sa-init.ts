@@ -8,7 +8,7 @@
 import type { Connection } from "#core/connection";
 import { ProtocolError } from "#core/errors";
 import type { JobResult } from "#core/ike-job";
-import { type Transform, TransformType } from "#core/proposal";
+import { ProtocolId, type Transform, TransformType } from "#core/proposal";
 import { equalOctets, wipe } from "#crypto/octets";
 import { DEFAULT_HASHES } from "#crypto/signature";
 import { initialIkeKeys } from "#ike/keymat";
@@ -94,7 +94,7 @@ function buildRequest(host: Host, sa: IkeSa, offer: InitOffer, ke: OwnKe): Uint8
     { kind: "KE", method: ke.method, data: ke.publicKey },
     { kind: "Nonce", data: offer.nonce },
     ...natNotifies(host, { initiatorSpi: sa.initiatorSpi, responderSpi: 0n }, path, connection.encap),
-    ...abilities(connection),
+    ...abilities(connection, connection.fragmentation !== "no"),
     ...(additional ? [notify(NotifyType.INTERMEDIATE_EXCHANGE_SUPPORTED)] : []),
   ];
   return encodeMessage(initHeader(sa.initiatorSpi, 0n, IkeFlag.INITIATOR), payloads);
@@ -109,9 +109,9 @@ function isAdditional({ type, id }: Transform): boolean {
 }
 
 /** RFC 7383 §2.3, RFC 7427 §4. */
-function abilities(connection: Connection): Payload[] {
+function abilities(connection: Connection, fragments: boolean): Payload[] {
   const payloads: Payload[] = [];
-  if (connection.fragmentation !== "no") payloads.push(notify(NotifyType.IKEV2_FRAGMENTATION_SUPPORTED));
+  if (fragments) payloads.push(notify(NotifyType.IKEV2_FRAGMENTATION_SUPPORTED));
   if (connection.remote.method !== "psk") {
     const hashes = connection.remote.hashes.length > 0 ? connection.remote.hashes : DEFAULT_HASHES;
     payloads.push(notify(NotifyType.SIGNATURE_HASH_ALGORITHMS, Uint8Array.from(hashes.flatMap((hash) => [0, hash]))));
@@ -342,32 +342,36 @@ export function answerTo(header: IkeHeader, payload: NotifyPayload): Uint8Array 
   return encodeMessage(initHeader(header.initiatorSpi, 0n, IkeFlag.RESPONSE), [payload]);
 }
 
-/** The new IKE SA of an accepted request computes its half. */
-export function accept(
-  host: Host,
-  sa: IkeSa,
-  verdict: Extract<InitVerdict, { readonly kind: "accepted" }>,
-  initiatorInit: Uint8Array,
-): void {
-  const { terms, notifies, publicKey } = verdict;
+/** What the request says of the peer and the way to it. */
+export function hear(sa: IkeSa, { notifies }: Extract<InitVerdict, { readonly kind: "accepted" }>): void {
   const { session } = sa;
   const findings = natFindings({ ...sa.spis, responderSpi: 0n }, notifies, session.path.local, session.path.remote);
   session.path = { ...session.path, natLocal: findings.local, natRemote: findings.remote };
   takeAbilities(sa, session.connection, notifies);
+}
+
+/** The new IKE SA of an accepted request computes its half; `room`: octets the answer may have. */
+export function accept(
+  host: Host,
+  sa: IkeSa,
+  { terms, publicKey }: Extract<InitVerdict, { readonly kind: "accepted" }>,
+  initiatorInit: Uint8Array,
+  room: number,
+): void {
   sa.channel.beginInit();
   const job = host.compute(sa, "setup", { kind: "ke-respond", method: terms.suite.keyExchange.id, publicKey });
-  sa.state = { kind: "RespondingKe", job, terms, initiatorInit };
+  sa.state = { kind: "RespondingKe", job, terms, initiatorInit, room };
 }
 
 export function onKeResponded(host: Host, sa: IkeSa, state: State<"RespondingKe">, result: JobResult): void {
-  const { terms, initiatorInit } = state;
+  const { terms, initiatorInit, room } = state;
   // A bad public value (RFC 6989): silence, as to any garbage of an unproven source.
   if (result.kind !== "ke-respond") {
     endSetup(host, sa, undefined);
     return;
   }
   const { path } = sa.session;
-  const responderInit = buildResponse(host, sa, terms, result.publicKey);
+  const responderInit = buildResponse(host, sa, terms, result.publicKey, room);
   const keys = initialIkeKeys({ ...terms, ...sa.spis }, result.shared);
   wipe(result.shared);
   applyKeys(sa, terms.suite, keys);
@@ -380,28 +384,29 @@ export function onKeResponded(host: Host, sa: IkeSa, state: State<"RespondingKe"
   sendDatagrams(host, sa.channel.answerInit(responderInit), path);
 }
 
-/** Octets the answer will have: more than the question go to proven sources only. */
-export function responseOctets(host: Host, sa: IkeSa, terms: Terms): number {
-  return buildResponse(host, sa, terms, new Uint8Array(terms.suite.keyExchange.responderOctets)).length;
+/** Octets the answer has at least: more than the question go to proven sources only. */
+export function leastResponseOctets(host: Host, sa: IkeSa, terms: Terms): number {
+  return buildResponse(host, sa, terms, new Uint8Array(terms.suite.keyExchange.responderOctets), 0).length;
 }
 
-function buildResponse(host: Host, sa: IkeSa, terms: Terms, publicKey: Uint8Array): Uint8Array {
+/** `room`: what it may grow to by what can be left out. */
+function buildResponse(host: Host, sa: IkeSa, terms: Terms, publicKey: Uint8Array, room: number): Uint8Array {
   const { connection, path } = sa.session;
-  const additional = terms.suite.additional.length > 0;
+  const { number, chosen, suite, responderNonce } = terms;
   const payloads: Payload[] = [
-    { kind: "SA", proposals: [{ number: terms.number, protocol: 1, spi: NOTHING, transforms: terms.chosen }] },
-    { kind: "KE", method: terms.suite.keyExchange.id, data: publicKey },
-    { kind: "Nonce", data: terms.responderNonce },
+    { kind: "SA", proposals: [{ number, protocol: ProtocolId.IKE, spi: NOTHING, transforms: chosen }] },
+    { kind: "KE", method: suite.keyExchange.id, data: publicKey },
+    { kind: "Nonce", data: responderNonce },
     ...natNotifies(host, sa.spis, path, connection.encap),
     ...certificateRequest(connection, host.credentials),
-    ...(sa.channel.fragments === "none" ? [] : [notify(NotifyType.IKEV2_FRAGMENTATION_SUPPORTED)]),
-    ...abilities(connection).filter(
-      (payload) => payload.kind === "N" && payload.type !== NotifyType.IKEV2_FRAGMENTATION_SUPPORTED,
-    ),
-    ...(connection.childless === "never" ? [] : [notify(NotifyType.CHILDLESS_IKEV2_SUPPORTED)]),
-    ...(additional ? [notify(NotifyType.INTERMEDIATE_EXCHANGE_SUPPORTED)] : []),
+    ...abilities(connection, sa.channel.fragments !== "none"),
+    ...(suite.additional.length > 0 ? [notify(NotifyType.INTERMEDIATE_EXCHANGE_SUPPORTED)] : []),
   ];
-  return encodeMessage(initHeader(sa.initiatorSpi, sa.responderSpi, IkeFlag.RESPONSE), payloads);
+  const header = initHeader(sa.initiatorSpi, sa.responderSpi, IkeFlag.RESPONSE);
+  const least = encodeMessage(header, payloads);
+  if (connection.childless === "never") return least;
+  const whole = encodeMessage(header, [...payloads, notify(NotifyType.CHILDLESS_IKEV2_SUPPORTED)]);
+  return whole.length <= room ? whole : least;
 }
 
 /** A repeat of the request that made this IKE SA gets the same octets (RFC 7296 §2.1). */

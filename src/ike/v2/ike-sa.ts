@@ -275,7 +275,13 @@ export type IkeSaState =
       readonly handshake: Handshake;
       readonly response: AuthResponse;
     }
-  | { readonly kind: "RespondingKe"; readonly job: number; readonly terms: Terms; readonly initiatorInit: Uint8Array }
+  | {
+      readonly kind: "RespondingKe";
+      readonly job: number;
+      readonly terms: Terms;
+      readonly initiatorInit: Uint8Array;
+      readonly room: number;
+    }
   | { readonly kind: "AwaitIkeAuthRequest"; readonly handshake: Handshake }
   | {
       readonly kind: "RespondingAddKe";
