@@ -6,7 +6,8 @@ import { childPolicyName } from "./child-policies.ts";
 import type { ChildStarts, Start } from "./child-starts.ts";
 import { type Awaited, answer, type ControlCommands } from "./control-commands.ts";
 import type { ControlEffect, ControlInput, ControlTarget } from "./control-doors.ts";
-import type { DirectorInput, RekeyDirector } from "./rekey-director.ts";
+import type { DirectorInput } from "./director-doors.ts";
+import type { RekeyDirector } from "./rekey-director.ts";
 import type { Tunnels } from "./tunnels.ts";
 
 /** What a command reaches of its control. */

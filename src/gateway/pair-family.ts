@@ -75,6 +75,7 @@ export class PairFamily {
   heardToldAt: Millis = millis(Number.NEGATIVE_INFINITY);
   /** A soft limit was told: look closely. */
   watched = false;
+  #calmSince: Millis | undefined;
   /** The peer takes spares by itself when its outbound SA ends. */
   peerGoesOver = false;
   readonly rate: Rate = { octets: 0, packets: 0 };
@@ -184,6 +185,16 @@ export class PairFamily {
     this.current = next;
     for (const { pair } of retired) this.retire(pair, now);
     return retired;
+  }
+
+  /** When spares that are not needed any more, and were made by us, have not been for `span`; Infinity = never. */
+  calmUntil(ahead: boolean, span: number, now: Millis): number {
+    if (ahead || this.spares.at(-1)?.leads !== true) {
+      this.#calmSince = undefined;
+      return Number.POSITIVE_INFINITY;
+    }
+    this.#calmSince ??= now;
+    return this.#calmSince + span;
   }
 
   /** A spare that replaces the current one, or one that does; rivals of the current one are not (RFC 7296 §2.8.1). */

@@ -9,72 +9,15 @@
  * Sans-IO: time comes in, what is to be done goes out; counters are read in place.
  */
 import type { Trigger } from "#core/ike-state";
-import type { RandomSource } from "#core/ports";
 import { type Millis, millis } from "#core/units";
 import { SaState } from "#ipsec/sa";
 import type { ChildUsage } from "./data-plane.ts";
 import { Deadlines } from "./deadlines.ts";
+import type { DirectorEffect, DirectorInput, DirectorWorld } from "./director-doors.ts";
 import { type FamilyStatus, FamilyStatuses } from "./family-status.ts";
 import { endedBy, type Pair, PairFamily } from "./pair-family.ts";
 import { RekeyCounts } from "./rekey-counts.ts";
-import {
-  backOff,
-  DIMENSIONS,
-  type Dimension,
-  followerLimit,
-  leadTime,
-  type PairLimits,
-  softLimit,
-  sparesFor,
-} from "./rekey-timing.ts";
-
-export interface DirectorWorld {
-  readonly random: RandomSource;
-  /** Counters of an installed pair. */
-  usage(id: number): ChildUsage;
-}
-
-export type DirectorInput =
-  /** `use`: its outbound is in use already. Else it waits behind the newest of its family, where there is one. */
-  | {
-      readonly kind: "installed";
-      readonly id: number;
-      readonly family: string;
-      readonly replaces: number | undefined;
-      readonly use: boolean;
-      readonly initiator: boolean;
-      readonly took: Millis;
-      readonly limits: PairLimits;
-      readonly trigger: Trigger;
-      /** Silence after which IKE would ask; 0 = never. */
-      readonly probeAfter: Millis;
-    }
-  /** IKE wants it used, or the peer uses it. */
-  | { readonly kind: "use"; readonly id: number }
-  /** The lane went over to it by itself. */
-  | { readonly kind: "switched"; readonly id: number }
-  /** A lane told a limit of one direction of it. */
-  | { readonly kind: "limit"; readonly id: number; readonly hard: boolean }
-  /** IKE knows it no more. `drain`: inbound stays for what is under way. */
-  | { readonly kind: "removed"; readonly id: number; readonly drain: boolean }
-  | { readonly kind: "rekey"; readonly id: number; readonly trigger: Trigger }
-  /** The rekey of this family that was asked for came to nothing. */
-  | { readonly kind: "failed"; readonly family: string }
-  | { readonly kind: "timeout" };
-
-export type DirectorEffect =
-  /** Of the data plane. */
-  | { readonly kind: "use"; readonly id: number }
-  | { readonly kind: "succeed"; readonly id: number; readonly successor: number | undefined }
-  /** Nothing is sent by it any more: packets of its policy wait. */
-  | { readonly kind: "retire"; readonly id: number }
-  | { readonly kind: "discard"; readonly id: number }
-  /** Of IKE. */
-  | { readonly kind: "rekey"; readonly id: number; readonly trigger: Trigger }
-  | { readonly kind: "delete"; readonly id: number; readonly reason: string }
-  | { readonly kind: "heard"; readonly id: number }
-  /** This was the last pair that could send. */
-  | { readonly kind: "lost"; readonly family: string; readonly id: number };
+import { backOff, DIMENSIONS, type Dimension, followerLimit, leadTime, softLimit, sparesFor } from "./rekey-timing.ts";
 
 /** Packets under way on the old SA when the new one is in use. */
 const QUIET = 5000;
@@ -89,6 +32,8 @@ const FIRST_LOOK = 10;
 const LOOKS_A_LIFE = 32;
 const DRAIN_LOOK = 1000;
 const SHORTEST_RIPENING = 20;
+/** Traffic that needed spares has not come back for so long: the newest of them is enough. */
+const CALM = 60_000;
 /** A rate over a longer time is an average with idle time in it. */
 const OLD_SAMPLE: number = 4 * LONGEST_LOOK;
 /** Failed rekeys of a pair that has ended. */
@@ -388,7 +333,11 @@ export class RekeyDirector {
     else if (ahead && family.spares.length < this.#wanted(family, current) && current.leads)
       this.#ask(family, family.scarcest(current.limits), now);
     if (this.#mustSwitch(family, current, usage, now)) this.#useRipe(family, now);
+    const calm = family.calmUntil(ahead, CALM, now);
+    const { newest } = family;
+    if (calm <= now && newest !== undefined) this.#use(family, newest.id, true, now);
     let next = Math.min(...this.#timePoints(family, current).filter((at) => at > now));
+    if (calm > now) next = Math.min(next, calm);
     if (family.retryAt > now && family.attempt === undefined) next = Math.min(next, family.retryAt);
     if (unknown) return Math.min(next, now + FIRST_LOOK);
     if (!family.watched && !ahead) return next;

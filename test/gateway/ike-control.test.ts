@@ -103,6 +103,13 @@ test("keys that live for 0.2 s: still nothing lost", () => {
   assert.ok(pair.left.gateway.plane.children.length < 60, "old ones go when they are quiet");
   pair.run(7000);
   assert.ok(pair.left.gateway.plane.children.length <= 8, `${pair.left.gateway.plane.children.length} pairs`);
+  pair.run(70_000);
+  assert.equal(
+    pair.left.gateway.plane.children.length,
+    1,
+    "spares go when the traffic that needed them does not come back",
+  );
+  assert.equal(pair.right.gateway.plane.children.length, 1);
 });
 
 test("a pair that is gone tells what its keys have processed, octet for octet like its peer", () => {

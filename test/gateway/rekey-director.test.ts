@@ -3,7 +3,8 @@ import { test } from "node:test";
 import { type Millis, millis } from "#core/units";
 import type { ChildUsage } from "#gateway/data-plane";
 import { Deadlines } from "#gateway/deadlines";
-import { type DirectorEffect, RekeyDirector } from "#gateway/rekey-director";
+import type { DirectorEffect, DirectorInput } from "#gateway/director-doors";
+import { RekeyDirector } from "#gateway/rekey-director";
 import { backOff, followerLimit, leadTime, pairLimits, softLimit, sparesFor } from "#gateway/rekey-timing";
 import { SaState } from "#ipsec/sa";
 import { childConfig } from "#test/sim/control-pair";
@@ -16,10 +17,12 @@ function usageOf(keyOctets: number, packets = 0, state: number = SaState.MATURE,
   return { inbound: direction, outbound: direction };
 }
 
+type Installed = Extract<DirectorInput, { kind: "installed" }>;
+
 interface Rig {
   readonly director: RekeyDirector;
   readonly usage: Map<number, ChildUsage>;
-  install(id: number, change?: Partial<Parameters<RekeyDirector["handle"]>[0]>, now?: number): DirectorEffect[];
+  install(id: number, change?: Partial<Installed>, now?: number): DirectorEffect[];
 }
 
 function rig(lifetime: Parameters<typeof childConfig>[1], esn = true): Rig {
@@ -44,7 +47,7 @@ function rig(lifetime: Parameters<typeof childConfig>[1], esn = true): Rig {
           trigger: "start",
           probeAfter: millis(0),
           ...change,
-        } as Parameters<RekeyDirector["handle"]>[0],
+        },
         millis(now),
       ),
   };
@@ -115,7 +118,7 @@ test("an hour's life of 10,000 tunnels set up in one second: their rekeys are sp
     lifeTime: millis(3_960_000),
     randTime: millis(360_000),
   });
-  for (let i = 0; i < 10_000; i++) install(i, { family: `net${i}` } as object, i / 10);
+  for (let i = 0; i < 10_000; i++) install(i, { family: `net${i}` }, i / 10);
   const perSecond = new Map<number, number>();
   let first = NEVER;
   let last = 0;
@@ -142,7 +145,7 @@ test("one side leads: who did not make the pair waits till half of what is left"
   const times: number[] = [];
   for (const initiator of [true, false]) {
     const { director, install } = rig({ rekeyTime: millis(10_000), lifeTime: millis(20_000) });
-    install(1, { initiator } as object);
+    install(1, { initiator });
     until(director, 30_000, (effect, now) => {
       if (effect.kind === "rekey" && times.length < (initiator ? 1 : 2)) times.push(now);
     });
@@ -158,7 +161,7 @@ test("rekey: the new pair is used, the old one deleted at the peer, and discarde
     for (const effect of effects) seen.push(`${now} ${effect.kind} ${"id" in effect ? effect.id : ""}`);
   };
   until(director, 10_000, (effect, now) => note([effect], now));
-  note(install(2, { replaces: 1, use: false } as object, 10_100), 10_100);
+  note(install(2, { replaces: 1, use: false }, 10_100), 10_100);
   note(director.handle({ kind: "removed", id: 1, drain: true }, millis(10_200)), 10_200);
   // Packets under way still come for three seconds.
   usage.set(1, usageOf(1000, 5));
@@ -196,7 +199,7 @@ test("the peer's rekey of the same pair makes ours void, and is no failure", () 
   const { director, install } = rig({ rekeyTime: millis(10_000), lifeTime: millis(20_000) });
   install(1);
   until(director, 10_000, () => undefined);
-  install(2, { replaces: 1, use: false, initiator: false } as object, 10_010);
+  install(2, { replaces: 1, use: false, initiator: false }, 10_010);
   director.handle({ kind: "use", id: 2 }, millis(10_020));
   director.handle({ kind: "removed", id: 1, drain: true }, millis(10_020));
   assert.deepEqual(director.counts.table, {
@@ -209,7 +212,7 @@ test("the peer's rekey of the same pair makes ours void, and is no failure", () 
 test("an answer that the peer may not have yet: its pair becomes a successor only when it must have come", () => {
   const { director, install } = rig({ lifeTime: millis(20_000) });
   install(1);
-  const effects = install(2, { replaces: 1, use: false, initiator: false } as object, 1000);
+  const effects = install(2, { replaces: 1, use: false, initiator: false }, 1000);
   assert.deepEqual(effects, []);
   const seen: DirectorEffect[] = [];
   until(director, 1200, (effect) => seen.push(effect));
