@@ -47,11 +47,11 @@ export function openLanes(
     return wake;
   });
   // However this process ends: a lane that waits in native code would keep it from ending.
-  const wakeAll = () => {
-    for (const wake of wakes) wake.signal();
+  const abandon = () => {
+    for (const lane of lanes) lane.abandon();
   };
-  process.on("exit", wakeAll);
-  opened.add(() => void process.off("exit", wakeAll));
+  process.on("exit", abandon);
+  opened.add(() => void process.off("exit", abandon));
   const inboxes = config.lanes === 1 ? [] : wakes.map(() => LaneInbox.allocate().buffer);
   for (const [lane, wake] of wakes.entries()) {
     const queue = tun.queues[lane];

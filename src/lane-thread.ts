@@ -127,6 +127,12 @@ export class LaneThread implements LaneLink {
     this.#commands.close();
   }
 
+  /** The process ends now: the lane goes with it, and nobody waits for it. */
+  abandon(): void {
+    this.#stopping = true;
+    this.send({ kind: "stop", id: 0 });
+  }
+
   #take(message: LaneMessage): void {
     if (message.kind === "ike") {
       Atomics.sub(this.#ikeWaiting, 0, 1);
