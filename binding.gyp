@@ -28,6 +28,8 @@
         "native/des.cc",
         "native/error_queue.cc",
         "native/join.cc",
+        "native/key_exchange.cc",
+        "native/key_exchange_binding.cc",
         "native/key_memory.cc",
         "native/lane.cc",
         "native/lane_core.cc",

@@ -3,6 +3,7 @@
 
 #include "cipher_binding.h"
 #include "datagram.h"
+#include "key_exchange_binding.h"
 #include "lane.h"
 #include "netlink.h"
 #include "opening.h"
@@ -15,6 +16,7 @@ namespace esplanade {
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitCipher(env, exports);
   InitDatagram(env, exports);
+  InitKeyExchange(env, exports);
   InitLane(env, exports);
   InitNetlink(env, exports);
   InitOpening(env, exports);

@@ -6,7 +6,6 @@
 #include <string>
 
 #include "cipher.h"
-#include "modp.h"
 
 namespace esplanade {
 namespace {
@@ -226,19 +225,8 @@ class CipherObject : public Napi::ObjectWrap<CipherObject> {
   std::unique_ptr<Cipher> cipher_;
 };
 
-// modpPower(modulus, base, exponent): base ^ exponent mod modulus, as long as the modulus; or undefined
-Napi::Value PowerOf(const Napi::CallbackInfo& info) {
-  const Span modulus = OctetsOf(info[0]);
-  std::vector<uint8_t> out(modulus.length);
-  if (!ModpPower(modulus, OctetsOf(info[1]), OctetsOf(info[2]), out.data())) return info.Env().Undefined();
-  return NewOctets(info.Env(), out.data(), out.size());
-}
-
 }  // namespace
 
-void InitCipher(Napi::Env env, Napi::Object exports) {
-  CipherObject::Init(env, exports);
-  exports.Set("modpPower", Napi::Function::New(env, PowerOf, "modpPower"));
-}
+void InitCipher(Napi::Env env, Napi::Object exports) { CipherObject::Init(env, exports); }
 
 }  // namespace esplanade

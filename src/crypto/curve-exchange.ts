@@ -1,10 +1,12 @@
 /** Diffie–Hellman over prime curves: NIST's (RFC 5903) and Brainpool's (RFC 6954); public values are x | y. */
 import { createECDH, type ECDH } from "node:crypto";
 import { assert } from "#core/errors";
+import type { CurveOperations } from "#core/key-exchange-provider";
 import type { RandomSource } from "#core/ports";
+import type { KeyExchange } from "./key-exchange.ts";
 import type { KeyScheme } from "./key-scheme.ts";
 import { fromHex, joinOctets, wipe } from "./octets.ts";
-import { pairScheme } from "./pair-scheme.ts";
+import { pairScheme, providedScheme } from "./pair-scheme.ts";
 
 interface Curve {
   readonly opensslName: string;
@@ -93,13 +95,15 @@ function isBadPoint(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "ERR_CRYPTO_ECDH_INVALID_PUBLIC_KEY";
 }
 
-/** By the name of crypto/key-exchange.ts; undefined for methods that are none of these. */
-export function curveScheme(name: string): KeyScheme | undefined {
+/** By `curves`, or by node:crypto; undefined for methods that are none of these. */
+export function curveScheme({ id, name }: KeyExchange, curves: CurveOperations | undefined): KeyScheme | undefined {
   const curve = CURVES[name];
   if (curve === undefined) return undefined;
   const { opensslName, order } = curve;
+  const draw = (random: RandomSource) => drawScalar(order, random);
+  if (curves !== undefined) return providedScheme(id, draw, curves);
   return pairScheme<ECDH>({
-    draw: (random) => drawScalar(order, random),
+    draw,
     load(privateKey) {
       const ecdh = createECDH(opensslName);
       ecdh.setPrivateKey(privateKey);

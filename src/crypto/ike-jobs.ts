@@ -1,7 +1,8 @@
 /** Runs IKE's slow work, on whatever thread. */
 import type { Job, JobResult } from "#core/ike-job";
+import type { KeyExchangeProvider } from "#core/key-exchange-provider";
 import type { RandomSource } from "#core/ports";
-import { agree, generateKey, KeyExchangeError, respond } from "./key-exchange.ts";
+import { agree, generateKey, KeyExchangeError, respond } from "./key-agreement.ts";
 import { wipe } from "./octets.ts";
 import { verifyPeer } from "./peer-verification.ts";
 import { SignatureError, signAuth } from "./signature.ts";
@@ -10,6 +11,7 @@ export interface JobWorld {
   readonly random: RandomSource;
   /** Epoch milliseconds. */
   readonly wallClock: number;
+  readonly keyExchange: KeyExchangeProvider;
 }
 
 /** Never throws: what goes wrong comes back as `failed`. Wipes the secrets in the job, so they are to be copies. */
@@ -28,18 +30,18 @@ export function runJob(job: Job, world: JobWorld): JobResult {
   }
 }
 
-function run(job: Job, world: JobWorld): JobResult {
+function run(job: Job, { random, wallClock, keyExchange }: JobWorld): JobResult {
   switch (job.kind) {
     case "ke-generate":
-      return { kind: "ke-generate", ...generateKey(job.method, world.random) };
+      return { kind: "ke-generate", ...generateKey(job.method, random, keyExchange) };
     case "ke-agree":
-      return { kind: "ke-agree", shared: agree(job.method, job.privateKey, job.publicKey) };
+      return { kind: "ke-agree", shared: agree(job.method, job.privateKey, job.publicKey, keyExchange) };
     case "ke-respond":
-      return { kind: "ke-respond", ...respond(job.method, job.publicKey, world.random) };
+      return { kind: "ke-respond", ...respond(job.method, job.publicKey, random, keyExchange) };
     case "sign":
       return { kind: "sign", ...signAuth(job) };
     case "verify-peer":
-      return verifyPeer(job, world.wallClock);
+      return verifyPeer(job, wallClock);
     default:
       return job satisfies never;
   }

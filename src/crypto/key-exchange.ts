@@ -1,15 +1,7 @@
 /**
- * The one registry of key exchange methods (IANA IKEv2 transform type 4) and how to run them. A method has public values
- * of fixed length for each side and a shared secret of fixed length. Private keys serve one exchange and are then wiped.
+ * The one registry of key exchange methods (IANA IKEv2 transform type 4); crypto/key-agreement.ts runs them. A method has
+ * public values of fixed length for each side and a shared secret of fixed length.
  */
-import { assert } from "#core/errors";
-import type { RandomSource } from "#core/ports";
-import { curveScheme } from "./curve-exchange.ts";
-import type { KeyAnswer, KeyPair, KeyScheme } from "./key-scheme.ts";
-import { mlKemScheme } from "./ml-kem.ts";
-import { bigintPower, type ModularPower } from "./modp.ts";
-import { modpScheme } from "./modp-exchange.ts";
-import { montgomeryScheme } from "./montgomery-exchange.ts";
 
 /** IANA IKEv2 "Transform Type 4 - Key Exchange Method Transform IDs". */
 export const KeMethod = {
@@ -51,19 +43,6 @@ export interface KeyExchange {
   /** Why it is legacy, or undefined when it may be used without saying so. */
   readonly weak: string | undefined;
   readonly rfc: string;
-}
-
-/** The peer's public value is unusable (RFC 6989): answer INVALID_SYNTAX or drop, and never go on. */
-export class KeyExchangeError extends Error {
-  readonly code = "KEY_EXCHANGE";
-  /** Name of the method. */
-  readonly method: string;
-
-  constructor(method: string, problem: string) {
-    super(`${method}: ${problem}`);
-    this.name = "KeyExchangeError";
-    this.method = method;
-  }
 }
 
 const LOGJAM = "precomputed for all peers at once (RFC 8247 §2.4)";
@@ -154,58 +133,4 @@ export function keyExchangeById(id: number): KeyExchange | undefined {
 
 export function keyExchangeByName(name: string): KeyExchange | undefined {
   return KEY_EXCHANGES.find((row) => row.name === name || row.aliases.includes(name));
-}
-
-function known(method: number): KeyExchange {
-  const row = BY_ID.get(method);
-  assert(row !== undefined, `key exchange method ${method} was chosen and is not there`);
-  return row;
-}
-
-function schemeOf({ id, name }: KeyExchange, power: ModularPower): KeyScheme {
-  const scheme = curveScheme(name) ?? montgomeryScheme(name) ?? mlKemScheme(name) ?? modpScheme(id, power);
-  assert(scheme !== undefined, `key exchange method ${id} has no implementation`);
-  return scheme;
-}
-
-function checkLength(name: string, value: Uint8Array, octets: number): void {
-  if (value.length !== octets)
-    throw new KeyExchangeError(name, `the peer's public value has ${value.length} octets instead of ${octets}`);
-}
-
-function usable<T>(name: string, result: T | undefined): T {
-  if (result === undefined) throw new KeyExchangeError(name, "the peer's public value is out of range (RFC 6989)");
-  return result;
-}
-
-/**
- * A fresh key pair; for ML-KEM the initiator's. `power` serves modp768 and modp1024 alone (crypto/modp.ts); the
- * addon's is constant-time.
- */
-export function generateKey(method: number, random: RandomSource, power: ModularPower = bigintPower): KeyPair {
-  return schemeOf(known(method), power).generate(random);
-}
-
-/** The initiator's shared secret with the responder's value. Throws `KeyExchangeError` for a bad one. */
-export function agree(
-  method: number,
-  privateKey: Uint8Array,
-  publicKey: Uint8Array,
-  power: ModularPower = bigintPower,
-): Uint8Array {
-  const row = known(method);
-  checkLength(row.name, publicKey, row.responderOctets);
-  return usable(row.name, schemeOf(row, power).agree(privateKey, publicKey));
-}
-
-/** A fresh value of ours and the shared secret with the initiator's. Throws `KeyExchangeError` for a bad one. */
-export function respond(
-  method: number,
-  publicKey: Uint8Array,
-  random: RandomSource,
-  power: ModularPower = bigintPower,
-): KeyAnswer {
-  const row = known(method);
-  checkLength(row.name, publicKey, row.initiatorOctets);
-  return usable(row.name, schemeOf(row, power).respond(publicKey, random));
 }

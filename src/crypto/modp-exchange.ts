@@ -4,9 +4,10 @@
  */
 import { createDiffieHellman, createDiffieHellmanGroup, type DiffieHellman } from "node:crypto";
 import { assert } from "#core/errors";
+import type { ModularPower } from "#core/key-exchange-provider";
 import type { RandomSource } from "#core/ports";
 import type { KeyScheme } from "./key-scheme.ts";
-import { isPublicValue, MODP_768, MODP_1024, type ModpGroup, type ModularPower } from "./modp.ts";
+import { isPublicValue, MODP_768, MODP_1024, type ModpGroup } from "./modp.ts";
 import { wipe } from "./octets.ts";
 import { pairScheme } from "./pair-scheme.ts";
 

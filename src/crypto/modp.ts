@@ -3,6 +3,7 @@
  * allows "modp768" or "modp1024" by name. node:crypto tests the prime anew for each key, which takes 18–32 ms; these
  * primes are constants.
  */
+import type { ModularPower } from "#core/key-exchange-provider";
 import { fromHex } from "./octets.ts";
 
 export interface ModpGroup {
@@ -10,9 +11,6 @@ export interface ModpGroup {
   readonly id: number;
   readonly prime: Uint8Array;
 }
-
-/** base ^ exponent mod modulus, as long as the modulus; big-endian. The addon's is constant-time in the exponent. */
-export type ModularPower = (modulus: Uint8Array, base: Uint8Array, exponent: Uint8Array) => Uint8Array | undefined;
 
 function toBigInt(octets: Uint8Array): bigint {
   let hex = "0x0";

@@ -11,9 +11,12 @@ import {
   type PrivateKeyInput,
 } from "node:crypto";
 import { assert } from "#core/errors";
+import type { CurveOperations } from "#core/key-exchange-provider";
+import type { RandomSource } from "#core/ports";
+import type { KeyExchange } from "./key-exchange.ts";
 import type { KeyScheme } from "./key-scheme.ts";
 import { fromHex, joinOctets, wipe } from "./octets.ts";
-import { pairScheme } from "./pair-scheme.ts";
+import { pairScheme, providedScheme } from "./pair-scheme.ts";
 
 interface Montgomery {
   readonly octets: number;
@@ -84,16 +87,21 @@ function isZero(octets: Uint8Array): boolean {
   return any === 0;
 }
 
-/** By the name of crypto/key-exchange.ts; undefined for methods that are none of these. */
-export function montgomeryScheme(name: string): KeyScheme | undefined {
+/** By `curves`, or by node:crypto; undefined for methods that are none of these. */
+export function montgomeryScheme(
+  { id, name }: KeyExchange,
+  curves: CurveOperations | undefined,
+): KeyScheme | undefined {
   const curve = CURVES[name];
   if (curve === undefined) return undefined;
+  const draw = (random: RandomSource) => {
+    const privateKey = new Uint8Array(curve.octets);
+    random.fill(privateKey);
+    return privateKey;
+  };
+  if (curves !== undefined) return providedScheme(id, draw, curves);
   return pairScheme<KeyObject>({
-    draw(random) {
-      const privateKey = new Uint8Array(curve.octets);
-      random.fill(privateKey);
-      return privateKey;
-    },
+    draw,
     load: (privateKey) => loadPrivate(curve, privateKey),
     publicOf,
     secretOf: (key, publicValue) => secretOf(curve, key, publicValue),

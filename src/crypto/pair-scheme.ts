@@ -1,4 +1,5 @@
 /** A key exchange whose two sides do the same: the answer is a pair of one's own, and agreement with it. */
+import type { CurveOperations } from "#core/key-exchange-provider";
 import type { RandomSource } from "#core/ports";
 import type { KeyScheme } from "./key-scheme.ts";
 import { wipe } from "./octets.ts";
@@ -29,4 +30,18 @@ export function pairScheme<Key>({ draw, load, publicOf, secretOf }: PairMethod<K
       return answer;
     },
   };
+}
+
+/** On a curve of a provider, which takes private keys as they are. */
+export function providedScheme(
+  method: number,
+  draw: PairMethod<Uint8Array>["draw"],
+  { publicOf, secretOf }: CurveOperations,
+): KeyScheme {
+  return pairScheme<Uint8Array>({
+    draw,
+    load: (privateKey) => privateKey,
+    publicOf: (privateKey) => publicOf(method, privateKey),
+    secretOf: (privateKey, publicKey) => secretOf(method, privateKey, publicKey),
+  });
 }

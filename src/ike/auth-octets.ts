@@ -42,7 +42,7 @@ export interface IntermediateMessage {
 
 /**
  * RFC 9242 §3.3.2: IntAuth_N = prf(SK_p, IntAuth_(N-1) | A | P) of one side. SK_p is what was in force when that
- * IKE_INTERMEDIATE exchange began; `former` is empty at the first.
+ * IKE_INTERMEDIATE exchange began, for its response too (appendix A); `former` is empty at the first.
  */
 export function extendIntAuth(
   prfId: number,

@@ -6,7 +6,6 @@ import type { Aead, BlockMode, Mac, Primitives } from "#core/primitives";
 /** What native/cipher_binding.cc exports. */
 export interface CipherAddon {
   readonly Cipher: new (slab: Uint8Array, capacity: number, ipsecMb: boolean) => NativeCipherHandle;
-  modpPower(modulus: Uint8Array, base: Uint8Array, exponent: Uint8Array): Uint8Array | undefined;
 }
 
 interface NativeCipherHandle {

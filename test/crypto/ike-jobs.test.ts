@@ -3,7 +3,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Job, JobResult } from "#core/ike-job";
+import type { KeyExchangeProvider } from "#core/key-exchange-provider";
 import { runJob } from "#crypto/ike-jobs";
+import { portableKeyExchange } from "#crypto/key-agreement";
 import { KeMethod } from "#crypto/key-exchange";
 import { SignatureHash } from "#crypto/signature-algorithm";
 import { makeAuthority, makeCrl, makeKey } from "#crypto/x509/certificate-maker";
@@ -14,8 +16,8 @@ const OCTETS = new TextEncoder().encode("RFC 7296 §2.15: what is signed");
 const HASHES = [SignatureHash.SHA2_256, SignatureHash.SHA2_384, SignatureHash.SHA2_512, SignatureHash.IDENTITY];
 const root = authority("Root");
 
-function run(job: Job, wallClock = NOW): JobResult {
-  return runJob(job, { random, wallClock });
+function run(job: Job, wallClock = NOW, keyExchange: KeyExchangeProvider = portableKeyExchange): JobResult {
+  return runJob(job, { random, wallClock, keyExchange });
 }
 
 function signed(gw: Gateway, over: Partial<VerifyPeer> = {}): VerifyPeer {
@@ -303,6 +305,38 @@ test("key exchange: both sides of x25519 and of ML-KEM-768 agree; private keys a
     assert.deepEqual(agreed.shared, theirs.shared);
     assert.ok(privateKey.every((octet) => octet === 0));
   }
+});
+
+test("key exchanges run on the provider that the world has, also those of modp1024", () => {
+  const calls: string[] = [];
+  const watched: KeyExchangeProvider = {
+    name: "watched",
+    power(modulus) {
+      calls.push("power");
+      return new Uint8Array(modulus.length).fill(3);
+    },
+    curves: {
+      publicOf(method) {
+        calls.push(`publicOf ${method}`);
+        return new Uint8Array(32).fill(4);
+      },
+      secretOf(method) {
+        calls.push(`secretOf ${method}`);
+        return undefined;
+      },
+    },
+  };
+  const method = KeMethod.CURVE25519;
+  const publicKey = new Uint8Array(32);
+  const pair = run({ kind: "ke-generate", method }, NOW, watched);
+  assert.ok(pair.kind === "ke-generate");
+  assert.deepEqual(pair.publicKey, new Uint8Array(32).fill(4));
+  assert.equal(run({ kind: "ke-respond", method, publicKey }, NOW, watched).kind, "failed");
+  assert.equal(run({ kind: "ke-agree", method, privateKey: pair.privateKey, publicKey }, NOW, watched).kind, "failed");
+  const legacy = run({ kind: "ke-generate", method: KeMethod.MODP_1024 }, NOW, watched);
+  assert.ok(legacy.kind === "ke-generate");
+  assert.deepEqual(legacy.publicKey, new Uint8Array(128).fill(3));
+  assert.deepEqual(calls, ["publicOf 31", "secretOf 31", "secretOf 31", "power"]);
 });
 
 test("a bad public value is a failure with its reason, not an exception", () => {

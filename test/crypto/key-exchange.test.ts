@@ -1,21 +1,23 @@
-// Key exchange methods of IKE: published pairs, fresh pairs, bad public values (RFC 6989), secrets of fixed length.
+// Key exchange methods of IKE, by each provider: published pairs, fresh pairs, bad public values (RFC 6989), secrets of
+// fixed length.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import {
-  agree,
-  generateKey,
-  KEY_EXCHANGES,
-  KeMethod,
-  KeyExchangeError,
-  keyExchangeById,
-  keyExchangeByName,
-  respond,
-} from "#crypto/key-exchange";
+import type { KeyExchangeProvider } from "#core/key-exchange-provider";
+import { agree, generateKey, KeyExchangeError, portableKeyExchange, respond } from "#crypto/key-agreement";
+import { KEY_EXCHANGES, KeMethod, type KeyExchange, keyExchangeById, keyExchangeByName } from "#crypto/key-exchange";
 import { bigintPower } from "#crypto/modp";
 import { systemRandom } from "#crypto/node-cipher";
 import { hex, sharedJson, skipShared, toHex, vectorJson } from "#test/vectors/load";
+import { KEY_EXCHANGE_PROVIDERS } from "./providers.ts";
 
 const PAIRS = "dh/strongswan-ke.json";
+
+/** Each method with each provider that has a way of its own for it. */
+const RUNS: readonly (KeyExchange & { readonly provider: KeyExchangeProvider; readonly title: string })[] =
+  KEY_EXCHANGES.flatMap((row) => {
+    const providers = /^(x|ecp)|^modp(768|1024)$/.test(row.name) ? KEY_EXCHANGE_PROVIDERS : [portableKeyExchange];
+    return providers.map((provider) => ({ ...row, provider, title: `${provider.name} ${row.name}` }));
+  });
 
 type Row = Readonly<Record<string, string>>;
 
@@ -35,6 +37,12 @@ function outcome(work: () => Uint8Array): string {
     assert.ok(error instanceof KeyExchangeError, String(error));
     return "bad";
   }
+}
+
+/** Gives these octets, one fill after the other. */
+function fixed(...fills: readonly Uint8Array[]): { fill(target: Uint8Array): void } {
+  let next = 0;
+  return { fill: (target) => target.set(fills[next++] ?? new Uint8Array(0)) };
 }
 
 test("the registry's IDs are IANA's, its names swanctl.conf's with their aliases", () => {
@@ -66,31 +74,31 @@ test("the registry's IDs are IANA's, its names swanctl.conf's with their aliases
   );
 });
 
-for (const { name, id, initiatorOctets, responderOctets, sharedOctets } of KEY_EXCHANGES)
-  test(`${name}: two fresh sides agree, lengths are the registry's, no key comes twice`, () => {
-    const own = generateKey(id, systemRandom);
-    const answer = respond(id, own.publicKey, systemRandom);
+for (const { title, id, initiatorOctets, responderOctets, sharedOctets, provider } of RUNS)
+  test(`${title}: two fresh sides agree, lengths are the registry's, no key comes twice`, () => {
+    const own = generateKey(id, systemRandom, provider);
+    const answer = respond(id, own.publicKey, systemRandom, provider);
     assert.equal(own.publicKey.length, initiatorOctets);
     assert.equal(answer.publicKey.length, responderOctets);
     assert.equal(answer.shared.length, sharedOctets);
-    assert.deepEqual(agree(id, own.privateKey, answer.publicKey), answer.shared);
-    const other = generateKey(id, systemRandom);
+    assert.deepEqual(agree(id, own.privateKey, answer.publicKey, provider), answer.shared);
+    const other = generateKey(id, systemRandom, provider);
     assert.notDeepEqual(other.publicKey, own.publicKey);
-    const again = respond(id, own.publicKey, systemRandom);
+    const again = respond(id, own.publicKey, systemRandom, provider);
     assert.notDeepEqual(again.publicKey, answer.publicKey);
     assert.notDeepEqual(again.shared, answer.shared);
   });
 
-for (const { name, id, initiatorOctets, responderOctets } of KEY_EXCHANGES)
-  test(`${name}: public values one octet short or long, or none at all, are refused by name`, () => {
-    const { privateKey } = generateKey(id, systemRandom);
+for (const { title, name, id, initiatorOctets, responderOctets, provider } of RUNS)
+  test(`${title}: public values one octet short or long, or none at all, are refused by name`, () => {
+    const { privateKey } = generateKey(id, systemRandom, provider);
     for (const octets of [0, initiatorOctets - 1, initiatorOctets + 1])
-      assert.throws(() => respond(id, new Uint8Array(octets).fill(2), systemRandom), {
+      assert.throws(() => respond(id, new Uint8Array(octets).fill(2), systemRandom, provider), {
         code: "KEY_EXCHANGE",
         method: name,
       });
     for (const octets of [0, responderOctets - 1, responderOctets + 1])
-      assert.throws(() => agree(id, privateKey, new Uint8Array(octets).fill(2)), {
+      assert.throws(() => agree(id, privateKey, new Uint8Array(octets).fill(2), provider), {
         code: "KEY_EXCHANGE",
         method: name,
       });
@@ -103,8 +111,10 @@ test("published pairs of MODP, ECP and Curve25519 agree, also RFC 5903's", { ski
   const seen = new Set<number>();
   for (const { dh_group: id, priv_i, priv_r, pub_i, pub_r, shared } of vectors) {
     if (keyExchangeById(id) === undefined) continue;
-    assert.equal(toHex(agree(id, hex(priv_i), hex(pub_r))), shared, `initiator of ${id}`);
-    assert.equal(toHex(agree(id, hex(priv_r), hex(pub_i))), shared, `responder of ${id}`);
+    for (const provider of KEY_EXCHANGE_PROVIDERS) {
+      assert.equal(toHex(agree(id, hex(priv_i), hex(pub_r), provider)), shared, `${provider.name}, initiator of ${id}`);
+      assert.equal(toHex(agree(id, hex(priv_r), hex(pub_i), provider)), shared, `${provider.name}, responder of ${id}`);
+    }
     seen.add(id);
   }
   assert.deepEqual(
@@ -113,16 +123,39 @@ test("published pairs of MODP, ECP and Curve25519 agree, also RFC 5903's", { ski
   );
 });
 
-test("x448: RFC 7748 §6.2", () => {
-  const alice =
-    "9a8f4925d1519f5775cf46b04b5800d4ee9ee8bae8bc5565d498c28dd9c9baf574a9419744897391006382a6f127ab1d9ac2d8c0a598726b";
-  const bobPublic =
-    "3eb7a829b0cd20f5bcfc0b599b6feccf6da4627107bdb0d4f345b43027d8b972fc3e34fb4232a13ca706dcb57aec3dae07bdc1c67bf33609";
-  assert.equal(
-    toHex(agree(KeMethod.CURVE448, hex(alice), hex(bobPublic))),
-    "07fff4181ac6cc95ec1c16a94a0f74d12da232ce40a77552281d282bb60c0b56fd2464c335543936521c24403085d59a449a5037514a879d",
-  );
-});
+// RFC 7748 §6.1 and §6.2: Alice's private key and public value, then Bob's, and what they share.
+const MONTGOMERY: readonly (readonly [number, readonly string[]])[] = [
+  [
+    KeMethod.CURVE25519,
+    [
+      "77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a",
+      "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a",
+      "5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb",
+      "de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f",
+      "4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742",
+    ],
+  ],
+  [
+    KeMethod.CURVE448,
+    [
+      "9a8f4925d1519f5775cf46b04b5800d4ee9ee8bae8bc5565d498c28dd9c9baf574a9419744897391006382a6f127ab1d9ac2d8c0a598726b",
+      "9b08f7cc31b7e3e67d22d5aea121074a273bd2b83de09c63faa73d2c22c5d9bbc836647241d953d40c5b12da88120d53177f80e532c41fa0",
+      "1c306a7ac2a0e2e0990b294470cba339e6453772b075811d8fad0d1d6927c120bb5ee8972b0d3e21374c9c921b09d1b0366f10b65173992d",
+      "3eb7a829b0cd20f5bcfc0b599b6feccf6da4627107bdb0d4f345b43027d8b972fc3e34fb4232a13ca706dcb57aec3dae07bdc1c67bf33609",
+      "07fff4181ac6cc95ec1c16a94a0f74d12da232ce40a77552281d282bb60c0b56fd2464c335543936521c24403085d59a449a5037514a879d",
+    ],
+  ],
+];
+
+for (const [id, [alice, alicePublic, bob, bobPublic, shared]] of MONTGOMERY)
+  for (const provider of KEY_EXCHANGE_PROVIDERS)
+    test(`${provider.name} ${keyExchangeById(id)?.name}: RFC 7748 §6`, () => {
+      assert.equal(toHex(generateKey(id, fixed(hex(alice)), provider).publicKey), alicePublic);
+      assert.equal(toHex(agree(id, hex(alice), hex(bobPublic), provider)), shared);
+      assert.equal(toHex(agree(id, hex(bob), hex(alicePublic), provider)), shared);
+      const answer = respond(id, hex(alicePublic), fixed(hex(bob)), provider);
+      assert.deepEqual([toHex(answer.publicKey), toHex(answer.shared)], [bobPublic, shared]);
+    });
 
 // RFC 7027 appendix A: the x coordinate of the shared point.
 const BRAINPOOL: readonly (readonly [number, string, string, string])[] = [
@@ -147,73 +180,77 @@ const BRAINPOOL: readonly (readonly [number, string, string, string])[] = [
 ];
 
 for (const [id, secret, peer, shared] of BRAINPOOL)
-  test(`${keyExchangeById(id)?.name}: RFC 7027 appendix A`, () => {
-    assert.equal(toHex(agree(id, hex(secret), hex(peer))), shared);
+  for (const provider of KEY_EXCHANGE_PROVIDERS)
+    test(`${provider.name} ${keyExchangeById(id)?.name}: RFC 7027 appendix A`, () => {
+      assert.equal(toHex(agree(id, hex(secret), hex(peer), provider)), shared);
+    });
+
+for (const provider of KEY_EXCHANGE_PROVIDERS) {
+  test(`${provider.name} x25519: Wycheproof; values of small order give zeros and are refused (RFC 8031 §3.2)`, () => {
+    let zeros = 0;
+    for (const { public: peer, private: own, shared, flags, tcId } of wycheproof("x25519")) {
+      const expected = flags.includes("ZeroSharedSecret") ? "bad" : shared;
+      if (expected === "bad") zeros++;
+      assert.equal(
+        outcome(() => agree(KeMethod.CURVE25519, hex(own), hex(peer), provider)),
+        expected,
+        `tcId ${tcId}`,
+      );
+    }
+    assert.ok(zeros > 20);
   });
 
-test("x25519: Wycheproof; values of small order, whose secret is zero, are refused (RFC 8031 §3.2)", () => {
-  let zeros = 0;
-  for (const { public: peer, private: own, shared, flags, tcId } of wycheproof("x25519")) {
-    const expected = flags.includes("ZeroSharedSecret") ? "bad" : shared;
-    if (expected === "bad") zeros++;
-    assert.equal(
-      outcome(() => agree(KeMethod.CURVE25519, hex(own), hex(peer))),
-      expected,
-      `tcId ${tcId}`,
-    );
-  }
-  assert.ok(zeros > 20);
-});
-
-test("x448: values of small order are refused (RFC 8031 §3.2)", () => {
-  const { privateKey } = generateKey(KeMethod.CURVE448, systemRandom);
-  const one = new Uint8Array(56);
-  one[0] = 1;
-  for (const bad of [new Uint8Array(56), one]) {
-    assert.equal(
-      outcome(() => agree(KeMethod.CURVE448, privateKey, bad)),
-      "bad",
-    );
-    assert.equal(
-      outcome(() => respond(KeMethod.CURVE448, bad, systemRandom).shared),
-      "bad",
-    );
-  }
-});
+  test(`${provider.name} x448: values of small order are refused (RFC 8031 §3.2)`, () => {
+    const { privateKey } = generateKey(KeMethod.CURVE448, systemRandom, provider);
+    const one = new Uint8Array(56);
+    one[0] = 1;
+    for (const bad of [new Uint8Array(56), one]) {
+      assert.equal(
+        outcome(() => agree(KeMethod.CURVE448, privateKey, bad, provider)),
+        "bad",
+      );
+      assert.equal(
+        outcome(() => respond(KeMethod.CURVE448, bad, systemRandom, provider).shared),
+        "bad",
+      );
+    }
+  });
+}
 
 for (const [id, file] of [
   [KeMethod.ECP_256, "ecdh_secp256r1_ecpoint"],
   [KeMethod.ECP_384, "ecdh_secp384r1_ecpoint"],
   [KeMethod.ECP_521, "ecdh_secp521r1_ecpoint"],
 ] as const)
-  test(`${file}: Wycheproof, in the form of RFC 5903 §7; other encodings have no such form`, () => {
-    const octets = keyExchangeById(id)?.sharedOctets ?? 0;
-    let invalid = 0;
-    for (const { public: peer = "", private: own = "", shared, result, tcId } of wycheproof(file)) {
-      // The first octet says how a point is written; "04" is left out in IKE, all else cannot be said.
-      if (peer !== "" && !peer.startsWith("04")) continue;
-      // A valid point takes milliseconds on the larger curves: every eighth of them.
-      if (result === "valid" && Number(tcId) % (octets > 32 ? 8 : 1) !== 0) continue;
-      const scalar = own.padStart(octets * 2, "0").slice(-octets * 2);
-      const found = outcome(() => agree(id, hex(scalar), hex(peer.slice(2))));
-      assert.equal(found, result === "invalid" ? "bad" : shared, `tcId ${tcId}`);
-      if (found === "bad") invalid++;
-    }
-    assert.ok(invalid > 5, `${invalid} bad points`);
-  });
+  for (const provider of KEY_EXCHANGE_PROVIDERS)
+    test(`${provider.name} ${file}: Wycheproof, in the form of RFC 5903 §7; other encodings have no such form`, () => {
+      const octets = keyExchangeById(id)?.sharedOctets ?? 0;
+      let invalid = 0;
+      for (const { public: peer = "", private: own = "", shared, result, tcId } of wycheproof(file)) {
+        // The first octet says how a point is written; "04" is left out in IKE, all else cannot be said.
+        if (peer !== "" && !peer.startsWith("04")) continue;
+        // A valid point takes milliseconds on the larger curves: every eighth of them.
+        if (result === "valid" && Number(tcId) % (octets > 32 ? 8 : 1) !== 0) continue;
+        const scalar = own.padStart(octets * 2, "0").slice(-octets * 2);
+        const found = outcome(() => agree(id, hex(scalar), hex(peer.slice(2)), provider));
+        assert.equal(found, result === "invalid" ? "bad" : shared, `tcId ${tcId}`);
+        if (found === "bad") invalid++;
+      }
+      assert.ok(invalid > 5, `${invalid} bad points`);
+    });
 
-for (const { name, id, initiatorOctets } of KEY_EXCHANGES.filter((row) => /^ecp/.test(row.name)))
-  test(`${name}: zero, a point off the curve and coordinates of p or more are refused (RFC 6989 §2.3)`, () => {
-    const { publicKey, privateKey } = generateKey(id, systemRandom);
+for (const { title, id, initiatorOctets, provider } of RUNS.filter((row) => /^ecp/.test(row.name)))
+  test(`${title}: zero, a point off the curve and coordinates of p or more are refused (RFC 6989 §2.3)`, () => {
+    const { publicKey, privateKey } = generateKey(id, systemRandom, provider);
     const off = publicKey.slice();
     off[initiatorOctets - 1] = (off[initiatorOctets - 1] ?? 0) ^ 1;
     for (const bad of [new Uint8Array(initiatorOctets), new Uint8Array(initiatorOctets).fill(0xff), off]) {
       assert.equal(
-        outcome(() => agree(id, privateKey, bad)),
+        outcome(() => agree(id, privateKey, bad, provider)),
         "bad",
       );
       assert.equal(
-        outcome(() => respond(id, bad, systemRandom).shared),
+        outcome(() => respond(id, bad, systemRandom, provider).shared),
         "bad",
       );
     }
@@ -263,12 +300,6 @@ test("a MODP secret keeps its leading zeros (RFC 7296 §2.14)", () => {
   assert.equal(toHex(shared), "0200".padStart(512, "0"));
 });
 
-/** Gives these octets, one fill after the other. */
-function fixed(...fills: readonly Uint8Array[]): { fill(target: Uint8Array): void } {
-  let next = 0;
-  return { fill: (target) => target.set(fills[next++] ?? new Uint8Array(0)) };
-}
-
 test("mlkem768: Wycheproof's seeds give their keys and open their ciphertexts (FIPS 203 §7.1, §7.3)", () => {
   const rows = { valid: 0, bad: 0 };
   for (const { seed = "", ek, c = "", K = "", result, tcId } of wycheproof("mlkem_768")) {
@@ -314,7 +345,7 @@ test("mlkem: a ciphertext that was changed gives another secret and no error (FI
   assert.notDeepEqual(agree(KeMethod.ML_KEM_768, own.privateKey, publicKey), shared);
 });
 
-test("the same random octets give the same key: nothing else goes into it", () => {
+test("the same random octets give the same key and answer with every provider: nothing else goes into them", () => {
   const counting = () => {
     let next = 0;
     return {
@@ -323,5 +354,22 @@ test("the same random octets give the same key: nothing else goes into it", () =
       },
     };
   };
-  for (const { id } of KEY_EXCHANGES) assert.deepEqual(generateKey(id, counting()), generateKey(id, counting()));
+  for (const { id, title, provider } of RUNS) {
+    const own = generateKey(id, counting());
+    assert.deepEqual(generateKey(id, counting(), provider), own, title);
+    const peer = generateKey(id, systemRandom);
+    assert.deepEqual(respond(id, peer.publicKey, counting(), provider), respond(id, peer.publicKey, counting()), title);
+  }
+});
+
+test("a prime curve's private key of zero, or of its order or more, is a fault and gives no value", () => {
+  for (const { id, title, sharedOctets, provider } of RUNS.filter((row) => /^ecp/.test(row.name))) {
+    const { publicKey } = generateKey(id, systemRandom);
+    for (const octet of [0, 0xff])
+      assert.throws(
+        () => agree(id, new Uint8Array(sharedOctets).fill(octet), publicKey, provider),
+        (error) => !(error instanceof KeyExchangeError),
+        `${title} ${octet}`,
+      );
+  }
 });

@@ -1,16 +1,13 @@
 // Legacy Diffie–Hellman of groups 1 and 2 (RFC 2409 §6), by both ways to raise to a power.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { agree, generateKey, KeMethod, KeyExchangeError } from "#crypto/key-exchange";
-import { bigintPower, isPublicValue, MODP_768, MODP_1024, type ModularPower } from "#crypto/modp";
+import { agree, generateKey, KeyExchangeError } from "#crypto/key-agreement";
+import { KeMethod } from "#crypto/key-exchange";
+import { isPublicValue, MODP_768, MODP_1024 } from "#crypto/modp";
 import { systemRandom } from "#crypto/node-cipher";
 import { hex, sharedJson, skipShared, toHex, vectorJson } from "#test/vectors/load";
-import { addon } from "./providers.ts";
+import { addon, KEY_EXCHANGE_PROVIDERS } from "./providers.ts";
 
-const POWERS: readonly (readonly [string, ModularPower])[] = [
-  ["native", (modulus, base, exponent) => addon.modpPower(modulus, base, exponent)],
-  ["bigint", bigintPower],
-];
 const GROUPS = [MODP_768, MODP_1024];
 const VECTORS = "dh/strongswan-ke.json";
 
@@ -31,7 +28,8 @@ test("the primes are those of RFC 2409", () => {
   }
 });
 
-for (const [name, power] of POWERS) {
+for (const provider of KEY_EXCHANGE_PROVIDERS) {
+  const { name, power } = provider;
   for (const { id, prime } of GROUPS) {
     const octets = prime.length;
     test(`${name} group ${id}: published key pairs agree`, { skip: skipShared(VECTORS) }, () => {
@@ -43,15 +41,15 @@ for (const [name, power] of POWERS) {
         [vector.priv_r, vector.pub_r, vector.pub_i],
       ] as const) {
         assert.equal(toHex(power(prime, Uint8Array.of(2), hex(secret))), own);
-        assert.equal(toHex(agree(id, hex(secret), hex(peer), power)), vector.shared);
+        assert.equal(toHex(agree(id, hex(secret), hex(peer), provider)), vector.shared);
       }
     });
 
     test(`${name} group ${id}: fresh pairs agree, values 0, 1, p - 1, p and wrong lengths are refused (RFC 6989 §2.1)`, () => {
-      const a = generateKey(id, systemRandom, power);
-      const b = generateKey(id, systemRandom, power);
+      const a = generateKey(id, systemRandom, provider);
+      const b = generateKey(id, systemRandom, provider);
       assert.notDeepEqual(a.publicKey, b.publicKey);
-      assert.deepEqual(agree(id, a.privateKey, b.publicKey, power), agree(id, b.privateKey, a.publicKey, power));
+      assert.deepEqual(agree(id, a.privateKey, b.publicKey, provider), agree(id, b.privateKey, a.publicKey, provider));
       const value = (last: number) => {
         const whole = new Uint8Array(octets);
         whole[octets - 1] = last;
@@ -61,7 +59,7 @@ for (const [name, power] of POWERS) {
       pMinusOne[octets - 1] = 0xfe;
       const above = new Uint8Array(octets).fill(0xff);
       for (const bad of [value(0), value(1), pMinusOne, prime, above, value(2).subarray(1)])
-        assert.throws(() => agree(id, a.privateKey, bad, power), KeyExchangeError, toHex(bad));
+        assert.throws(() => agree(id, a.privateKey, bad, provider), KeyExchangeError, toHex(bad));
       assert.ok(isPublicValue(prime, value(2)));
       const pMinusTwo = prime.slice();
       pMinusTwo[octets - 1] = 0xfd;
@@ -73,7 +71,8 @@ for (const [name, power] of POWERS) {
 test("a source without randomness makes no key pair", () => {
   for (const method of Object.values(KeMethod))
     if (method >= KeMethod.MODP_768 && method <= KeMethod.BRAINPOOL_P512R1)
-      assert.throws(() => generateKey(method, { fill: () => undefined }), /no usable private key/);
+      for (const provider of KEY_EXCHANGE_PROVIDERS)
+        assert.throws(() => generateKey(method, { fill: () => undefined }, provider), /no usable private key/);
 });
 
 test("the addon refuses an even or empty modulus", () => {

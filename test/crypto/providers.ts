@@ -1,13 +1,18 @@
 /** Every cipher provider, in every implementation this machine has, as rows for tests. */
 import { createRequire } from "node:module";
+import type { KeyExchangeProvider } from "#core/key-exchange-provider";
 import type { InspectableCipher, RandomSource } from "#core/ports";
 import type { Primitives } from "#core/primitives";
+import { portableKeyExchange } from "#crypto/key-agreement";
 import { noblePrimitives } from "#crypto/noble-cipher";
 import { nodePrimitives, systemRandom } from "#crypto/node-cipher";
 import { RowCipher } from "#crypto/row-cipher";
 import { type CipherAddon, createNativeCipher, type NativeCipher } from "#io/native-cipher";
+import { type KeyExchangeAddon, nativeKeyExchange } from "#io/native-key-exchange";
 
-export const addon: CipherAddon = createRequire(import.meta.url)("../../../build/Release/esplanade.node");
+export const addon: CipherAddon & KeyExchangeAddon = createRequire(import.meta.url)(
+  "../../../build/Release/esplanade.node",
+);
 
 export interface Provider {
   readonly name: string;
@@ -46,3 +51,5 @@ export const PROVIDERS: readonly Provider[] = [
   portable("node", nodePrimitives),
   portable("noble", noblePrimitives),
 ];
+
+export const KEY_EXCHANGE_PROVIDERS: readonly KeyExchangeProvider[] = [nativeKeyExchange(addon), portableKeyExchange];

@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Job, JobResult } from "#core/ike-job";
+import { generateKey, agree as sharedWith } from "#crypto/key-agreement";
+import { KeMethod } from "#crypto/key-exchange";
+import { systemRandom } from "#io/system-random";
 import { JobPool } from "#src/job-pool";
 import { packJob, secretsOfResult, withOwnMemory } from "#src/job-secrets";
 
@@ -25,6 +28,22 @@ async function withPool(workers: number, work: (pool: JobPool) => Promise<void>)
     await pool.close();
   }
 }
+
+test("the gateway's own Worker, with the addon, agrees with node:crypto and bigint", async () => {
+  const pool = new JobPool({ workers: 1 });
+  try {
+    for (const method of [KeMethod.CURVE25519, KeMethod.ECP_384, KeMethod.MODP_1024]) {
+      const own = generateKey(method, systemRandom);
+      const answer = await submit(pool, { kind: "ke-respond", method, publicKey: own.publicKey });
+      assert.ok(answer.kind === "ke-respond");
+      assert.deepEqual(sharedWith(method, own.privateKey, answer.publicKey), answer.shared);
+    }
+    const zeros: Job = { kind: "ke-respond", method: KeMethod.CURVE25519, publicKey: new Uint8Array(32) };
+    assert.equal((await submit(pool, zeros)).kind, "failed");
+  } finally {
+    await pool.close();
+  }
+});
 
 test("a secret arrives in the Worker, and nothing of it stays here", () =>
   withPool(1, async (pool) => {

@@ -9,6 +9,7 @@ import type { Job, JobResult } from "#core/ike-job";
 import type { IkeReport, IkeSaSnapshot } from "#core/ike-state";
 import { type Millis, millis, type Spi, spi } from "#core/units";
 import { runJob } from "#crypto/ike-jobs";
+import { portableKeyExchange } from "#crypto/key-agreement";
 import type { IkeEffect, IkeInput, NegotiatedChild } from "#ike/effects";
 import { IkeEngine, type IkeEngineOptions } from "#ike/engine";
 import { decodeHeader } from "#wire/ike/header";
@@ -278,9 +279,12 @@ export class IkeSim {
   }
 
   compute(node: IkeNode, job: number, work: Job): void {
-    const result =
-      this.options.jobs === "cheap" ? this.#cheap(work) : runJob(work, { random: this.random, wallClock: WALL_CLOCK });
+    const result = this.options.jobs === "cheap" ? this.#cheap(work) : this.#real(work);
     this.after(this.options.jobTime ?? [0, 0], () => node.give({ kind: "computed", job, result }));
+  }
+
+  #real(work: Job): JobResult {
+    return runJob(work, { random: this.random, wallClock: WALL_CLOCK, keyExchange: portableKeyExchange });
   }
 
   /** Key exchange by exclusive or: both sides come to the same secret, and nothing is computed. */
@@ -302,7 +306,7 @@ export class IkeSim {
         return { kind: "ke-respond", publicKey, shared: xor(publicKey, work.publicKey) };
       }
       default:
-        return runJob(work, { random: this.random, wallClock: WALL_CLOCK });
+        return this.#real(work);
     }
   }
 
