@@ -9,7 +9,6 @@ import { reportLine } from "#control/report-text";
 import type { ChildSaSpec } from "#core/child-sa-spec";
 import type { Connection, IkeConfig } from "#core/connection";
 import { DROP_REASONS } from "#core/drop";
-import { ConfigError } from "#core/errors";
 import { LaneEvent } from "#core/event-ring";
 import type { IkeReport } from "#core/ike-state";
 import type { GatewayConfig, Policy } from "#core/policy";
@@ -18,6 +17,7 @@ import type { IkePort } from "#gateway/control-doors";
 import { type ChildCounters, DataPlane } from "#gateway/data-plane";
 import { childMtu } from "#gateway/sa-install";
 import type { IkeWorld } from "#ike/effects";
+import { IkeEngine } from "#ike/engine";
 import { wayTo } from "#io/ike-socket";
 import { monotonicClock } from "#io/system-clock";
 import { systemRandom } from "#io/system-random";
@@ -96,7 +96,7 @@ export async function startGateway(
   const opened = new Opened();
   const network = new GatewayNetwork(config.policies);
   const guard = new ClearGuard(config);
-  const { makeEngine = noEngine } = options;
+  const { makeEngine = (world) => new IkeEngine(world) } = options;
   try {
     return await start({ config, log, makeEngine, opened, network, guard });
   } catch (error) {
@@ -106,10 +106,6 @@ export async function startGateway(
     guard.undo();
     throw error;
   }
-}
-
-function noEngine(): never {
-  throw ConfigError.of("connections", "IKE is not there yet", "give manual keys");
 }
 
 /** In transport mode this host speaks from the SA's own address; the kernel might choose another, which no policy fits. */
@@ -141,6 +137,7 @@ async function start(parts: Parts): Promise<Gateway> {
   const waiting = new Map<number, () => void>();
   /** Slots of SAs with manual keys. */
   const manual = new Set<number>();
+  let ike: IkeService | undefined;
   const listener: LaneListener = {
     event: (lane, record) => {
       const [kind, slot = -1, value = 0] = record;
@@ -169,7 +166,7 @@ async function start(parts: Parts): Promise<Gateway> {
   const { lanes, listens } = openLanes(config, table, tun, listener, opened);
   const plane = new DataPlane(table, lanes, systemRandom);
   // Before any lane can say something.
-  const ike = config.ike === undefined ? undefined : openIke(parts, config.ike, plane, tun.name, listens);
+  ike = config.ike === undefined ? undefined : openIke(parts, config.ike, plane, tun.name, listens);
   const [first] = await Promise.all(lanes.map((lane) => lane.ready));
 
   if (ike === undefined) plane.setPolicies(config.policies);
