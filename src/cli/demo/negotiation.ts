@@ -78,7 +78,7 @@ export async function negotiate({ a, b }: Hosts, gateways: Gateways): Promise<Ne
 }
 
 /** Milliseconds from the first datagram to the first answer; each one is waited for a second, as long as a negotiation may take. */
-async function firstAnswer(a: Agent, b: Agent): Promise<number> {
+export async function firstAnswer(a: Agent, b: Agent): Promise<number> {
   const started = performance.now();
   while (performance.now() - started < NEGOTIATION_SECONDS * 1000) {
     const { lost } = await a.echo(hostB(b), 1, SMALL_OCTETS);

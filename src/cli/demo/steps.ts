@@ -10,7 +10,16 @@ import type { WireTap } from "#lab/wire-tap";
 import type { Display } from "./display.ts";
 import { count, gigabits, millis, percentile, rounded, size, span } from "./figures.ts";
 import { isInstalled, measureIperf3 } from "./iperf3.ts";
-import { AUTHENTICATION, negotiate, prepareSites, rekeyBoth, type Sites, settled, startSites } from "./negotiation.ts";
+import {
+  AUTHENTICATION,
+  firstAnswer,
+  negotiate,
+  prepareSites,
+  rekeyBoth,
+  type Sites,
+  settled,
+  startSites,
+} from "./negotiation.ts";
 import type { DemoOptions } from "./options.ts";
 import type { ControlFigures, CounterFigures, CrashFigures, DemoReport } from "./report.ts";
 
@@ -299,11 +308,13 @@ async function crashGateway(
     async () => {
       const fresh = lab.launchIke(lab.network.gatewayA, sites.a);
       await fresh.ready();
+      const firstMs = await firstAnswer(a, b);
       const echo = await a.echo(hostB(b), AFTER_RESTART, SMALL_OCTETS);
       await settled(gateways.b);
-      return { restarted: { a: fresh, b: gateways.b }, lost: echo.lost };
+      return { restarted: { a: fresh, b: gateways.b }, lost: echo.lost, firstMs };
     },
-    (result) => `gateway A with new keys: ${AFTER_RESTART - result.lost} of ${AFTER_RESTART} round trips`,
+    (result) =>
+      `new keys after ${span(result.firstMs)}: ${AFTER_RESTART - result.lost} of ${AFTER_RESTART} round trips`,
   );
   const after = { sentAfterRestart: AFTER_RESTART, receivedAfterRestart: AFTER_RESTART - lost };
   return { crash: { ...figures, ...after }, restarted };
