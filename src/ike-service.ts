@@ -102,6 +102,7 @@ export class IkeService {
 
   /** The policies of the configuration take effect, and what is to start starts. */
   start(): void {
+    this.#jobs.prepare();
     this.#tellAddresses();
     this.configure(this.#parts.ike, this.#parts.config.policies);
   }

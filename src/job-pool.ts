@@ -67,6 +67,11 @@ export class JobPool {
     return { ...this.#counts, waiting: this.#queue.length };
   }
 
+  /** Starts a Worker before there is work: the first peer would wait for it to load. */
+  prepare(): void {
+    this.#hire();
+  }
+
   /** `done` is called once, never before this returns, and not at all after `close`. */
   submit(work: Job, done: (result: JobResult) => void): void {
     if (this.#closed || this.#queue.length >= QUEUE) {

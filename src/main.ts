@@ -137,6 +137,7 @@ async function start(parts: Parts): Promise<Gateway> {
   const waiting = new Map<number, () => void>();
   /** Slots of SAs with manual keys. */
   const manual = new Set<number>();
+  let ike: IkeService | undefined;
   const listener: LaneListener = {
     event: (lane, record) => {
       const [kind, slot = -1, value = 0] = record;
@@ -165,7 +166,7 @@ async function start(parts: Parts): Promise<Gateway> {
   const { lanes, listens } = openLanes(config, table, tun, listener, opened);
   const plane = new DataPlane(table, lanes, systemRandom);
   // Before any lane can say something.
-  const ike = config.ike === undefined ? undefined : openIke(parts, config.ike, plane, tun.name, listens);
+  ike = config.ike === undefined ? undefined : openIke(parts, config.ike, plane, tun.name, listens);
   const [first] = await Promise.all(lanes.map((lane) => lane.ready));
 
   if (ike === undefined) plane.setPolicies(config.policies);

@@ -1,4 +1,4 @@
-/** `esplanade demo`: two real gateways, a host behind each, real traffic, and a verdict. */
+/** `esplanade demo`: two real gateways that negotiate, a host behind each, real traffic, and a verdict. */
 import { SystemError } from "#core/errors";
 import { openTunDevice } from "#io/tun-device";
 import { LabError } from "#lab/children";
@@ -15,7 +15,7 @@ import { type Outcome, runDemo } from "./demo/steps.ts";
 
 export const demo: Command = {
   name: "demo",
-  summary: "join two gateways in namespaces, send real traffic, say what was seen",
+  summary: "join two gateways in namespaces by IKEv2, send real traffic, say what was seen",
   parameters: [],
   options: {
     suite: { type: "string", value: "NAME", help: "ESP suite (aes128gcm16)" },
@@ -60,7 +60,7 @@ async function run(args: Arguments, io: CliIo): Promise<number> {
 async function inLab(options: DemoOptions, io: CliIo): Promise<number> {
   const interruption = interrupted();
   const display = new Display(io);
-  display.text("Two gateways join two networks by ESP, over real TUN devices.\n");
+  display.text("Two gateways join two networks by IKEv2 and ESP, over real TUN devices.\n");
   display.text(drawing(options.plan));
   const lab = new Lab(options.plan.pathMtu);
   try {
@@ -99,6 +99,11 @@ async function keepRunning(
   ] as const;
   display.text("\nBoth gateways go on until Ctrl-C. From another terminal:");
   for (const [name, pid] of boxes) display.text(`  ${name.padEnd(10)}${how} -t ${pid}`);
+  for (const [name, { socket }] of [
+    ["A", gateways.a],
+    ["B", gateways.b],
+  ] as const)
+    display.text(`  status ${name}  esplanade status --socket ${socket}`);
   await interruption.catch(() => undefined);
 }
 

@@ -26,7 +26,8 @@ export async function listenControl(
 ): Promise<ControlServer> {
   await removeStale(path);
   const open = new Set<Socket>();
-  const server = createServer((socket) => {
+  // Who asks says at once that he has no more to say; the answer may take its time.
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
     open.add(socket);
     socket.once("close", () => open.delete(socket));
     serve(socket, limit, answer);
@@ -73,6 +74,9 @@ function serve(socket: Socket, limit: number, answer: (line: string) => Promise<
     asked = true;
     const line = end < 0 || end > limit ? "" : pending.subarray(0, end).toString("utf8");
     void answer(line).then((text) => socket.end(`${text}\n`));
+  });
+  socket.on("end", () => {
+    if (!asked) socket.end();
   });
 }
 

@@ -17,6 +17,7 @@ export interface Directions {
   readonly received: Sum;
 }
 
+const NOTHING: Sum = { packets: 0, octets: 0 };
 const QUIET_MILLIS = 30;
 const QUIET_ATTEMPTS = 60;
 
@@ -27,18 +28,36 @@ function sum(children: readonly ChildCounters[], direction: "inbound" | "outboun
   };
 }
 
-/** Once nothing moves any more: packets on the way are in one counter only. */
-export async function bothDirections({ a, b }: Gateways): Promise<Directions> {
-  let before = "";
-  for (let attempt = 0; ; attempt++) {
+/** Of the SAs that are there now, once nothing moves any more. */
+export function bothDirections({ a, b }: Gateways): Promise<Directions> {
+  return onceQuiet(async () => {
     const [left, right] = await Promise.all([a.snapshot(), b.snapshot()]);
-    const [leftOut, leftIn] = [sum(left.children, "outbound"), sum(left.children, "inbound")];
-    const [rightOut, rightIn] = [sum(right.children, "outbound"), sum(right.children, "inbound")];
-    const now = JSON.stringify([leftOut, leftIn, rightOut, rightIn]);
-    if (now === before || attempt === QUIET_ATTEMPTS)
-      return { sent: added(leftOut, rightOut), received: added(leftIn, rightIn) };
-    before = now;
+    return {
+      sent: added(sum(left.children, "outbound"), sum(right.children, "outbound")),
+      received: added(sum(left.children, "inbound"), sum(right.children, "inbound")),
+    };
+  });
+}
+
+/** Of all SAs their tunnels have had, over all rekeys, once nothing moves any more. */
+export function bothTunnels({ a, b }: Gateways): Promise<Directions> {
+  return onceQuiet(async () => {
+    const all = (await Promise.all([a.status(), b.status()])).flatMap(({ tunnels }) => tunnels);
+    return {
+      sent: all.reduce((total, t) => added(total, { packets: t.packetsOut, octets: t.octetsOut }), NOTHING),
+      received: all.reduce((total, t) => added(total, { packets: t.packetsIn, octets: t.octetsIn }), NOTHING),
+    };
+  });
+}
+
+/** Packets on the way are in one counter only. */
+async function onceQuiet(count: () => Promise<Directions>): Promise<Directions> {
+  let before = await count();
+  for (let attempt = 0; ; attempt++) {
     await after(QUIET_MILLIS);
+    const now = await count();
+    if (attempt === QUIET_ATTEMPTS || JSON.stringify(now) === JSON.stringify(before)) return now;
+    before = now;
   }
 }
 

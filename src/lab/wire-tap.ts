@@ -5,7 +5,8 @@ import { Sniffer } from "#io/sniffer";
 import type { Box } from "./box.ts";
 import { innerAddresses, SITE_A, SITE_B, WAN } from "./network.ts";
 
-const NAT_T_PORT = 4500;
+/** IKE's, and ESP in UDP's. */
+const PORTS = [500, 4500];
 /** Frames that are looked at one by one; any beyond count as clear. */
 const SAMPLES = 1024;
 const ETHERNET = 14;
@@ -59,7 +60,7 @@ function isErrorBetweenGateways(frame: Frame | undefined): boolean {
 class Tap {
   readonly sniffer: Sniffer;
   constructor(box: Box) {
-    this.sniffer = box.run(() => new Sniffer(WAN, clearTextFilter([NAT_T_PORT]), SAMPLES));
+    this.sniffer = box.run(() => new Sniffer(WAN, clearTextFilter(PORTS), SAMPLES));
   }
 
   report(): TapReport {

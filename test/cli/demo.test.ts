@@ -5,14 +5,28 @@ import { demo } from "#cli/demo";
 import { Display } from "#cli/demo/display";
 import { drawing } from "#cli/demo/drawing";
 import { percentile, size } from "#cli/demo/figures";
+import { prepareSites } from "#cli/demo/negotiation";
 import { readOptions } from "#cli/demo/options";
 import { verdictOf, verdictText } from "#cli/demo/report";
 import type { Findings } from "#cli/demo/steps";
+import type { IkeConfig } from "#core/connection";
+import { identityToString } from "#crypto/identity";
+import { type LabFiles, MAIN_FILE } from "#lab/ike-config";
+import { readText, VirtualWorld } from "#test/config/swanctl/sample";
 
 const given = (...words: readonly string[]): Arguments => readArguments(words, demo);
 
 const GOOD: Findings = {
   suite: "aes128gcm16",
+  ike: {
+    firstAnswerMs: 1234.5,
+    tookMs: 1234.4,
+    authentication: "ECDSA P-256",
+    identities: ["gw-b", "gw-a"],
+    ikeSuite: "aes256gcm16-prfsha384-x25519",
+    espSuite: "aes128gcm16/x25519",
+  },
+  rekeys: { childMs: 123, ikeMs: 1234.5, changed: true, sent: 16_000, received: 16_000, duplicates: 0, damaged: 0 },
   tcpGbps: 1,
   tcpGbpsReverse: 1,
   tcpGbpsIpv6: 1,
@@ -37,6 +51,32 @@ test("demo without options is AES-GCM in UDP over IPv4; options change one thing
   assert.deepEqual([other.plan.suite, other.json], ["aes256-sha256", true]);
 });
 
+function ikeOf(files: LabFiles): IkeConfig {
+  const main = files[MAIN_FILE];
+  assert.ok(typeof main === "string");
+  const { ike } = readText(main, new VirtualWorld(files)).config;
+  assert.ok(ike);
+  return ike;
+}
+
+test("the demo's files are good configurations, each side with the other's identity and its own certificate", () => {
+  for (const words of [[], ["--ipv6", "--raw"], ["--suite", "3des-md5"], ["--suite", "chacha20poly1305"]]) {
+    const { a, b } = prepareSites(readOptions(given(...words)).plan);
+    for (const [files, own, peer] of [
+      [a, "gw-a", "gw-b"],
+      [b, "gw-b", "gw-a"],
+    ] as const) {
+      const { connections, credentials } = ikeOf(files);
+      const [connection] = connections;
+      const child = connection?.children[0];
+      assert.deepEqual([connections.length, connection?.children.length, child?.name], [1, 1, "net"], words.join(" "));
+      assert.equal(connection?.local.identity === undefined ? "" : identityToString(connection.local.identity), own);
+      assert.equal(connection?.remote.identity === undefined ? "" : identityToString(connection.remote.identity), peer);
+      assert.equal(credentials.keys.length, 1);
+    }
+  }
+});
+
 for (const [words, complaint] of [
   [["--suite", "aes129gcm16"], /--suite aes129gcm16: .*; /],
   [["--suite", "aes128"], /without integrity/],
@@ -50,6 +90,12 @@ for (const [words, complaint] of [
 test("every claim of the verdict can fail, and one failure is enough", () => {
   assert.ok(verdictOf(GOOD).every((line) => line.ok));
   const bad: readonly Partial<Findings>[] = [
+    { ike: { ...GOOD.ike, espSuite: "" } },
+    { ike: { ...GOOD.ike, identities: ["gw-a", "gw-a"] } },
+    { rekeys: { ...GOOD.rekeys, changed: false } },
+    { rekeys: { ...GOOD.rekeys, received: 15_999 } },
+    { rekeys: { ...GOOD.rekeys, duplicates: 1 } },
+    { rekeys: { ...GOOD.rekeys, damaged: 1 } },
     { tcpGbpsReverse: 0 },
     { udp: { ...GOOD.udp, received: 9900, lossPercent: 1 } },
     { udp: { ...GOOD.udp, duplicates: 1 } },

@@ -24,6 +24,31 @@ test("a line is answered by a line, and only the owner may connect", () =>
     await assert.rejects(askControl(path, "hello"), /no gateway runs there: start one with `esplanade up FILE`/);
   }));
 
+test("an answer that takes its time comes though the asker has closed his side; one who asks nothing is let go", () =>
+  inDirectory(async (path) => {
+    let answer: (text: string) => void = () => undefined;
+    let asked: () => void = () => undefined;
+    const question = new Promise<void>((resolve) => {
+      asked = resolve;
+    });
+    const server = await listenControl(path, 100, (line) => {
+      // The asker's end of file comes before.
+      setImmediate(() => setImmediate(asked));
+      return new Promise((resolve) => {
+        answer = () => resolve(`${line} is done`);
+      });
+    });
+    const answered = askControl(path, "rekey");
+    await question;
+    answer("");
+    assert.equal(await answered, "rekey is done");
+    await new Promise<void>((resolve) => {
+      const silent = connect(path, () => silent.end());
+      silent.resume().once("close", () => resolve());
+    });
+    await server.close();
+  }));
+
 test("a line longer than the limit is cut off: memory does not grow with what somebody writes", () =>
   inDirectory(async (path) => {
     const asked: string[] = [];

@@ -31,7 +31,7 @@ function lastLine(output: string): Record<string, unknown> {
   return Object.fromEntries(Object.entries(report));
 }
 
-const FIELDS = ["suite", "tcpGbps", "tcpGbpsReverse", "udp", "latencyMs", "counters", "seconds"];
+const FIELDS = ["suite", "ike", "rekeys", "tcpGbps", "tcpGbpsReverse", "udp", "latencyMs", "counters", "seconds"];
 
 function mustHavePassed({ code, output }: Ended): void {
   const { ok, clearOctets, ...others } = lastLine(output);

@@ -4,7 +4,7 @@ import type { CliIo } from "#cli/command";
 
 const FRAMES = ["|", "/", "-", "\\"];
 const FRAME_MILLIS = 120;
-const LABEL_WIDTH = 12;
+const LABEL_WIDTH = 14;
 const CLEAR_LINE = "\r\u001b[K";
 
 export class Display {

@@ -15,7 +15,7 @@ export function drawing(plan: TunnelPlan): string {
     `  fd01::10     fd01::1  ${road}fd02::1     fd02::10`,
     `                        ${centred(ends, wire.length)}`.trimEnd(),
     "",
-    `  ${plan.suite}, links of MTU ${plan.pathMtu}, keys made for this run`,
+    `  ${plan.suite}, IKEv2 with certificates of this run, links of MTU ${plan.pathMtu}`,
     "",
   ].join("\n");
 }

@@ -12,6 +12,11 @@ export function millis(value: number): string {
   return `${value.toFixed(2)} ms`;
 }
 
+/** Without digits nobody needs. */
+export function span(value: number): string {
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
+}
+
 /** Decimal units. */
 export function size(octets: number): string {
   if (octets >= 1e12) return `${(octets / 1e12).toFixed(2)} TB`;

@@ -1,11 +1,13 @@
 /** What the demo found, as a program reads it and as people do. */
 import { paint } from "#cli/colour";
 import type { CliIo } from "#cli/command";
-import { count, gigabits, millis, size } from "./figures.ts";
+import { count, gigabits, millis, size, span } from "./figures.ts";
 
 export interface DemoReport {
   readonly ok: boolean;
   readonly suite: string;
+  readonly ike: NegotiationFigures;
+  readonly rekeys: RekeyFigures;
   readonly tcpGbps: number;
   readonly tcpGbpsReverse: number;
   readonly tcpGbpsIpv6: number;
@@ -29,6 +31,31 @@ export interface DemoReport {
   readonly seconds: number;
 }
 
+export interface NegotiationFigures {
+  /** From the first datagram of a host to its answer: negotiation and a round trip. */
+  readonly firstAnswerMs: number;
+  /** From the first message of IKE to the IKE SA. */
+  readonly tookMs: number;
+  readonly authentication: string;
+  /** Whom B proved to be to A, and A to B; the names in their certificates. */
+  readonly identities: readonly [string, string];
+  /** Of the IKE SA, and of the Child SA, as negotiated. */
+  readonly ikeSuite: string;
+  readonly espSuite: string;
+}
+
+/** Numbered datagrams both ways while both kinds of SA got new keys. */
+export interface RekeyFigures {
+  readonly childMs: number;
+  readonly ikeMs: number;
+  /** SPIs of both Child SA and IKE SA are others than before. */
+  readonly changed: boolean;
+  readonly sent: number;
+  readonly received: number;
+  readonly duplicates: number;
+  readonly damaged: number;
+}
+
 /** Clear datagrams sent on purpose while there was no gateway: a sniffer that misses them proves nothing. */
 export interface ControlFigures {
   readonly sent: number;
@@ -49,7 +76,7 @@ export interface CrashFigures {
   readonly sent: number;
   readonly received: number;
   readonly clearPackets: number;
-  /** Datagrams that arrived after both gateways were started again with new keys. */
+  /** Round trips after the gateway was started again and had negotiated new keys. */
   readonly receivedAfterRestart: number;
   readonly sentAfterRestart: number;
 }
@@ -60,14 +87,28 @@ export interface VerdictLine {
   readonly figure: string;
 }
 
+/** Who the gateways of the lab must prove to be. */
+const PEERS = ["gw-b", "gw-a"] as const;
+
 /** UDP may lose a little where other work has the CPU; more is a fault. */
 const LOSS_PERCENT_ALLOWED = 0.5;
 
 export function verdictOf(report: Omit<DemoReport, "ok" | "seconds">): readonly VerdictLine[] {
-  const { udp, latencyMs, counters, control, crash } = report;
+  const { ike, rekeys, udp, latencyMs, counters, control, crash } = report;
+  const [first, second] = ike.identities;
   const lost = counters.lostPackets;
   const iperf3 = report.iperf3Gbps === undefined ? "" : `, iperf3 ${report.iperf3Gbps.toFixed(2)}`;
   return [
+    {
+      ok: ike.espSuite !== "" && ike.ikeSuite !== "",
+      claim: "keys are negotiated",
+      figure: `IKEv2 took ${span(ike.tookMs)}, the first answer ${span(ike.firstAnswerMs)}`,
+    },
+    {
+      ok: first === PEERS[0] && second === PEERS[1],
+      claim: "identities are proven",
+      figure: `${second} and ${first}, ${ike.authentication}`,
+    },
     {
       ok: report.tcpGbps > 0 && report.tcpGbpsReverse > 0 && report.tcpGbpsIpv6 > 0,
       claim: "TCP flows both ways",
@@ -82,6 +123,11 @@ export function verdictOf(report: Omit<DemoReport, "ok" | "seconds">): readonly 
       ok: latencyMs.lost === 0,
       claim: "round trips",
       figure: `median ${millis(latencyMs.p50)}, p99 ${millis(latencyMs.p99)}, ${latencyMs.lost} lost`,
+    },
+    {
+      ok: rekeys.changed && rekeys.sent > 0 && rekeys.received === rekeys.sent && noise(rekeys) === 0,
+      claim: "rekeys lose nothing",
+      figure: `${count(rekeys.sent - rekeys.received)} of ${count(rekeys.sent)} lost; child ${span(rekeys.childMs)}, IKE ${span(rekeys.ikeMs)}`,
     },
     {
       ok: counters.packets > 0 && (counters.agree || (lost > 0 && counters.kernelDrops > 0)),
@@ -111,6 +157,10 @@ export function verdictOf(report: Omit<DemoReport, "ok" | "seconds">): readonly 
       figure: `${crash.receivedAfterRestart} of ${crash.sentAfterRestart} answered`,
     },
   ];
+}
+
+function noise({ duplicates, damaged }: RekeyFigures): number {
+  return duplicates + damaged;
 }
 
 const CLAIM_WIDTH = 23;

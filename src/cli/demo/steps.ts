@@ -2,14 +2,24 @@
 import { addressToString } from "#core/address";
 import type { Agent } from "#lab/agent";
 import { LabError } from "#lab/children";
-import { bothDirections, kernelDrops } from "#lab/counters";
+import { bothTunnels, kernelDrops } from "#lab/counters";
 import { type Gateways, hostA, hostB, type Lab } from "#lab/lab";
 import { SITE_B } from "#lab/network";
 import type { PullResult } from "#lab/traffic-messages";
 import type { WireTap } from "#lab/wire-tap";
 import type { Display } from "./display.ts";
-import { count, gigabits, millis, percentile, rounded, size } from "./figures.ts";
+import { count, gigabits, millis, percentile, rounded, size, span } from "./figures.ts";
 import { isInstalled, measureIperf3 } from "./iperf3.ts";
+import {
+  AUTHENTICATION,
+  firstAnswer,
+  negotiate,
+  prepareSites,
+  rekeyBoth,
+  type Sites,
+  settled,
+  startSites,
+} from "./negotiation.ts";
 import type { DemoOptions } from "./options.ts";
 import type { ControlFigures, CounterFigures, CrashFigures, DemoReport } from "./report.ts";
 
@@ -22,13 +32,22 @@ const FLOW_MOST_PER_SECOND = 10_000;
 const FLOW_LEAST_PER_SECOND = 100;
 /** A flow shall arrive whole: it asks for no more than this share of what TCP got through. */
 const FLOW_SHARE = 0.25;
+const REKEY_SECONDS = 1.6;
 const CRASH_PER_SECOND = 2000;
 const CRASH_SECONDS = 1;
 const CRASH_AFTER_MILLIS = 300;
 const AFTER_RESTART = 20;
 
 /** Numbers of UDP flows: each is counted on its own. */
-const Flow = { controlThere: 1, controlBack: 2, measured: 3, crashThere: 4, crashBack: 5 } as const;
+const Flow = {
+  controlThere: 1,
+  controlBack: 2,
+  measured: 3,
+  rekeyThere: 4,
+  rekeyBack: 5,
+  crashThere: 6,
+  crashBack: 7,
+} as const;
 
 export interface Hosts {
   readonly a: Agent;
@@ -58,17 +77,32 @@ export async function runDemo(demo: Demo): Promise<Outcome> {
     () => `4 namespaces, 3 links of MTU ${options.plan.pathMtu}, an agent on each host`,
   );
   const control = await controlSniffers(demo, hosts);
+  const sites = await display.step(
+    "certificates",
+    "a CA, and a key for each gateway",
+    () => prepareSites(options.plan),
+    () => `a CA, and a certificate with an ${AUTHENTICATION} key for each gateway`,
+  );
   const gateways = await display.step(
     "gateways",
     "starting both",
-    () => lab.startGateways(options.plan),
+    () => startSites(lab, sites),
     ({ a }) => `both ready: ${a.description[0] ?? ""}`,
   );
   for (const part of gateways.a.description.slice(1)) display.note("", part);
   const tap = lab.openTap();
+  const ike = await display.step(
+    "IKEv2",
+    "the first datagram starts the negotiation",
+    () => negotiate(hosts, gateways),
+    ({ tookMs, firstAnswerMs }) =>
+      `up in ${span(tookMs)}; the first datagram was answered after ${span(firstAnswerMs)}`,
+  );
+  display.note("", `${ike.identities[1]} and ${ike.identities[0]}: ${ike.ikeSuite}, ESP ${ike.espSuite}`);
   const latencyMs = await measureLatency(demo, hosts);
   const throughput = await measureThroughput(demo, hosts);
   const udp = await measureUdp(demo, hosts, throughput.tcpGbps);
+  const rekeys = await rekeyUnderTraffic(demo, hosts, gateways, throughput.tcpGbps);
   const counters = await compareCounters(demo, gateways);
   const clear = await display.step(
     "wire",
@@ -76,12 +110,14 @@ export async function runDemo(demo: Demo): Promise<Outcome> {
     () => tap.report(),
     (report) => `${report.clearPackets} packets in clear${report.example === undefined ? "" : `: ${report.example}`}`,
   );
-  const { crash, restarted } = await crashGateway(demo, hosts, gateways, tap, clear.clearPackets);
+  const { crash, restarted } = await crashGateway({ demo, hosts, gateways, sites, tap }, clear.clearPackets);
   const { clearPackets, clearOctets } = tap.report();
   const findings = {
     suite: options.plan.suite,
+    ike,
     ...throughput,
     udp,
+    rekeys,
     latencyMs,
     clearPackets,
     clearOctets,
@@ -162,9 +198,14 @@ async function measureThroughput({ display, options }: Demo, { a, b }: Hosts): P
   return { ...own, iperf3Gbps };
 }
 
+/** Datagrams a second that surely fit beside `directions` of the same. */
+function steadyPace(tcpGbps: number, directions: number): number {
+  const possible = (FLOW_SHARE * tcpGbps * 1e9) / (8 * FLOW_OCTETS * directions);
+  return Math.round(Math.min(FLOW_MOST_PER_SECOND / directions, Math.max(FLOW_LEAST_PER_SECOND, possible)));
+}
+
 async function measureUdp({ display, options }: Demo, { a, b }: Hosts, tcpGbps: number): Promise<DemoReport["udp"]> {
-  const possible = (FLOW_SHARE * tcpGbps * 1e9) / (8 * FLOW_OCTETS);
-  const perSecond = Math.round(Math.min(FLOW_MOST_PER_SECOND, Math.max(FLOW_LEAST_PER_SECOND, possible)));
+  const perSecond = steadyPace(tcpGbps, 1);
   const packets = Math.ceil(perSecond * Math.min(1, options.seconds));
   return display.step(
     "UDP",
@@ -179,12 +220,28 @@ async function measureUdp({ display, options }: Demo, { a, b }: Hosts, tcpGbps: 
   );
 }
 
+async function rekeyUnderTraffic(
+  { display }: Demo,
+  hosts: Hosts,
+  gateways: Gateways,
+  tcpGbps: number,
+): Promise<DemoReport["rekeys"]> {
+  const traffic = { perSecond: steadyPace(tcpGbps, 2), seconds: REKEY_SECONDS, octets: FLOW_OCTETS };
+  return display.step(
+    "rekeys",
+    "new keys of both SAs while numbered datagrams flow",
+    () => rekeyBoth(gateways, hosts, { there: Flow.rekeyThere, back: Flow.rekeyBack }, traffic),
+    ({ childMs, ikeMs, sent, received }) =>
+      `child in ${span(childMs)}, IKE in ${span(ikeMs)}; ${count(sent - received)} of ${count(sent)} datagrams lost`,
+  );
+}
+
 async function compareCounters({ lab, display }: Demo, gateways: Gateways): Promise<CounterFigures> {
   return display.step(
     "counters",
     "waiting until both are quiet",
     async () => {
-      const { sent, received } = await bothDirections(gateways);
+      const { sent, received } = await bothTunnels(gateways);
       return {
         agree: sent.packets === received.packets && sent.octets === received.octets,
         packets: sent.packets,
@@ -193,7 +250,8 @@ async function compareCounters({ lab, display }: Demo, gateways: Gateways): Prom
         kernelDrops: kernelDrops(lab.network.gatewayA) + kernelDrops(lab.network.gatewayB),
       };
     },
-    ({ packets, lostPackets }) => `${count(packets)} packets sealed, ${count(packets - lostPackets)} opened`,
+    ({ packets, lostPackets }) =>
+      `${count(packets)} packets sealed over all SAs, ${count(packets - lostPackets)} opened`,
   );
 }
 
@@ -202,14 +260,20 @@ interface Crash {
   readonly restarted: Gateways;
 }
 
-/** Gateway A dies without a word while both hosts send; then both start again, with new keys. */
+interface Running {
+  readonly demo: Demo;
+  readonly hosts: Hosts;
+  readonly gateways: Gateways;
+  readonly sites: Sites;
+  readonly tap: WireTap;
+}
+
+/** Gateway A dies without a word while both hosts send; then it starts again, and negotiates new keys with a B that lived. */
 async function crashGateway(
-  { lab, options, display }: Demo,
-  { a, b }: Hosts,
-  gateways: Gateways,
-  tap: WireTap,
+  { demo, hosts: { a, b }, gateways, sites, tap }: Running,
   clearBefore: number,
 ): Promise<Crash> {
+  const { lab, display } = demo;
   const packets = CRASH_PER_SECOND * CRASH_SECONDS;
   const figures = await display.step(
     "kill -9",
@@ -240,15 +304,17 @@ async function crashGateway(
   );
   const { restarted, lost } = await display.step(
     "restart",
-    "both gateways, with new keys",
+    "gateway A; B still has the old keys",
     async () => {
-      // Not by SIGTERM: a wanted stop lifts the block, and the hosts would go on in clear.
-      await gateways.b.process.end("SIGKILL");
-      const fresh = await lab.startGateways(options.plan);
+      const fresh = lab.launchIke(lab.network.gatewayA, sites.a);
+      await fresh.ready();
+      const firstMs = await firstAnswer(a, b);
       const echo = await a.echo(hostB(b), AFTER_RESTART, SMALL_OCTETS);
-      return { restarted: fresh, lost: echo.lost };
+      await settled(gateways.b);
+      return { restarted: { a: fresh, b: gateways.b }, lost: echo.lost, firstMs };
     },
-    (result) => `new keys: ${AFTER_RESTART - result.lost} of ${AFTER_RESTART} round trips`,
+    (result) =>
+      `new keys after ${span(result.firstMs)}: ${AFTER_RESTART - result.lost} of ${AFTER_RESTART} round trips`,
   );
   const after = { sentAfterRestart: AFTER_RESTART, receivedAfterRestart: AFTER_RESTART - lost };
   return { crash: { ...figures, ...after }, restarted };
