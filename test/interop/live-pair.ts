@@ -1,5 +1,6 @@
 /** One of ours at site A against strongSwan at site B, from one plan seen from both sides. */
 import assert from "node:assert/strict";
+import { statusText } from "#control/status-text";
 import type { Agent } from "#lab/agent";
 import type { GatewayProcess } from "#lab/gateway-process";
 import {
@@ -17,9 +18,11 @@ import { Strongswan, type StrongswanPlan } from "#lab/strongswan";
 import type { WireTap } from "#lab/wire-tap";
 import { eventually, mustBeSilent, mustFlow } from "#test/netns/lab";
 
-/** Datagrams a second of the stream that runs beside what is tested. */
-const STREAM_RATE = 2000;
+/** Datagrams a second of the stream that runs beside what is tested: charon's socket holds a third of a second of them. */
+const STREAM_RATE = 500;
 const STREAM_OCTETS = 400;
+/** charon seals in user space, a packet at a time, on a machine that tests share. */
+const PATIENT_RATE = 500;
 
 export interface PairPlan {
   readonly plan: IkePlan;
@@ -74,9 +77,27 @@ export class LivePair implements AsyncDisposable {
   /** TCP, datagrams and echoes both ways, whole, and nothing of it in clear. */
   async mustCarry(family: 4 | 6 = 4): Promise<void> {
     const { a, b } = this.hosts;
-    await mustFlow(hostA(a, family), hostB(b, family));
-    await mustFlow(hostB(b, family), hostA(a, family));
-    mustBeSilent(this.tap);
+    await this.explained(async () => {
+      await mustFlow(hostA(a, family), hostB(b, family), PATIENT_RATE);
+      await mustFlow(hostB(b, family), hostA(a, family), PATIENT_RATE);
+      mustBeSilent(this.tap);
+    });
+  }
+
+  eventually(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+    return this.explained(() => eventually(what, holds));
+  }
+
+  /** A failure says what both sides knew of it. */
+  async explained<Result>(work: () => Promise<Result>): Promise<Result> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      const [ours, theirs] = [statusText(await this.ours.status(), true), await this.peer.listSas()];
+      error.message += `\n--- ours\n${ours}${this.ours.process.log}\n--- theirs\n${theirs}\n${this.peer.logTail(40)}`;
+      throw error;
+    }
   }
 
   /** Numbered datagrams both ways for so long; `during` runs beside them. None may be lost, doubled or damaged. */
@@ -90,9 +111,11 @@ export class LivePair implements AsyncDisposable {
       during(),
     ]);
     const reports = [await b.finalFlowReport(out, sentOut.sent), await a.finalFlowReport(back, sentBack.sent)];
-    assert.deepEqual(
-      reports.map(({ received, duplicates, damaged }) => ({ received, duplicates, damaged })),
-      [sentOut, sentBack].map(({ sent }) => ({ received: sent, duplicates: 0, damaged: 0 })),
+    await this.explained(async () =>
+      assert.deepEqual(
+        reports.map(({ received, duplicates, damaged }) => ({ received, duplicates, damaged })),
+        [sentOut, sentBack].map(({ sent }) => ({ received: sent, duplicates: 0, damaged: 0 })),
+      ),
     );
     mustBeSilent(this.tap);
   }
@@ -104,17 +127,18 @@ export class LivePair implements AsyncDisposable {
   }
 
   async mustBeUp(): Promise<void> {
-    await eventually("the tunnel is up at both sides", async () => {
+    await this.eventually("the tunnel is up at both sides", async () => {
       const { tunnels } = await this.ours.status();
       return tunnels[0]?.state === "up" && /net: #\d+.*INSTALLED/.test(await this.peer.listSas());
     });
   }
 
-  /** Nothing is left at either side. */
+  /** Nothing is left at either side but what drains. */
   async mustBeDown(): Promise<void> {
-    await eventually("nothing is left", async () => {
+    await this.eventually("nothing is left", async () => {
       const { tunnels, ikeSas } = await this.ours.status();
-      return ikeSas.length === 0 && tunnels.every(({ sas }) => sas.length === 0) && (await this.peer.listSas()) === "";
+      const draining = tunnels.every(({ sas }) => sas.every(({ role }) => role === "draining"));
+      return ikeSas.length === 0 && draining && (await this.peer.listSas()) === "";
     });
   }
 

@@ -8,18 +8,24 @@ import type { WireTap } from "#lab/wire-tap";
 
 const TCP_OCTETS = 1_000_000;
 const DATAGRAMS = 200;
+const DATAGRAM_RATE = 2000;
+const SETTLING_MILLIS = 100;
 const LIMIT_SECONDS = 10;
 const PATIENCE_MILLIS = 5000;
 
 let flows = 0;
 
-/** TCP in the target's direction, numbered datagrams and round trips between two agents; every octet is compared. */
-export async function mustFlow(from: Target, to: Target): Promise<void> {
+/**
+ * TCP in the target's direction, numbered datagrams and round trips between two agents; every octet is compared.
+ * `perSecond`: of the datagrams; a peer that is slow at TCP's rest needs time to come to them.
+ */
+export async function mustFlow(from: Target, to: Target, perSecond: number = DATAGRAM_RATE): Promise<void> {
   const received = await to.agent.pull(from, LIMIT_SECONDS, TCP_OCTETS);
   assert.ok(received.octets >= TCP_OCTETS, `TCP: ${received.octets} octets in ${received.seconds} s`);
   assert.equal(received.damaged, 0);
   const flow = ++flows;
-  const { sent } = await from.agent.flow(to, flow, DATAGRAMS, 2000, 600);
+  if (perSecond < DATAGRAM_RATE) await after(SETTLING_MILLIS);
+  const { sent } = await from.agent.flow(to, flow, DATAGRAMS, perSecond, 600);
   const report = await to.agent.finalFlowReport(flow, sent);
   const { longestGap: _, ...counts } = report;
   assert.deepEqual(counts, { received: sent, duplicates: 0, reordered: 0, damaged: 0 });
