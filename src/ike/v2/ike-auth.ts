@@ -85,7 +85,8 @@ type State<Kind extends IkeSaState["kind"]> = Extract<IkeSaState, { readonly kin
 
 function failure(from: "us" | "peer", type: NotifyType | undefined, problem: Problem): Failure {
   const name = Object.entries(NotifyType).find(([, id]) => id === type)?.[0];
-  return { child: undefined, stage: STAGE, notify: name, from, ...problem };
+  const { reason, remedy } = problem;
+  return { child: undefined, stage: STAGE, notify: name, from, reason, remedy };
 }
 
 // ── initiator ────────────────────────────────────────────────────────────────────────────────────────────────────────
