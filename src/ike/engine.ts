@@ -244,8 +244,8 @@ export class IkeEngine {
         this.#touched.add(sa.session);
         return;
       case "repeat":
+        // No sign of life: anybody may send it again.
         host.count("requests_repeated");
-        this.#heard(sa);
         for (const datagram of received.datagrams) host.send(datagram, way);
         return;
       case "message":

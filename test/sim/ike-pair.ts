@@ -71,7 +71,7 @@ export function describe(datagram: Datagram): string {
 
 export class IkeNode {
   readonly name: string;
-  readonly address: IpAddress;
+  address: IpAddress;
   readonly engine: IkeEngine;
   readonly reports: IkeReport[] = [];
   readonly installed: Map<number, InstalledPair> = new Map();
@@ -188,6 +188,7 @@ export class IkeSim {
   readonly #nodes: IkeNode[] = [];
   #events: Event[] = [];
   #order = 0;
+  #born = 0;
   now: Millis = millis(1_000_000);
   weather: Weather;
   /** Datagrams wait here until `deliver`; undefined = the network carries them itself. */
@@ -205,15 +206,24 @@ export class IkeSim {
   }
 
   node(name: string, address: string): IkeNode {
-    const node = new IkeNode(
-      this,
-      name,
-      endpoint(address, 0).address,
-      this.#nodes.length + 1,
-      this.options.engine ?? {},
-    );
+    this.#born += 1;
+    const node = new IkeNode(this, name, endpoint(address, 0).address, this.#born, this.options.engine ?? {});
     this.#nodes.push(node);
     return node;
+  }
+
+  /** The node is at another address from now on. */
+  move(node: IkeNode, address: string): void {
+    node.address = endpoint(address, 0).address;
+  }
+
+  /** The process of this node dies and another takes its place: nothing is remembered. */
+  restart(node: IkeNode): IkeNode {
+    this.#nodes.splice(this.#nodes.indexOf(node), 1);
+    this.#born += 1;
+    const fresh = new IkeNode(this, node.name, node.address, this.#born, this.options.engine ?? {});
+    this.#nodes.push(fresh);
+    return fresh;
   }
 
   get nodes(): readonly IkeNode[] {

@@ -31,14 +31,15 @@ import {
   spiOctets,
   takeAnswer,
 } from "./child-sa.ts";
-import { dropOwn, dropPeer, removeChild } from "./end.ts";
+import { CREATE_CHILD_SA, fail, onRefusal, proposalsOf, putBack } from "./create-child-failures.ts";
+import { dropPeer } from "./end.ts";
 import * as followUpKe from "./follow-up-ke.ts";
-import { freshNonce, type Host, randomBelow, randomOctets, report, sendRequest, sendResponse } from "./host.ts";
+import { freshNonce, type Host, randomOctets, report, sendRequest, sendResponse } from "./host.ts";
 import type { ChildRequest, IkePlan, IkeSa, KeyRun, Live, OwnExchange, OwnKe, PeerExchange } from "./ike-sa.ts";
 import { dataOf, has } from "./nat-t.ts";
-import { resolveIke, settle } from "./rekey.ts";
+import { settle } from "./rekey.ts";
 import { type Child, hasHeir, isKept, MAX_CHILDREN, type Task } from "./session.ts";
-import { keName, mismatch, refusal } from "./words.ts";
+import { keName, mismatch } from "./words.ts";
 
 const REQUEST = {
   SA: "one",
@@ -62,11 +63,6 @@ const RESPONSE = {
 } as const;
 const REFUSAL = { N: "many" } as const;
 
-const STAGE = "CREATE_CHILD_SA";
-/** RFC 7296 §2.25: again after a while, and not for ever. */
-const MAX_TRIES = 12;
-const FIRST_BACK_OFF = 200;
-const MAX_BACK_OFF = 10_000;
 /** The initiator goes on with IKE_FOLLOWUP_KE within this. */
 const FOLLOW_UP_WITHIN = 30_000;
 
@@ -82,11 +78,6 @@ export function begin(host: Host, sa: IkeSa, live: Live, task: Task): void {
     return;
   }
   live.own = { kind: "GeneratingKe", job: host.compute(sa, "own", { kind: "ke-generate", method }), task, method };
-}
-
-function proposalsOf(sa: IkeSa, { work }: Task): readonly Proposal[] {
-  if (work.kind === "new-child") return work.config.proposals;
-  return work.kind === "rekey-child" ? work.child.config.proposals : sa.session.connection.proposals;
 }
 
 /** The first proposal decides; where it has none, there is no key exchange. */
@@ -286,109 +277,6 @@ function finish(host: Host, sa: IkeSa, live: Live, task: Task, run: KeyRun): voi
     report(host, { kind: "rekey", what: "child", trigger: task.trigger, result: "preflight passed" });
 }
 
-/** RFC 7296 §2.25 */
-function onRefusal(
-  host: Host,
-  sa: IkeSa,
-  live: Live,
-  own: Own<"AwaitCreateChildSaResponse">,
-  error: NotifyPayload,
-): void {
-  const { task, ke } = own;
-  const { work } = task;
-  switch (error.type) {
-    case NotifyType.INVALID_KE_PAYLOAD: {
-      const method = (error.data[0] ?? 0) * 256 + (error.data[1] ?? 0);
-      const ours = proposalsOf(sa, task).some(({ transforms }) =>
-        transforms.some(({ type, id }) => type === TransformType.KE && id === method && id !== 0),
-      );
-      if (!ours || method === ke?.method || task.tries >= MAX_TRIES) {
-        refused(host, sa, live, task, error.type, keName(method));
-        return;
-      }
-      dropOwn(host, sa);
-      sa.session.tasks.unshift({ ...task, method, tries: task.tries + 1, notBefore: host.now });
-      return;
-    }
-    case NotifyType.TEMPORARY_FAILURE:
-      host.count("temporary_failures");
-      task.tries >= MAX_TRIES ? refused(host, sa, live, task, error.type, undefined) : putBack(host, sa, live, task);
-      return;
-    case NotifyType.CHILD_SA_NOT_FOUND:
-      work.kind === "rekey-child"
-        ? onChildNotFound(host, sa, work.child, task)
-        : refused(host, sa, live, task, error.type, undefined);
-      return;
-    default:
-      refused(host, sa, live, task, error.type, undefined);
-      return;
-  }
-}
-
-/** RFC 7296 §2.25.1: the peer has it no more; ours goes, and a new one is made where no other took over. */
-function onChildNotFound(host: Host, sa: IkeSa, child: Child, task: Task): void {
-  dropOwn(host, sa);
-  const replaced = child.state.kind !== "Installed" || hasHeir(child);
-  removeChild(host, sa.session, child, true, "the peer does not have it any more");
-  if (replaced) return;
-  sa.session.add(
-    { kind: "new-child", config: child.config, packet: undefined, replaces: undefined },
-    task.trigger,
-    host.now,
-  );
-}
-
-/** Again after a random while, longer each time: two sides that hinder each other part. */
-function putBack(host: Host, sa: IkeSa, live: Live, task: Task): void {
-  dropOwn(host, sa);
-  const span = Math.min(MAX_BACK_OFF, FIRST_BACK_OFF * 2 ** task.tries);
-  sa.session.tasks.push({
-    ...task,
-    tries: task.tries + 1,
-    notBefore: millis(host.now + span / 2 + randomBelow(host, span)),
-  });
-  if (task.work.kind === "rekey-ike" && live.successors.length > 0) resolveIke(host, sa, "peer");
-}
-
-function refused(host: Host, sa: IkeSa, live: Live, task: Task, type: number, wanted: string | undefined): void {
-  const { session } = sa;
-  const told = refusal(stageOf(task), type, childName(task), session.connection);
-  const reason = wanted === undefined ? told.reason : `the peer wants ${wanted}, which is not in our proposals`;
-  dropOwn(host, sa);
-  afterFailure(host, sa, live, task);
-  host.failed(session, { ...told, reason });
-}
-
-function fail(host: Host, sa: IkeSa, live: Live, task: Task, from: "us" | "peer", reason: string): void {
-  const { own } = live;
-  // The peer believes in the Child SA since its answer.
-  if (own.kind === "AgreeingKe" && own.run.plan.kind === "child") {
-    const { protocol, inboundSpi } = own.run.plan;
-    sa.session.addFirst({ kind: "disown-child", protocol: protocolId(protocol), spi: inboundSpi }, "close", host.now);
-  }
-  dropOwn(host, sa);
-  afterFailure(host, sa, live, task);
-  const remedy = "see the peer's log, and compare proposals and selectors";
-  host.failed(sa.session, { child: childName(task), stage: stageOf(task), notify: undefined, from, reason, remedy });
-}
-
-function afterFailure(host: Host, sa: IkeSa, live: Live, { work, trigger }: Task): void {
-  if (work.kind === "new-child") host.count("child_refused");
-  else report(host, { kind: "rekey", what: work.kind === "rekey-ike" ? "ike" : "child", trigger, result: "failed" });
-  if (work.kind === "rekey-ike" && live.successors.length > 0) resolveIke(host, sa, "peer");
-}
-
-function stageOf({ work }: Task): string {
-  if (work.kind === "rekey-ike") return `${STAGE} (rekey of the IKE SA)`;
-  if (work.kind !== "rekey-child") return STAGE;
-  return work.preflight ? `${STAGE} (preflight of the rekey: PFS)` : `${STAGE} (rekey)`;
-}
-
-function childName({ work }: Task): string | undefined {
-  if (work.kind === "new-child") return work.config.name;
-  return work.kind === "rekey-child" ? work.child.config.name : undefined;
-}
-
 // ── responder ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 export function onRequest(host: Host, sa: IkeSa, live: Live, payloads: readonly Payload[]): void {
@@ -468,7 +356,10 @@ function onChildRequest(
   if (chosen.kind === "refused") {
     host.count("child_refused");
     deny(host, sa, chosen.notify);
-    host.failed(session, refusalOf(rekeyed?.config.name, rekeyed === undefined ? STAGE : `${STAGE} (rekey)`, chosen));
+    host.failed(
+      session,
+      refusalOf(rekeyed?.config.name, rekeyed === undefined ? CREATE_CHILD_SA : `${CREATE_CHILD_SA} (rekey)`, chosen),
+    );
     return;
   }
   const wanted = wantedKe(chosen.choice, KE?.method);
@@ -512,7 +403,7 @@ function onIkeRekey(
     const remedy = "make the IKE proposals equal on both sides";
     host.failed(session, {
       child: undefined,
-      stage: `${STAGE} (rekey of the IKE SA)`,
+      stage: `${CREATE_CHILD_SA} (rekey of the IKE SA)`,
       notify: "NO_PROPOSAL_CHOSEN",
       from: "us",
       reason,

@@ -105,7 +105,7 @@ function noAnswer(sa: IkeSa, over: number): Failure {
 function onAbandoned(host: Host, sa: IkeSa): void {
   sa.deadlines.abandonAt = undefined;
   if (sa.state.kind === "Live") {
-    closeIke(host, sa, "replaced, and the peer did not delete it");
+    closeIke(host, sa, "another IKE SA has its place");
     return;
   }
   if (sa.state.kind === "Refused") {

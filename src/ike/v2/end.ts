@@ -1,5 +1,6 @@
 /** How IKE SAs and Child SAs end: everything that hung on them goes, keys are wiped, and somebody is told. */
 import { millis } from "#core/units";
+import { identitiesEqual } from "#crypto/identity";
 import { type Failure, type Host, report } from "./host.ts";
 import { type ChildOffer, type IkeSa, wipeOwn, wipePeer, wipeState } from "./ike-sa.ts";
 import { type Child, hasHeir, isKept, type Session } from "./session.ts";
@@ -106,15 +107,27 @@ export function retireChild(host: Host, session: Session, child: Child, drain: b
   session.tasks = session.tasks.filter(({ work }) => !(work.kind === "rekey-child" && work.child === child));
   host.count("child_deleted");
   host.emit({ kind: "remove-child-sa", id: child.id, drain, reason });
-  if (hasHeir(child) || hasTwin(session, child)) return;
+  if (hasHeir(child) || hasTwin(host, session, child)) return;
   report(host, { kind: "child-down", connection: session.connection.name, child: child.config.name, reason });
 }
 
-/** Another pair of the same child is there: of a collision, or because this one was made anew. */
-function hasTwin(session: Session, child: Child): boolean {
-  for (const other of session.children.values())
-    if (other !== child && other.config.name === child.config.name && isKept(other)) return true;
+/** Another pair of the same child with the same peer is there: of a collision, or because this one was made anew. */
+function hasTwin(host: Host, session: Session, child: Child): boolean {
+  for (const other of host.sessions) {
+    const same = other === session || (other.connection.name === session.connection.name && samePeer(other, session));
+    if (!same) continue;
+    for (const twin of other.children.values())
+      if (twin !== child && twin.config.name === child.config.name && isKept(twin)) return true;
+  }
   return false;
+}
+
+function samePeer(a: Session, b: Session): boolean {
+  return (
+    a.peer.kind === "authenticated" &&
+    b.peer.kind === "authenticated" &&
+    identitiesEqual(a.peer.remoteIdentity, b.peer.remoteIdentity)
+  );
 }
 
 /** Takes a Child SA out for good. */

@@ -17,6 +17,10 @@ const CONFIRM_BY = millis(30_000);
 /** make-before-break: the former IKE SA of a peer that comes again from the same address is given so long. */
 export const REAUTH_GRACE: Millis = millis(10_000);
 
+/** Of two at the same time: until the loser is deleted by its maker, and by the other side if that does not. */
+const TWIN_SETTLES = 1_000;
+const TWIN_EXPECTED = 60_000;
+
 type Claims = Pick<AuthRequest | AuthResponse, "localIdentity" | "remoteIdentity">;
 
 function* twins(host: Host, session: Session, claims: Claims): Generator<Session> {
@@ -41,7 +45,7 @@ export function establish(host: Host, sa: IkeSa, handshake: Handshake, claims: A
   const { session } = sa;
   const { connection } = session;
   const { localIdentity, remoteIdentity, mobike, additional } = claims;
-  for (const other of twins(host, session, claims)) endTwin(host, session, other, claims.initialContact);
+  const others = [...twins(host, session, claims)];
   const reauthAt = due(host, connection, connection.reauthTime);
   session.peer = { kind: "authenticated", localIdentity, remoteIdentity, at: host.now, reauthAt, mobike };
   session.additional = additional;
@@ -54,6 +58,7 @@ export function establish(host: Host, sa: IkeSa, handshake: Handshake, claims: A
     sa.deadlines.probeAt = millis(host.now + CONFIRM_PROBE);
     sa.deadlines.confirmBy = millis(host.now + CONFIRM_BY);
   }
+  for (const other of others) meetTwin(host, sa, other, handshake.startedAt, claims.initialContact);
   host.settled(sa);
   host.count("ike_established");
   report(host, { kind: "ike-up", ike: ikeSnapshot(sa), took: millis(host.now - handshake.startedAt) });
@@ -102,19 +107,24 @@ function hardLimit(host: Host, { rekeyTime, reauthTime, overTime }: Connection, 
   return times.length === 0 || !Number.isFinite(overTime) ? undefined : millis(Math.min(...times) + overTime);
 }
 
-/** RFC 7296 §2.4 and swanctl.conf `unique`. */
-function endTwin(host: Host, session: Session, twin: Session, initialContact: boolean): void {
+/**
+ * RFC 7296 §2.4 and swanctl.conf `unique`. Of two that were set up at the same time, one by each side, the one with the
+ * lower initiator SPI stays, and who made the other deletes it: both sides say INITIAL_CONTACT then, and mean neither.
+ */
+function meetTwin(host: Host, sa: IkeSa, twin: Session, startedAt: Millis, initialContact: boolean): void {
+  const { session } = sa;
   const { unique } = session.connection;
-  if (unique === "never" || session.reauthenticates === twin) return;
-  // INITIAL_CONTACT: the peer has lost it, nobody is there to be told.
-  if (initialContact) {
-    endSession(host, twin, [...host.sasOf(twin)], "at once", "the peer started anew (INITIAL_CONTACT)");
+  if (unique === "never" || session.reauthenticates === twin || twin.reauthenticates === session) return;
+  const { current: other, peer } = twin;
+  if (other === undefined || peer.kind !== "authenticated") return;
+  if (peer.at >= startedAt && other.originalInitiator !== sa.originalInitiator) {
+    const loser = other.initiatorSpi < sa.initiatorSpi ? sa : other;
+    loser.deadlines.abandonAt = millis(host.now + (loser.originalInitiator ? TWIN_SETTLES : TWIN_EXPECTED));
+    host.touch(twin);
     return;
   }
-  if (unique !== "replace" || twin.current === undefined) return;
-  twin.current.deadlines.expireAt = earlier(twin.current.deadlines.expireAt, millis(host.now + REAUTH_GRACE));
-}
-
-function earlier(a: Millis | undefined, b: Millis): Millis {
-  return a === undefined || b < a ? b : a;
+  // The peer has lost it: nobody is there to be told.
+  if (initialContact) endSession(host, twin, host.sasOf(twin), "at once", "the peer started anew (INITIAL_CONTACT)");
+  else if (unique === "replace") other.deadlines.abandonAt = millis(host.now + REAUTH_GRACE);
+  host.touch(twin);
 }

@@ -13,7 +13,7 @@ import { connectionForPeer, connectionsFor } from "#ike/pad";
 import { chooseProposal } from "#ike/proposal";
 import type { Payload } from "#wire/ike/chain";
 import { ExchangeType, FIRST_STATUS_NOTIFY, NotifyType } from "#wire/ike/numbers";
-import { type Shape, shape } from "#wire/ike/shape";
+import { shape } from "#wire/ike/shape";
 import { idPayload } from "#wire/ike/v2/id";
 import { notify } from "#wire/ike/v2/notify";
 import {
@@ -27,31 +27,15 @@ import {
   proveOurselves,
   wantedIdentity,
 } from "./auth-proof.ts";
-import {
-  chooseTerms,
-  installChild,
-  offerChild,
-  offerPayloads,
-  refusalOf,
-  selectorPayloads,
-  takeAnswer,
-} from "./child-sa.ts";
+import { chooseTerms, installChild, offerChild, offerPayloads, refusalOf, selectorPayloads } from "./child-sa.ts";
 import { endSetup, refuseSetup } from "./end.ts";
 import { establish, refusesTwin } from "./establish.ts";
+import { childAnswer, firstChild, takeChild } from "./first-child.ts";
 import { type Failure, type Host, sendRequest, sendResponse } from "./host.ts";
-import type {
-  AuthOffer,
-  AuthRequest,
-  AuthResponse,
-  ChildAnswer,
-  ChildOffer,
-  Handshake,
-  IkeSa,
-  IkeSaState,
-} from "./ike-sa.ts";
+import type { AuthOffer, AuthRequest, AuthResponse, ChildOffer, Handshake, IkeSa, IkeSaState } from "./ike-sa.ts";
 import { additionalOf, addressPayloads } from "./mobike-addresses.ts";
 import { has } from "./nat-t.ts";
-import type { Session, Task } from "./session.ts";
+import type { Session } from "./session.ts";
 import { refusal, whoText } from "./words.ts";
 
 const REQUEST = {
@@ -85,7 +69,8 @@ type State<Kind extends IkeSaState["kind"]> = Extract<IkeSaState, { readonly kin
 
 function failure(from: "us" | "peer", type: NotifyType | undefined, problem: Problem): Failure {
   const name = Object.entries(NotifyType).find(([, id]) => id === type)?.[0];
-  return { child: undefined, stage: STAGE, notify: name, from, ...problem };
+  const { reason, remedy } = problem;
+  return { child: undefined, stage: STAGE, notify: name, from, reason, remedy };
 }
 
 // ── initiator ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -130,21 +115,6 @@ const NO_CHILD: Problem = {
   reason: "no child is asked for, and the peer makes no IKE SA without one (RFC 6023)",
   remedy: "configure a child, or set childless = allow on the peer",
 };
-
-/** The child that goes with IKE_AUTH; the others follow. */
-function firstChild(session: Session, { peerChildless }: Handshake): Task | undefined {
-  const { connection, tasks } = session;
-  if (connection.childless === "force" || (connection.childless === "prefer" && peerChildless)) return undefined;
-  const task = tasks.find(({ work }) => work.kind === "new-child");
-  if (task !== undefined) {
-    session.tasks = tasks.filter((other) => other !== task);
-    return task;
-  }
-  const config = connection.children.find(({ mode }) => mode === "tunnel" || mode === "transport");
-  if (config === undefined || (peerChildless && connection.childless !== "never")) return undefined;
-  const work = { kind: "new-child", config, packet: undefined, replaces: undefined } as const;
-  return { work, trigger: session.trigger, tries: 0, notBefore: session.heardAt, method: undefined };
-}
 
 /** RFC 7296 §2.4: this is the only IKE SA between the two of us. */
 function isFirstContact(host: Host, session: Session): boolean {
@@ -265,33 +235,6 @@ export function onResponse(
   }
 }
 
-function childAnswer(
-  state: State<"AwaitIkeAuthResponse">,
-  { SA, TSi, TSr, N }: Pick<Shape<typeof RESPONSE>, "SA" | "TSi" | "TSr" | "N">,
-  error: number | undefined,
-): ChildAnswer {
-  const { offer, handshake, auth, sentAt } = state;
-  const { task } = auth;
-  if (offer === undefined || task === undefined) return { kind: "none" };
-  if (SA === undefined || TSi === undefined || TSr === undefined)
-    return { kind: "refused", task, notify: error ?? NotifyType.INVALID_SYNTAX, offer };
-  const taken = takeAnswer(offer, { SA, TSi, TSr, N });
-  if (taken.kind === "refused") return { kind: "unusable", task, problem: taken.problem, offer };
-  const { initiatorNonce, responderNonce } = handshake;
-  const replaces = task.work.kind === "new-child" ? task.work.replaces : undefined;
-  const plan = {
-    kind: "child",
-    ...taken.terms,
-    initiatorNonce,
-    responderNonce,
-    replaces,
-    by: "us",
-    trigger: task.trigger,
-    startedAt: sentAt,
-  } as const;
-  return { kind: "agreed", task, plan };
-}
-
 /** RFC 7296 §2.21.2: the responder believes in this IKE SA; it is told that we do not. */
 function disown(host: Host, sa: IkeSa, problem: Problem): void {
   host.count("authentication_failed");
@@ -319,45 +262,6 @@ function verifyProblem(result: JobResult): Problem {
 function finish(host: Host, sa: IkeSa, handshake: Handshake, response: AuthResponse): void {
   establish(host, sa, handshake, response);
   takeChild(host, sa, response.child);
-}
-
-function takeChild(host: Host, sa: IkeSa, answer: ChildAnswer): void {
-  const { session } = sa;
-  switch (answer.kind) {
-    case "none":
-      return;
-    case "refused":
-      host.world.spis.giveBack(answer.offer.inboundSpi);
-      host.count("child_refused");
-      host.failed(session, refusal(STAGE, answer.notify, answer.offer.config.name, session.connection));
-      return;
-    case "unusable": {
-      const { offer, problem } = answer;
-      host.count("child_refused");
-      session.add(
-        { kind: "disown-child", protocol: offer.config.proposals[0]?.protocol ?? 3, spi: offer.inboundSpi },
-        "close",
-        host.now,
-      );
-      host.failed(session, {
-        ...failure("us", undefined, { reason: problem, remedy: "make the child's settings equal on both sides" }),
-        child: offer.config.name,
-      });
-      return;
-    }
-    case "agreed": {
-      const child = installChild(host, sa, answer.plan, []);
-      if (
-        session.connection.pfsPreflight &&
-        child.config.proposals.some(({ transforms }) => transforms.some(({ type, id }) => type === 4 && id !== 0))
-      )
-        session.add({ kind: "rekey-child", child, preflight: true }, "start", host.now);
-      return;
-    }
-    default:
-      answer satisfies never;
-      return;
-  }
 }
 
 // ── responder ────────────────────────────────────────────────────────────────────────────────────────────────────────

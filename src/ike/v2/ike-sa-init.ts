@@ -36,6 +36,7 @@ const REFUSAL = { N: "many" } as const;
 const STAGE = "IKE_SA_INIT";
 /** Cookies and groups the peer may ask for before we call it a game. */
 const MAX_ROUNDS = 6;
+const VENDOR = new TextEncoder().encode("Esplanade");
 const NOTHING = new Uint8Array(0);
 
 type State<Kind extends IkeSaState["kind"]> = Extract<IkeSaState, { readonly kind: Kind }>;
@@ -96,6 +97,8 @@ function buildRequest(host: Host, sa: IkeSa, offer: InitOffer, ke: OwnKe): Uint8
     ...natNotifies(host, { initiatorSpi: sa.initiatorSpi, responderSpi: 0n }, path, connection.encap),
     ...abilities(connection, connection.fragmentation !== "no"),
     ...(additional ? [notify(NotifyType.INTERMEDIATE_EXCHANGE_SUPPORTED)] : []),
+    // Whom a capture is of; and an answer that may not be longer than this question finds room in it.
+    { kind: "V", data: VENDOR },
   ];
   return encodeMessage(initHeader(sa.initiatorSpi, 0n, IkeFlag.INITIATOR), payloads);
 }
@@ -405,6 +408,7 @@ function buildResponse(host: Host, sa: IkeSa, terms: Terms, publicKey: Uint8Arra
   const header = initHeader(sa.initiatorSpi, sa.responderSpi, IkeFlag.RESPONSE);
   const least = encodeMessage(header, payloads);
   if (connection.childless === "never") return least;
+  // RFC 6023 §3
   const whole = encodeMessage(header, [...payloads, notify(NotifyType.CHILDLESS_IKEV2_SUPPORTED)]);
   return whole.length <= room ? whole : least;
 }

@@ -22,7 +22,7 @@ import type { IkeSuite } from "#ike/suite";
 import type { Payload } from "#wire/ike/chain";
 import type { SaProposal } from "#wire/ike/v2/sa";
 import { Channel, earliest } from "./channel.ts";
-import type { Child, Path, Session, Successor, Task } from "./session.ts";
+import type { Child, Session, Successor, Task } from "./session.ts";
 
 /** A key pair of ours under way. */
 export interface OwnKe {
@@ -201,7 +201,7 @@ export type OwnExchange =
   | { readonly kind: "AwaitDeleteChildResponse"; readonly child: Child }
   | { readonly kind: "AwaitDeleteIkeResponse" }
   | { readonly kind: "AwaitProbeResponse" }
-  | { readonly kind: "AwaitUpdateResponse"; readonly cookie2: Uint8Array; readonly former: Path };
+  | { readonly kind: "AwaitUpdateResponse"; readonly cookie2: Uint8Array };
 
 /** An exchange of the peer's that waits for a job, or for its next message. */
 export type PeerExchange =

@@ -30,8 +30,12 @@ export function move(host: Host, session: Session, path: Path): void {
     before.natRemote === path.natRemote
   )
     return;
+  announce(host, session);
+}
+
+function announce(host: Host, session: Session): void {
   host.count("peer_moved");
-  const { local, remote, natLocal: behindNat } = path;
+  const { local, remote, natLocal: behindNat } = session.path;
   for (const { id, state } of session.children.values())
     if (state.kind === "Installed")
       host.emit({ kind: "move-child-sa", id, local, remote, encapsulation: encapsulation(session), behindNat });
@@ -81,10 +85,9 @@ export function onAddresses(host: Host, sa: IkeSa): void {
 
 export function begin(host: Host, sa: IkeSa, live: Live, local: Endpoint): void {
   const { session } = sa;
-  const former = session.path;
-  session.path = { ...former, local };
+  session.path = { ...session.path, local };
   const cookie2 = randomOctets(host, COOKIE2_LENGTH);
-  live.own = { kind: "AwaitUpdateResponse", cookie2, former };
+  live.own = { kind: "AwaitUpdateResponse", cookie2 };
   sendRequest(host, sa, ExchangeType.INFORMATIONAL, [
     notify(NotifyType.UPDATE_SA_ADDRESSES),
     ...natNotifies(host, sa.spis, session.path, session.connection.encap),
@@ -108,8 +111,8 @@ export function onResponse(
   }
   const { path } = session;
   const findings = natFindings(sa.spis, notifies, path.local, path.remote);
-  session.path = own.former;
-  move(host, session, { ...path, natLocal: findings.local, natRemote: findings.remote });
+  session.path = { ...path, natLocal: findings.local, natRemote: findings.remote };
+  announce(host, session);
 }
 
 /** RFC 4555 §3.8: a probe of a MOBIKE initiator sees whether a NAT gave it another address. */

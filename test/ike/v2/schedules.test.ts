@@ -38,3 +38,18 @@ test("rekeys by both sides at any moment over a bad network end with one IKE SA 
     assert.deepEqual(found, [], `seed ${seed}`);
   }
 });
+
+test("both sides start at the same time over a bad network: one IKE SA and one pair stay (RFC 7296 §2.4)", () => {
+  for (let seed = 1; seed <= SCHEDULES; seed++) {
+    const weather = { delay: [1, 150], loss: seed % 2 === 0 ? 0.2 : 0, duplicates: 0.1 } as const;
+    const pair = twoNodes({ seed, weather, jobTime: [0, 40] }, mirrored({ keyingTries: 0 }));
+    const { sim, a, b } = pair;
+    initiate(a);
+    sim.driveFor(sim.between([0, 300]));
+    initiate(b);
+    sim.driveFor(400_000);
+    sim.weather = { delay: [10, 10], loss: 0, duplicates: 0 };
+    sim.driveFor(400_000);
+    assert.deepEqual(violations(sim, a, b, ["net"]), [], `seed ${seed}`);
+  }
+});
