@@ -41,7 +41,9 @@ const HEAD = ["run", "s", "Gbit/s", "× base", "sent", "lost", "dup", "gap ms", 
 export function markdown({ machine, options, scenarios, absent, date }: RekeyResults): string {
   const { processor, processors, kernel, node, commit, dirty, version } = machine;
   const rows = scenarios.flatMap((of) =>
-    of.runs.length === 0 ? [[of.name, ...HEAD.slice(2).map(() => "–"), "failed"]] : of.runs.map((run) => row(of, run)),
+    of.runs.length === 0
+      ? [[of.name, ...HEAD.slice(2).map(() => "–"), "failed"]]
+      : of.runs.map((run) => row(of, run, run === of.runs.at(-1) ? of.share : undefined)),
   );
   const remarks = [
     ...scenarios.flatMap(({ name, targets }) => missed(targets).map((line) => `- missed by ${name}: ${line}`)),
@@ -61,12 +63,12 @@ export function markdown({ machine, options, scenarios, absent, date }: RekeyRes
   ].join("\n");
 }
 
-function row(of: Scenario, { name, load, tunnel, accounts }: Run): string[] {
+function row(of: Scenario, { name, load, tunnel, accounts }: Run, share: number | undefined): string[] {
   return [
     name,
     load.seconds.toFixed(0),
     load.gbitPerSecond.toFixed(2),
-    of.share === undefined ? "–" : of.share.toFixed(3),
+    share === undefined ? "–" : share.toFixed(3),
     String(load.sent),
     String(load.lost),
     String(load.duplicated),
