@@ -141,6 +141,6 @@ export class EngineHost implements Host {
       reauthenticates.peer = { ...reauthenticates.peer, reauthAt: retryAt };
       this.#touched.add(reauthenticates);
     }
-    report(this, { kind: "failed", connection: connection.name, ...failure, retryAt });
+    report(this, { ...failure, kind: "failed", connection: connection.name, retryAt });
   }
 }
