@@ -5,7 +5,7 @@ import { type Millis, millis, octets } from "#core/units";
 import type { ControlEffect, ControlInput } from "#gateway/control-doors";
 import { IkeControl } from "#gateway/ike-control";
 import { SA_COLUMNS, SA_NUMBERS, Sa, SaNumber } from "#ipsec/sa";
-import { createLaneCipher } from "#src/lane-cipher";
+import { createLaneCipher } from "#process/lane-cipher";
 import { FakeIke } from "./fake-ike.ts";
 import { address, carry, seededRandom, VirtualGateway } from "./gateway-pair.ts";
 import { LEFT, RIGHT, selector } from "./specs.ts";
