@@ -15,8 +15,8 @@ import { monotonicClock } from "#io/system-clock";
 import { fromThrown } from "#io/system-error";
 import { systemRandom } from "#io/system-random";
 import { SaTable } from "#ipsec/sa";
-import { type BirthSocket, IkeQueue, type LaneBirth } from "./lane-birth.ts";
-import { createLaneCipher } from "./lane-cipher.ts";
+import { type BirthSocket, IkeQueue, type LaneBirth } from "#process/lane-birth";
+import { createLaneCipher } from "#process/lane-cipher";
 
 /** Longest wait without anything to do, in milliseconds; a wake-up ends it at once. */
 const LONGEST_WAIT = 60_000;

@@ -23,13 +23,13 @@ import { monotonicClock } from "#io/system-clock";
 import { systemRandom } from "#io/system-random";
 import { ALL_OFFLOADS, NO_OFFLOADS, openTunDevice, type TunDevice } from "#io/tun-device";
 import { SaTable } from "#ipsec/sa";
-import { ClearGuard } from "./clear-guard.ts";
-import { smallestChildMtu } from "./ike-mtu.ts";
-import { IkeService, type IkeServiceSnapshot } from "./ike-service.ts";
-import { type LaneListen, openLanes } from "./lane-set.ts";
-import type { LaneListener, LaneThread } from "./lane-thread.ts";
-import { GatewayNetwork, SOCKET_MARK } from "./network.ts";
-import { Opened } from "./opened.ts";
+import { ClearGuard } from "#process/clear-guard";
+import { smallestChildMtu } from "#process/ike-mtu";
+import { IkeService, type IkeServiceSnapshot } from "#process/ike-service";
+import { type LaneListen, openLanes } from "#process/lane-set";
+import type { LaneListener, LaneThread } from "#process/lane-thread";
+import { GatewayNetwork, SOCKET_MARK } from "#process/network";
+import { Opened } from "#process/opened";
 
 /** Without SAs nothing bounds the TUN's MTU. */
 const DEFAULT_MTU = 1400;

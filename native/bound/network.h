@@ -1,4 +1,4 @@
-// Routes and rules of the bound's TUN: the ones src/network.ts makes, by the program `ip`, for a benchmark may need it.
+// Routes and rules of the bound's TUN: the ones src/process/network.ts makes, by the program `ip`, for a benchmark may need it.
 #pragma once
 #include <string>
 

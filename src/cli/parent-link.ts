@@ -4,8 +4,8 @@
  */
 import { type IntervalHistogram, monitorEventLoopDelay } from "node:perf_hooks";
 import type { IkeReport } from "#core/ike-state";
+import type { ParentAnswer, StallReport } from "#process/parent-messages";
 import type { Gateway } from "#src/main";
-import type { ParentAnswer, StallReport } from "#src/parent-messages";
 
 const STALL_RESOLUTION_MILLIS = 1;
 const NANOS = 1e6;

@@ -54,7 +54,7 @@ function healthLines(status: GatewayStatus, sas: boolean): string[] {
     .slice(0, REASONS)
     .map(([reason, count]) => `${reason} ${count}`);
   const rekeys = Object.entries(status.rekeys).flatMap(([trigger, results]) =>
-    Object.entries(results).map(([result, count]) => `${count} by ${trigger} ${result}`),
+    Object.entries(results).flatMap(([result, count]) => (count === 0 ? [] : [`${count} by ${trigger} ${result}`])),
   );
   return [
     `${status.tun} mtu ${status.mtu}, up ${spanText(status.upMillis)}; ${status.description}`,

@@ -145,7 +145,7 @@ test("drawing and verdict fit 80 columns, with the longest addresses and numbers
 test("without a terminal a step is one line; with one the moving line is wiped, also when the step fails", async () => {
   const plain = paper(false);
   await new Display(plain.io).step("work", "working", () => 7, String);
-  assert.match(plain.written(), /^ +\d+\.\d s {2}work {8}7\n$/);
+  assert.match(plain.written(), /^ +\d+\.\d s {2}work {10}7\n$/);
   const moving = paper(true);
   const failing = new Display(moving.io).step("work", "working", () => Promise.reject(new Error("no")), String);
   await assert.rejects(failing, /no/);

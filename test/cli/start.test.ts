@@ -29,6 +29,6 @@ for (const start of ["#cli/check", "#src/main", "#ike/suite"])
   });
 
 test("the job Worker loads all of them", () => {
-  const modules = [...modulesOf(import.meta.resolve("#src/ike-worker"))];
+  const modules = [...modulesOf(import.meta.resolve("#process/ike-worker"))];
   assert.ok(modules.some((url) => url.includes("post-quantum")));
 });

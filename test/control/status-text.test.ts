@@ -28,6 +28,8 @@ test("a tunnel that is not up says why below its line, and one that is does not 
 test("health: what was rekeyed and what was dropped, most first", () => {
   const text = statusText(STATUS, false);
   assert.match(text, /\nrekeys: 7 by octets done\n/);
+  const quiet = statusText({ ...STATUS, rekeys: { peer: { done: 2, failed: 0 } } }, false);
+  assert.match(quiet, /\nrekeys: 2 by peer done\n/);
   assert.match(text, /\ndropped: no-sa 40, replayed 3\n/);
 });
 

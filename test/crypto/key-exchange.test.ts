@@ -104,7 +104,7 @@ for (const { title, name, id, initiatorOctets, responderOctets, provider } of RU
       });
   });
 
-test("published pairs of MODP, ECP and Curve25519 agree, also RFC 5903's", { skip: skipShared(PAIRS) }, () => {
+test("S10: published pairs of MODP, ECP and Curve25519 agree, also RFC 5903's", { skip: skipShared(PAIRS) }, () => {
   const { vectors } = sharedJson<{ vectors: readonly (Row & { readonly dh_group: number })[] }>(PAIRS) ?? {
     vectors: [],
   };

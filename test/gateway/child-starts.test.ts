@@ -31,7 +31,7 @@ function outcomes(pair: ControlPair): [number, ControlOutcome][] {
 const initiated = (pair: ControlPair) => pair.left.engine.inputs.filter(({ kind }) => kind === "initiate");
 const arrived = (pair: ControlPair) => pair.right.gateway.port.written.length;
 
-test("trap: the first packets wait while they ask, and arrive; one question, with the packet's selectors (RFC 7296 §2.9)", () => {
+test("S7: trap: the first packets wait while they ask, and arrive; one question, with the packet's selectors (RFC 7296 §2.9)", () => {
   const pair = between({ startAction: "trap" });
   pair.run(50);
   assert.equal(initiated(pair).length, 0);

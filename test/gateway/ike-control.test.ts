@@ -79,7 +79,7 @@ function mirroredChild(child: ChildConfig): ChildConfig {
 const done = (pair: ControlPair, trigger: string, side: "left" | "right" = "left") =>
   pair[side].rekeys[trigger]?.["done"] ?? 0;
 
-test("a stream whose keys live for 0.8 s: rekeys ahead of need, none past its octets, none lost, none twice", () => {
+test("S5: a stream whose keys live for 0.8 s: rekeys ahead of need, none past its octets, none lost, none twice", () => {
   const pair = up({ lifeOctets: octets(2_000_000) }, { delay: 5 });
   const stream = new Stream(pair);
   stream.run(12_000, 5);
@@ -165,7 +165,7 @@ test("the peer has no limits and never begins: our own are kept in both directio
   assert.ok(done(pair, "octets") >= 26);
 });
 
-test("limits in time: one rekey a life, the old pair goes when it is quiet, traffic never stops", () => {
+test("S14: limits in time: one rekey a life, the old pair goes when it is quiet, traffic never stops", () => {
   const pair = up({ rekeyTime: millis(20_000), lifeTime: millis(22_000), randTime: millis(2000) }, { delay: 20 });
   const stream = new Stream(pair);
   pair.run(100_000, (now) => {
@@ -179,6 +179,30 @@ test("limits in time: one rekey a life, the old pair goes when it is quiet, traf
   assert.ok(rekeys >= 4 && rekeys <= 6, JSON.stringify(pair.left.rekeys));
   assert.equal(done(pair, "time", "right"), 0, "the other side waits");
   assert.ok(pair.left.gateway.plane.children.length <= 2);
+});
+
+test("S15: 10,000 s of traffic with a lifetime of 1,000 s are ten keys, on either side", () => {
+  const second = 1000;
+  const pair = up({ rekeyTime: millis(1000 * second), lifeTime: millis(1100 * second), randTime: millis(0) });
+  const keys = [pair.left, pair.right].map(({ gateway }) => {
+    const seen = new Set<number>();
+    return { gateway, seen };
+  });
+  const stream = new Stream(pair);
+  const step = second / 2;
+  const watch = () => {
+    stream.take();
+    stream.feed(1);
+    for (const { gateway, seen } of keys) for (const { inboundSpi } of gateway.plane.children) seen.add(inboundSpi);
+  };
+  pair.run(10_000 * second - pair.now, watch, step);
+  pair.run(2);
+  stream.take();
+  stream.assertWhole();
+  assert.deepEqual(
+    keys.map(({ seen }) => seen.size),
+    [10, 10],
+  );
 });
 
 test("limits in packets are limits too", () => {

@@ -15,7 +15,7 @@ import { LaneMesh } from "#gateway/lane-mesh";
 import { LanePolicies } from "#gateway/lane-policies";
 import { Sa, SaTable } from "#ipsec/sa";
 import { compileSpd } from "#ipsec/spd-compile";
-import { createLaneCipher } from "#src/lane-cipher";
+import { createLaneCipher } from "#process/lane-cipher";
 import { ALL_SOCKETS, seededRandom, words } from "#test/sim/gateway-pair";
 import { childSpec, LEFT, mirrored, protect, protocolSpec, RIGHT, suiteOf, virtualGateway } from "#test/sim/specs";
 import { captured, rightward } from "#test/sim/traffic";

@@ -15,7 +15,7 @@ import type { GatewayProcess } from "#lab/gateway-process";
 import { type Gateways, hostA, hostB, Lab } from "#lab/lab";
 import { NEEDS_ROOT } from "./root.ts";
 
-/** The gateway's own routing table (src/network.ts). */
+/** The gateway's own routing table (src/process/network.ts). */
 const TABLE = 4301;
 const TUN = "esp0";
 const END_SECONDS = 10;

@@ -5,7 +5,7 @@ import { prefixToString } from "#core/address";
 import type { Policy } from "#core/policy";
 import { changeLink, createVeth, getLink } from "#io/links";
 import { listRoutes, listRules } from "#io/routes";
-import { GatewayNetwork } from "#src/network";
+import { GatewayNetwork } from "#process/network";
 import { protect } from "#test/sim/specs";
 import { NEEDS_ROOT, Netns } from "./root.ts";
 

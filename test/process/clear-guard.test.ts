@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Policy } from "#core/policy";
-import { guardRules } from "#src/clear-guard";
+import { guardRules } from "#process/clear-guard";
 import { protect, selector } from "#test/sim/specs";
 
 function rules(policies: readonly Policy[]): string[] {

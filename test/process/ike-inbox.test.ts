@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { addressOf, type Endpoint } from "#core/address";
 import { millis } from "#core/units";
-import { type IkeDatagram, IkeInbox } from "#src/ike-inbox";
+import { type IkeDatagram, IkeInbox } from "#process/ike-inbox";
 
 const END: Endpoint = { address: addressOf(Uint8Array.of(192, 0, 2, 1)), port: 500 };
 

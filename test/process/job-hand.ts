@@ -1,6 +1,6 @@
 /** A Worker for the pool's tests: KE methods say what it does. */
 import { parentPort } from "node:worker_threads";
-import type { JobOrder } from "#src/ike-worker";
+import type { JobOrder } from "#process/ike-worker";
 
 const DIE = 1;
 const HANG = 2;

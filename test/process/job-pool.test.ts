@@ -4,8 +4,8 @@ import type { Job, JobResult } from "#core/ike-job";
 import { generateKey, agree as sharedWith } from "#crypto/key-agreement";
 import { KeMethod } from "#crypto/key-exchange";
 import { systemRandom } from "#io/system-random";
-import { JobPool } from "#src/job-pool";
-import { packJob, secretsOfResult, withOwnMemory } from "#src/job-secrets";
+import { JobPool } from "#process/job-pool";
+import { packJob, secretsOfResult, withOwnMemory } from "#process/job-secrets";
 
 const DIE = 1;
 const HANG = 2;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { prefixToString } from "#core/address";
 import type { Policy } from "#core/policy";
-import { clearRules } from "#src/network";
+import { clearRules } from "#process/network";
 import { protect, selector } from "#test/sim/specs";
 
 const SITES = protect(["10.1.0.0/24"], ["10.2.0.0/24"]);

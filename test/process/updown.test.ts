@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { parseAddress } from "#core/address";
-import { type TunnelNews, UpdownPrograms, updownEnvironments } from "#src/updown";
+import { type TunnelNews, UpdownPrograms, updownEnvironments } from "#process/updown";
 import { selector } from "#test/sim/specs";
 
 function endpoint(text: string): TunnelNews["local"] {

@@ -5,7 +5,7 @@ import { type Millis, millis, octets } from "#core/units";
 import type { ControlEffect, ControlInput } from "#gateway/control-doors";
 import { IkeControl } from "#gateway/ike-control";
 import { SA_COLUMNS, SA_NUMBERS, Sa, SaNumber } from "#ipsec/sa";
-import { createLaneCipher } from "#src/lane-cipher";
+import { createLaneCipher } from "#process/lane-cipher";
 import { FakeIke } from "./fake-ike.ts";
 import { address, carry, seededRandom, VirtualGateway } from "./gateway-pair.ts";
 import { LEFT, RIGHT, selector } from "./specs.ts";
@@ -188,10 +188,10 @@ export class ControlPair {
     this.right.give({ kind: "configure", ike: ikeConfig(right), policies: [] });
   }
 
-  /** A millisecond at a time; `traffic` puts packets into TUN devices before each. */
-  run(span: number, traffic: (now: Millis) => void = () => undefined): void {
+  /** `step` milliseconds at a time; `traffic` puts packets into TUN devices before each. */
+  run(span: number, traffic: (now: Millis) => void = () => undefined, step = 1): void {
     for (const end = this.now + span; this.now < end; ) {
-      this.now = millis(this.now + 1);
+      this.now = millis(this.now + step);
       traffic(this.now);
       for (const side of [this.left, this.right]) side.tick(this.now);
       this.#carryMessages();

@@ -12,7 +12,7 @@ import {
   type IntegrityTransform,
 } from "#crypto/transforms";
 import type { InstalledChild } from "#gateway/data-plane";
-import { createLaneCipher } from "#src/lane-cipher";
+import { createLaneCipher } from "#process/lane-cipher";
 import { address, seededRandom, VirtualGateway } from "./gateway-pair.ts";
 
 export interface Suite {

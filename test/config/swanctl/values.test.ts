@@ -43,7 +43,7 @@ test("a connection's defaults are swanctl.conf's, with DPD by traffic and PFS tr
   assert.equal(remote.revocation, "relaxed");
 });
 
-test("a child's defaults: an hour, a tenth more, a window of 2048", () => {
+test("S8: a child's defaults: an hour, a tenth more, a window of 2048", () => {
   const { proposals, local, remote, ...rest } = childOf("");
   assert.deepEqual(rest, {
     name: "net",

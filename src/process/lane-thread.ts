@@ -89,7 +89,7 @@ export class LaneThread implements LaneLink {
       crypto: options.crypto,
       offloads: options.offloads,
     };
-    this.#worker = new Worker(new URL("./lane.js", import.meta.url), { workerData: birth, transferList: [port2] });
+    this.#worker = new Worker(new URL(import.meta.resolve("#src/lane")), { workerData: birth, transferList: [port2] });
     this.ready = new Promise((resolve, reject) => {
       this.#worker.on("message", (message: LaneMessage) => {
         if (message.kind === "ready") resolve(message);

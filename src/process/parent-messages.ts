@@ -1,6 +1,6 @@
 /** What a gateway process and the process that forked it say to each other over Node's channel. */
 import type { IkeReport } from "#core/ike-state";
-import type { GatewaySnapshot } from "./main.ts";
+import type { GatewaySnapshot } from "#src/main";
 
 /** "stall": since it was asked for the last time. "reports": from now on, each as it happens. */
 export type ParentQuestion = "snapshot" | "reports" | "stall";

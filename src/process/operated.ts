@@ -15,7 +15,7 @@ import type { Clock } from "#core/ports";
 import { type Millis, spiToString } from "#core/units";
 import type { ControlOutcome, TunnelSnapshot } from "#gateway/control-doors";
 import type { ChildCounters } from "#gateway/data-plane";
-import type { Gateway } from "./main.ts";
+import type { Gateway } from "#src/main";
 
 /** Why tunnels are not up: told by reports, forgotten when they are up again. Bounded by what is configured. */
 export class Failures {
@@ -104,7 +104,8 @@ export class Operated implements OperatedGateway {
     children: readonly ChildCounters[],
     now: Millis,
   ): TunnelStatus {
-    const { connection, child, state, octetsIn, octetsOut, packetsIn, packetsOut, rate, nextRekey } = tunnel;
+    const { connection, child, state, octetsIn, octetsOut, packetsIn, packetsOut, rate, nextRekey, establishedAt } =
+      tunnel;
     const pairs = new Map(ikeSas.flatMap((ike) => ike.children.map((pair) => [pair.id, pair] as const)));
     const current = tunnel.current === undefined ? undefined : pairs.get(tunnel.current);
     const ike = ikeSas.find(({ children: own }) => own.some((pair) => pair.id === tunnel.current));
@@ -113,7 +114,7 @@ export class Operated implements OperatedGateway {
       connection,
       child,
       state,
-      upMillis: tunnel.establishedAt === undefined ? undefined : now - tunnel.establishedAt,
+      upMillis: establishedAt === undefined || current === undefined ? undefined : now - establishedAt,
       peer: ike === undefined ? undefined : endpointText(ike.remote),
       octetsIn,
       octetsOut,
