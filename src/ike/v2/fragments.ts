@@ -97,6 +97,11 @@ export class FragmentAssembler {
     return { kind: "complete", firstType: inOrder[0]?.firstType ?? 0, inner };
   }
 
+  /** What it keeps: at most `MAX_FRAGMENTS` pieces of `MAX_MESSAGE_OCTETS` together. */
+  get stored(): { readonly pieces: number; readonly octets: number } {
+    return { pieces: this.#incomplete?.pieces.size ?? 0, octets: this.#incomplete?.octets ?? 0 };
+  }
+
   /** 30 s after the first piece. */
   get nextTimeout(): Millis | undefined {
     return this.#incomplete?.deadline;
