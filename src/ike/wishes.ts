@@ -3,6 +3,7 @@ import type { Endpoint, IpAddress } from "#core/address";
 import { compareAddresses } from "#core/address";
 import type { ChildConfig, Connection } from "#core/connection";
 import type { Trigger } from "#core/ike-state";
+import { identitiesEqual } from "#crypto/identity";
 import { type Attempt, Attempts } from "./attempts.ts";
 import type { IkeInput } from "./effects.ts";
 import type { Registry } from "./registry.ts";
@@ -163,7 +164,11 @@ export class Wishes {
   #sessionOf(connection: Connection, remote: Endpoint | undefined): Session | undefined {
     for (const session of this.#registry.sessions) {
       const { current } = session;
-      if (session.connection.name !== connection.name || current === undefined || session.reauthenticates !== undefined)
+      if (
+        session.connection.name !== connection.name ||
+        current === undefined ||
+        session.reauthenticates?.current !== undefined
+      )
         continue;
       if (remote !== undefined && compareAddresses(session.path.remote.address, remote.address) !== 0) continue;
       const { state } = current;
@@ -288,7 +293,8 @@ export class Wishes {
   #reauthenticate(session: Session, trigger: Trigger): void {
     const host = this.#host;
     if (session.current?.state.kind !== "Live") return;
-    for (const other of this.#registry.sessions) if (other.reauthenticates === session) return;
+    for (const other of this.#registry.sessions)
+      if (other.reauthenticates === session || isNewer(other, session)) return;
     const { connection } = session;
     const fresh = this.#open(connection, { ...session.path.remote, port: connection.remotePort }, trigger, session);
     const names = new Set<string>();
@@ -339,6 +345,18 @@ export class Wishes {
       onAddresses(this.#host, current);
     }
   }
+}
+
+/** The peer reauthenticated before us: the former one goes by itself. */
+function isNewer(other: Session, session: Session): boolean {
+  return (
+    other.connection.name === session.connection.name &&
+    other.current?.state.kind === "Live" &&
+    other.peer.kind === "authenticated" &&
+    session.peer.kind === "authenticated" &&
+    other.peer.at > session.peer.at &&
+    identitiesEqual(other.peer.remoteIdentity, session.peer.remoteIdentity)
+  );
 }
 
 const UNSPECIFIED: IpAddress = { family: 4, octets: new Uint8Array(4) };

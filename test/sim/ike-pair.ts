@@ -84,7 +84,7 @@ export class IkeNode {
     this.name = name;
     this.address = address;
     this.#sim = sim;
-    this.#lastSpi = number * 0x1000_0000;
+    this.#lastSpi = number * 0x10_0000;
     const spis = { draw: () => this.#draw(), giveBack: (value: Spi) => this.#giveBack(value) };
     this.engine = new IkeEngine({ random: sim.random, spis }, options);
   }
