@@ -35,6 +35,8 @@ const LOSS_PERCENT = 1;
 const PERIOD_SECONDS = 1;
 /** A successor's time begins when it is there. */
 const PERIOD_MARGIN = 1.15;
+/** The side that did not begin the IKE SA steps in half-way from rekey_time to life_time, then leads. */
+const LIFE_SECONDS = 5;
 const TIME_START_SECONDS = 5;
 
 const NEVER = { connection: "rekey_time = 0s", child: "rekey_time = 0s" };
@@ -48,7 +50,7 @@ export function octetPlan(limit: number): TunnelPlan {
 export const BASELINE_PLAN: TunnelPlan = { a: NEVER, b: NEVER };
 
 const BY_TIME = {
-  child: `rekey_time = ${PERIOD_SECONDS}s\n        life_time = 60s\n        rand_time = 0s`,
+  child: `rekey_time = ${PERIOD_SECONDS}s\n        life_time = ${LIFE_SECONDS}s\n        rand_time = 0s`,
   connection: `rekey_time = ${PERIOD_SECONDS}s\n    over_time = 60s\n    rand_time = 0s`,
 };
 
