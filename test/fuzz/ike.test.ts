@@ -181,7 +181,7 @@ test("mutations sealed by an authenticated peer: each is answered at most once, 
   t.diagnostic(`heap ${before.heap} → ${heap}, buffers ${before.buffers} → ${buffers}`);
   const { counters } = pair.b.engine.snapshot();
   t.diagnostic(JSON.stringify(Object.fromEntries(Object.entries(counters).filter(([, value]) => value > 0))));
-  assert.ok(counters["child_established"] ?? 0 > peers, "nothing of it was understood");
+  assert.ok((counters["child_established"] ?? 0) > peers, "nothing of it was understood");
   // The last one leaves as a peer does.
   const insider = intruder.establish(INTRUDER_SECRET);
   siege.say(
