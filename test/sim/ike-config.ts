@@ -1,5 +1,5 @@
 /** Connections for IKE's tests, with swanctl.conf's defaults where a test says nothing else. */
-import { parsePrefix } from "#core/address";
+import { type Prefix, parsePrefix } from "#core/address";
 import type {
   ChildConfig,
   Connection,
@@ -64,10 +64,14 @@ export function espProposal(
   };
 }
 
-function selector(prefix: string): ChildConfig["local"][number] {
-  const parsed = parsePrefix(prefix);
-  assert(parsed !== undefined, prefix);
-  return { kind: "fixed", selector: prefixSelector(parsed) };
+export function prefix(text: string): Prefix {
+  const parsed = parsePrefix(text);
+  assert(parsed !== undefined, text);
+  return parsed;
+}
+
+function selector(text: string): ChildConfig["local"][number] {
+  return { kind: "fixed", selector: prefixSelector(prefix(text)) };
 }
 
 export function childConfig(

@@ -74,6 +74,7 @@ export function takeChild(host: Host, sa: IkeSa, answer: ChildAnswer): void {
       return;
     case "unusable": {
       const { offer, problem } = answer;
+      host.world.spis.giveBack(offer.inboundSpi);
       host.count("child_refused");
       session.add(
         { kind: "disown-child", protocol: offer.config.proposals[0]?.protocol ?? 3, spi: offer.inboundSpi },

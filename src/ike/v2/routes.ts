@@ -2,11 +2,12 @@
 import type { JobResult } from "#core/ike-job";
 import { wipe } from "#crypto/octets";
 import type { Payload } from "#wire/ike/chain";
-import { ExchangeType } from "#wire/ike/numbers";
+import { ExchangeType, NotifyType } from "#wire/ike/numbers";
+import { notify } from "#wire/ike/v2/notify";
 import type { Plain } from "./channel.ts";
 import * as createChildSa from "./create-child-sa.ts";
 import * as followUpKe from "./follow-up-ke.ts";
-import type { Host, JobRoad, Way } from "./host.ts";
+import { type Host, type JobRoad, sendResponse, type Way } from "./host.ts";
 import * as ikeAuth from "./ike-auth.ts";
 import * as ikeIntermediate from "./ike-intermediate.ts";
 import type { IkeSa, IkeSaState, Live } from "./ike-sa.ts";
@@ -64,6 +65,8 @@ export function onRequest(host: Host, sa: IkeSa, message: Message): void {
       return;
   }
   host.count("drop_state");
+  // RFC 7296 §2.21.3: with silence the peer's window would stay shut, and it would call us dead.
+  if (state.kind === "Live") sendResponse(host, sa, [notify(NotifyType.INVALID_SYNTAX)]);
 }
 
 /** The window has matched the exchange type with the request's. */
