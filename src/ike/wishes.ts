@@ -164,11 +164,7 @@ export class Wishes {
   #sessionOf(connection: Connection, remote: Endpoint | undefined): Session | undefined {
     for (const session of this.#registry.sessions) {
       const { current } = session;
-      if (
-        session.connection.name !== connection.name ||
-        current === undefined ||
-        session.reauthenticates?.current !== undefined
-      )
+      if (session.connection.name !== connection.name || current === undefined || isAlive(session.reauthenticates))
         continue;
       if (remote !== undefined && compareAddresses(session.path.remote.address, remote.address) !== 0) continue;
       const { state } = current;
@@ -188,8 +184,7 @@ export class Wishes {
       host.count("initiate_repeated");
       return;
     }
-    if (!session.add({ kind: "new-child", config, packet, replaces: undefined }, trigger, host.now))
-      host.count("queue_full");
+    if (!session.add({ kind: "new-child", config, packet }, trigger, host.now)) host.count("queue_full");
   }
 
   /** A new IKE SA of ours. */
@@ -212,8 +207,7 @@ export class Wishes {
       const config = connection.children.find((child) => child.name === name);
       const packet = this.#packets.get(`${connection.name}/${name}`);
       this.#packets.delete(`${connection.name}/${name}`);
-      if (config !== undefined)
-        session.add({ kind: "new-child", config, packet, replaces: undefined }, attempt.trigger, host.now);
+      if (config !== undefined) session.add({ kind: "new-child", config, packet }, attempt.trigger, host.now);
     }
     this.#begin(session);
   }
@@ -280,6 +274,8 @@ export class Wishes {
     const host = this.#host;
     const { session, state } = sa;
     if (session.attempt !== undefined) this.#attempts.done(session.attempt);
+    for (const heir of this.#registry.sessions)
+      if (heir.reauthenticates === session && heir.current !== undefined) this.#delete(heir.current, reason);
     if (state.kind === "Live") {
       closeIke(host, sa, reason);
       return;
@@ -298,10 +294,10 @@ export class Wishes {
     const { connection } = session;
     const fresh = this.#open(connection, { ...session.path.remote, port: connection.remotePort }, trigger, session);
     const names = new Set<string>();
-    for (const { config, state, id } of session.children.values()) {
+    for (const { config, state } of session.children.values()) {
       if (state.kind !== "Installed" || names.has(config.name)) continue;
       names.add(config.name);
-      fresh.add({ kind: "new-child", config, packet: undefined, replaces: id }, trigger, host.now);
+      fresh.add({ kind: "new-child", config, packet: undefined }, trigger, host.now);
     }
     this.#begin(fresh);
   }
@@ -345,6 +341,12 @@ export class Wishes {
       onAddresses(this.#host, current);
     }
   }
+}
+
+/** Not ended, and not about to. */
+function isAlive(session: Session | undefined): boolean {
+  const state = session?.current?.state;
+  return state?.kind === "Live" && state.phase.kind !== "Closing";
 }
 
 /** The peer reauthenticated before us: the former one goes by itself. */

@@ -26,7 +26,7 @@ import { type TsPayload, tsPayload } from "#wire/ike/v2/ts";
 import { type Failure, type Host, report } from "./host.ts";
 import type { ChildOffer, ChildPlan, ChildRequest, IkeSa } from "./ike-sa.ts";
 import { has } from "./nat-t.ts";
-import type { Child, PacketSelectors, Session } from "./session.ts";
+import { type Child, isKept, type PacketSelectors, type Session } from "./session.ts";
 import { mismatch, selectorsText } from "./words.ts";
 
 /** Whether the exchange has a key exchange of its own: IKE_AUTH has none (RFC 7296 §1.2). */
@@ -303,6 +303,22 @@ export function refusalOf(child: string | undefined, stage: string, terms: Refus
 
 const NOTIFY_NAMES: ReadonlyMap<number, string> = new Map(Object.entries(NotifyType).map(([name, id]) => [id, name]));
 
+/** RFC 7296 §2.8.1: octet by octet; the shorter of two that agree so far is lower. */
+export function compareNonces(a: Uint8Array, b: Uint8Array): number {
+  for (let i = 0; i < Math.min(a.length, b.length); i++) {
+    const difference = (a[i] ?? 0) - (b[i] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return a.length - b.length;
+}
+
+export function lowestNonce({
+  initiatorNonce,
+  responderNonce,
+}: Pick<ChildPlan, "initiatorNonce" | "responderNonce">): Uint8Array {
+  return compareNonces(initiatorNonce, responderNonce) < 0 ? initiatorNonce : responderNonce;
+}
+
 // ── both ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Keys the pair and hands it to the data plane; wipes `shared`. */
@@ -314,7 +330,7 @@ export function installChild(host: Host, sa: IkeSa, plan: ChildPlan, shared: rea
   const by = plan.by === "us";
   const keys = childKeys({ ...plan, ike: state.keys, suite, shared, initiator: by });
   wipe(...shared);
-  const former = typeof plan.replaces === "object" ? plan.replaces : undefined;
+  const former = plan.replaces;
   const outbound = former !== undefined ? "later" : "use";
   const child: Child = {
     id: host.nextId(),
@@ -326,6 +342,9 @@ export function installChild(host: Host, sa: IkeSa, plan: ChildPlan, shared: rea
     outboundSpi: plan.outboundSpi,
     localSelectors: plan.localSelectors,
     remoteSelectors: plan.remoteSelectors,
+    by: plan.by,
+    madeAt: host.now,
+    lowestNonce: lowestNonce(plan),
     // A rekey that we began is switched by the director; one of the peer's when the peer uses it.
     state: { kind: "Installed", outbound: outbound === "use" || by ? "used" : "later" },
     successors: [],
@@ -334,7 +353,7 @@ export function installChild(host: Host, sa: IkeSa, plan: ChildPlan, shared: rea
   const { path, connection } = session;
   const took: Millis = by ? millis(host.now - plan.startedAt) : millis(0);
   const { config, protocol, mode, localSelectors, remoteSelectors, trigger } = plan;
-  const replaces = typeof plan.replaces === "object" ? plan.replaces.id : plan.replaces;
+  const replaces = former?.id ?? reauthenticated(session, config.name);
   host.emit({
     kind: "install-child-sa",
     child: {
@@ -366,6 +385,13 @@ export function installChild(host: Host, sa: IkeSa, plan: ChildPlan, shared: rea
   if (former === undefined)
     report(host, { kind: "child-up", connection: connection.name, child: config.name, id: child.id });
   return child;
+}
+
+/** The pair of the former IKE SA that this one takes over from (RFC 7296 §2.8.3), as it is now. */
+function reauthenticated({ reauthenticates }: Session, name: string): number | undefined {
+  for (const child of reauthenticates?.children.values() ?? [])
+    if (child.config.name === name && isKept(child)) return child.id;
+  return undefined;
 }
 
 /** RFC 7296 §2.23: ESP goes in UDP where there is a NAT, or where the operator wants it. */

@@ -67,11 +67,7 @@ function onChildNotFound(host: Host, sa: IkeSa, child: Child, task: Task): void 
   const replaced = child.state.kind !== "Installed" || hasHeir(child);
   removeChild(host, sa.session, child, true, "the peer does not have it any more");
   if (replaced) return;
-  sa.session.add(
-    { kind: "new-child", config: child.config, packet: undefined, replaces: undefined },
-    task.trigger,
-    host.now,
-  );
+  sa.session.add({ kind: "new-child", config: child.config, packet: undefined }, task.trigger, host.now);
 }
 
 /** Again after a random while, longer each time: two sides that hinder each other part. */

@@ -186,12 +186,7 @@ export function onResponse(
     fail(host, sa, live, task, "us", taken.problem);
     return;
   }
-  const replaces =
-    task.work.kind === "rekey-child"
-      ? task.work.child
-      : task.work.kind === "new-child"
-        ? task.work.replaces
-        : undefined;
+  const replaces = task.work.kind === "rekey-child" ? task.work.child : undefined;
   const suite = childSuite(taken.terms.protocol, taken.terms.chosen);
   agree(
     host,

@@ -31,7 +31,7 @@ export function firstChild(session: Session, { peerChildless }: Handshake): Task
   }
   const config = connection.children.find(({ mode }) => mode === "tunnel" || mode === "transport");
   if (config === undefined || (peerChildless && connection.childless !== "never")) return undefined;
-  const work = { kind: "new-child", config, packet: undefined, replaces: undefined } as const;
+  const work = { kind: "new-child", config, packet: undefined } as const;
   return { work, trigger: session.trigger, tries: 0, notBefore: session.heardAt, method: undefined };
 }
 
@@ -48,13 +48,12 @@ export function childAnswer(
   const taken = takeAnswer(offer, { SA, TSi, TSr, N });
   if (taken.kind === "refused") return { kind: "unusable", task, problem: taken.problem, offer };
   const { initiatorNonce, responderNonce } = handshake;
-  const replaces = task.work.kind === "new-child" ? task.work.replaces : undefined;
   const plan = {
     kind: "child",
     ...taken.terms,
     initiatorNonce,
     responderNonce,
-    replaces,
+    replaces: undefined,
     by: "us",
     trigger: task.trigger,
     startedAt: sentAt,

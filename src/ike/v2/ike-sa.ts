@@ -137,7 +137,7 @@ export interface ChildPlan {
   readonly responderNonce: Uint8Array;
   readonly localSelectors: readonly TrafficSelector[];
   readonly remoteSelectors: readonly TrafficSelector[];
-  readonly replaces: Child | number | undefined;
+  readonly replaces: Child | undefined;
   /** Whose exchange it is. */
   readonly by: "us" | "peer";
   readonly trigger: Trigger;

@@ -12,7 +12,7 @@ import type { Trigger } from "#core/ike-state";
 import { millis } from "#core/units";
 import { wipe } from "#crypto/octets";
 import { rekeyedIkeKeys } from "#ike/keymat";
-import { installChild } from "./child-sa.ts";
+import { compareNonces, installChild, lowestNonce } from "./child-sa.ts";
 import { closeIke, dropOwn, retireChild, useChild } from "./end.ts";
 import { enliven } from "./establish.ts";
 import { type Host, report } from "./host.ts";
@@ -22,19 +22,8 @@ import { ikeSnapshot } from "./snapshot.ts";
 
 /** The peer deletes what its own rekey replaced within this, else we do. */
 const DELETE_EXPECTED = millis(60_000);
-
-/** RFC 7296 §2.8.1: octet by octet; the shorter of two that agree so far is lower. */
-export function compareNonces(a: Uint8Array, b: Uint8Array): number {
-  for (let i = 0; i < Math.min(a.length, b.length); i++) {
-    const difference = (a[i] ?? 0) - (b[i] ?? 0);
-    if (difference !== 0) return difference;
-  }
-  return a.length - b.length;
-}
-
-function lowestNonce({ initiatorNonce, responderNonce }: ChildPlan | IkePlan): Uint8Array {
-  return compareNonces(initiatorNonce, responderNonce) < 0 ? initiatorNonce : responderNonce;
-}
+/** Two pairs of one child, one by each side, that came within this are one too many. */
+const MADE_AT_ONCE = 30_000;
 
 /** The whole key material is there; wipes it. */
 export function settle(host: Host, sa: IkeSa, run: KeyRun): void {
@@ -47,7 +36,10 @@ export function settle(host: Host, sa: IkeSa, run: KeyRun): void {
 function settleChild(host: Host, sa: IkeSa, plan: ChildPlan, shared: readonly Uint8Array[]): void {
   const child = installChild(host, sa, plan, shared);
   const former = plan.replaces;
-  if (typeof former !== "object") return;
+  if (former === undefined) {
+    resolveTwins(host, sa.session, child);
+    return;
+  }
   former.successors.push({ to: child, by: plan.by, lowestNonce: lowestNonce(plan) });
   report(host, { kind: "rekey", what: "child", trigger: plan.by === "us" ? plan.trigger : "peer", result: "done" });
   resolveChildren(host, sa.session, former);
@@ -70,6 +62,18 @@ function resolveChildren(host: Host, session: Session, former: Child): void {
   // Nobody else says so if the peer deleted the former one before we knew of both.
   if (former.state.kind === "Gone") useChild(host, theirs.to);
   remove(host, session, ours.to, reason);
+}
+
+/** Both sides made the same child at once: the same rule. */
+function resolveTwins(host: Host, session: Session, child: Child): void {
+  for (const other of session.children.values()) {
+    const same = other !== child && other.config.name === child.config.name && isKept(other);
+    if (!same || other.by === child.by || other.madeAt + MADE_AT_ONCE < child.madeAt) continue;
+    host.count("child_collisions");
+    const loser = compareNonces(other.lowestNonce, child.lowestNonce) < 0 ? other : child;
+    if (loser.by === "us") remove(host, session, loser, "both sides made it at once; the peer's stays");
+    else leave(host, session, loser);
+  }
 }
 
 function leave(host: Host, session: Session, child: Child): void {
@@ -158,12 +162,18 @@ export function adopt(host: Host, former: IkeSa, next: IkeSa, trigger: Trigger):
   session.current = next;
   rescueTask(host, former);
   session.tasks = session.tasks.filter(({ work }) => work.kind !== "rekey-ike");
-  former.deadlines.rekeyAt = undefined;
-  former.deadlines.probeAt = undefined;
-  former.deadlines.confirmBy = undefined;
+  const { deadlines } = former;
+  // What was to end ends with its heir.
+  next.deadlines.abandonAt = deadlines.abandonAt;
+  deadlines.abandonAt = undefined;
+  deadlines.rekeyAt = undefined;
+  deadlines.probeAt = undefined;
+  deadlines.confirmBy = undefined;
   if (former.state.kind === "Live" && former.state.phase.kind === "Current") former.state.phase = { kind: "Rekeyed" };
   host.count("ike_rekeyed");
   report(host, { kind: "ike-rekeyed", ike: ikeSnapshot(next), former: former.id, trigger });
+  if (former.state.kind === "Live" && former.state.phase.kind === "Closing")
+    closeIke(host, next, former.state.phase.reason);
 }
 
 /** What we were about to ask over the former one is asked over the next. */

@@ -49,6 +49,10 @@ export interface Child {
   readonly outboundSpi: Spi;
   readonly localSelectors: readonly TrafficSelector[];
   readonly remoteSelectors: readonly TrafficSelector[];
+  /** Whose exchange made it, when, and the lower of its nonces. */
+  readonly by: "us" | "peer";
+  readonly madeAt: Millis;
+  readonly lowestNonce: Uint8Array;
   state: ChildState;
   /** At most two, ours and the peer's of one collision (RFC 7296 §2.8.1). */
   readonly successors: Successor<Child>[];
@@ -74,7 +78,6 @@ export type TaskWork =
       readonly kind: "new-child";
       readonly config: ChildConfig;
       readonly packet: PacketSelectors | undefined;
-      readonly replaces: number | undefined;
     }
   /** `preflight`: it only proves that the children's key exchange works. */
   | { readonly kind: "rekey-child"; readonly child: Child; readonly preflight: boolean }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { KeMethod } from "#crypto/key-exchange";
-import { compareNonces } from "#ike/v2/rekey";
+import { compareNonces } from "#ike/v2/child-sa";
 import { espProposal } from "#test/sim/ike-config";
 import { assertSettled, established, ids, only } from "#test/sim/ike-established";
 
