@@ -4,7 +4,7 @@ import { addressToString } from "#core/address";
 import { lanPrefixes, SITE_A, SITE_B, type Site } from "./network.ts";
 
 export interface IkePlan {
-  readonly auth: "psk" | "pubkey";
+  readonly auth: "psk" | "pubkey" | `ike:rsa/pss-${string}`;
   /** Proposals as swanctl.conf writes them. */
   readonly ike: string;
   readonly esp: string;
@@ -19,6 +19,12 @@ export interface IkePlan {
   /** More lines of the connection and of the child: "mobike = no". */
   readonly connection?: string;
   readonly child?: string;
+  /** Lines of the sections `local` and `remote` in place of ours: "id = gw-a\ncerts = gw-a.pem". */
+  readonly local?: string;
+  readonly remote?: string;
+  /** In place of the networks behind. */
+  readonly localSelectors?: string;
+  readonly remoteSelectors?: string;
   /** Lines at the end of the file. */
   readonly rest?: string;
 }
@@ -53,24 +59,28 @@ export function connectionText(plan: IkePlan, site: Site): string {
     ${plan.connection ?? ""}
     local {
       auth = ${plan.auth}
-      id = ${identityOf(site)}
-      ${plan.auth === "pubkey" ? `certs = ${identityOf(site)}.pem` : ""}
+      ${plan.local ?? ownLines(plan, site)}
     }
     remote {
       auth = ${plan.auth}
-      id = ${identityOf(peer)}
+      ${plan.remote ?? `id = ${identityOf(peer)}`}
     }
     children {
       net {
         mode = ${plan.mode}
-        local_ts = ${nets(site)}
-        remote_ts = ${nets(peer)}
+        local_ts = ${plan.localSelectors ?? nets(site)}
+        remote_ts = ${plan.remoteSelectors ?? nets(peer)}
         ${plan.ah === undefined ? `esp_proposals = ${plan.esp}` : `ah_proposals = ${plan.ah}`}
         start_action = ${plan.startAction}
         ${plan.child ?? ""}
       }
     }
   }`;
+}
+
+function ownLines({ auth }: IkePlan, site: Site): string {
+  const id = `id = ${identityOf(site)}`;
+  return auth !== "psk" ? `${id}\n      certs = ${identityOf(site)}.pem` : id;
 }
 
 export function identityOf(site: Site): string {

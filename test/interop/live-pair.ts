@@ -30,7 +30,8 @@ export interface PairPlan {
   readonly ours?: Partial<IkePlan>;
   readonly theirs?: Partial<IkePlan>;
   readonly ourFiles?: LabFiles;
-  readonly peer?: Omit<Partial<StrongswanPlan>, "connections" | "secrets">;
+  /** `secrets` in place of the one that both have. */
+  readonly peer?: Omit<Partial<StrongswanPlan>, "connections">;
   readonly mtu?: number;
 }
 
@@ -40,12 +41,15 @@ export class LivePair implements AsyncDisposable {
   readonly ours: GatewayProcess;
   readonly peer: Strongswan;
   readonly tap: WireTap;
+  /** What ours was started with. */
+  readonly files: LabFiles;
   #flows = 1000;
 
-  private constructor(lab: Lab, hosts: LivePair["hosts"], ours: GatewayProcess, peer: Strongswan) {
+  private constructor(lab: Lab, hosts: LivePair["hosts"], ours: GatewayProcess, files: LabFiles, peer: Strongswan) {
     this.lab = lab;
     this.hosts = hosts;
     this.ours = ours;
+    this.files = files;
     this.peer = peer;
     this.tap = lab.openTap();
   }
@@ -56,14 +60,15 @@ export class LivePair implements AsyncDisposable {
       const { gatewayA, gatewayB } = lab.network;
       const secrets = secretsText(freshSecret());
       const connection = connectionText({ ...plan, ...ours }, SITE_A);
-      const gateway = lab.launchIke(gatewayA, { [MAIN_FILE]: mainFile(connection, secrets, plan.rest), ...ourFiles });
+      const files = { [MAIN_FILE]: mainFile(connection, secrets, plan.rest), ...ourFiles };
+      const gateway = lab.launchIke(gatewayA, files);
       const connections = connectionText({ ...plan, ...theirs }, SITE_B);
       const [hosts, strongswan] = await Promise.all([
         lab.startHosts(),
         Strongswan.start(gatewayB, { connections, secrets, ...peer }),
         gateway.ready(),
       ]);
-      return new LivePair(lab, hosts, gateway, strongswan);
+      return new LivePair(lab, hosts, gateway, files, strongswan);
     } catch (error) {
       await lab[Symbol.asyncDispose]();
       throw error;
@@ -80,6 +85,15 @@ export class LivePair implements AsyncDisposable {
     await this.explained(async () => {
       await mustFlow(hostA(a, family), hostB(b, family), PATIENT_RATE);
       await mustFlow(hostB(b, family), hostA(a, family), PATIENT_RATE);
+      mustBeSilent(this.tap);
+    });
+  }
+
+  /** Round trips from host to host, where more traffic would prove no more. */
+  async mustEcho(family: 4 | 6 = 4): Promise<void> {
+    const { a, b } = this.hosts;
+    await this.explained(async () => {
+      assert.equal((await a.echo(hostB(b, family), 3, 200)).lost, 0);
       mustBeSilent(this.tap);
     });
   }

@@ -19,8 +19,15 @@ if (SKIP !== false) console.error(SKIP);
 
 export const NEEDS_NEWER_STRONGSWAN: TestOptions = { ...NEEDS_STRONGSWAN, skip: NEEDS_STRONGSWAN.skip || SKIP };
 
+const run = (program: string) => ["bash", SCRIPT, "run", program];
+
+/** Words that start another program of the chroot; undefined where it has none of that path. */
+export function inChroot(program: string): readonly string[] | undefined {
+  return existsSync(SCRIPT) && existsSync(`${ROOT}${program}`) ? run(program) : undefined;
+}
+
 export const NEWER_STRONGSWAN: StrongswanBuild = {
-  charon: ["bash", SCRIPT, "run", "/usr/sbin/charon-systemd"],
-  swanctl: ["bash", SCRIPT, "run", "/usr/sbin/swanctl"],
+  charon: run("/usr/sbin/charon-systemd"),
+  swanctl: run("/usr/sbin/swanctl"),
   plugins: "ml",
 };

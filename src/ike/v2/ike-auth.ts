@@ -152,13 +152,14 @@ function ask(
     task?.work.kind === "new-child"
       ? offerChild(host, sa.session, task.work.config, task.work.packet, "ike-auth", undefined)
       : undefined;
-  sendRequest(host, sa, ExchangeType.IKE_AUTH, buildRequest(host, sa, auth, proof, offer));
+  sendRequest(host, sa, ExchangeType.IKE_AUTH, buildRequest(host, sa, handshake, auth, proof, offer));
   sa.state = { kind: "AwaitIkeAuthResponse", handshake, auth, offer, sentAt: host.now };
 }
 
 function buildRequest(
   host: Host,
   sa: IkeSa,
+  { peerAsksCertificate }: Handshake,
   auth: AuthOffer,
   proof: { readonly method: number; readonly data: Uint8Array },
   offer: ChildOffer | undefined,
@@ -167,7 +168,7 @@ function buildRequest(
   const wanted = wantedIdentity(connection);
   return [
     idPayload("IDi", auth.localIdentity),
-    ...certificatePayloads(connection, true),
+    ...certificatePayloads(connection, peerAsksCertificate),
     ...(auth.initialContact ? [notify(NotifyType.INITIAL_CONTACT)] : []),
     ...certificateRequest(connection, host.credentials),
     ...(wanted === undefined ? [] : [idPayload("IDr", wanted)]),

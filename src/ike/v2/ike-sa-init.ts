@@ -229,7 +229,7 @@ function onAnswer(
   message: { readonly octets: Uint8Array; readonly header: IkeHeader; readonly payloads: readonly Payload[] },
   way: Way,
 ): void {
-  const { SA, KE, Nonce, N } = shape(RESPONSE, message.payloads);
+  const { SA, KE, Nonce, CERTREQ, N } = shape(RESPONSE, message.payloads);
   const { connection } = sa.session;
   const { offer, ke } = state;
   const choice = checkAnswer(offered(connection), SA.proposals);
@@ -250,6 +250,7 @@ function onAnswer(
     responderNonce: Nonce.data,
     peerHashes: hashesOf(N),
     peerChildless: has(N, NotifyType.CHILDLESS_IKEV2_SUPPORTED),
+    peerAsksCertificate: CERTREQ.length > 0,
     startedAt: offer.startedAt,
   };
   const work = { kind: "ke-agree", method: ke.method, privateKey: ke.privateKey, publicKey: KE.data } as const;
@@ -326,6 +327,7 @@ export function onRequest(
       responderNonce: freshNonce(host),
       peerHashes: hashesOf(N),
       peerChildless: true,
+      peerAsksCertificate: false,
       startedAt: host.now,
     };
     return { kind: "accepted", connection, terms, publicKey: KE.data, notifies: N };

@@ -43,6 +43,8 @@ export interface Terms {
   readonly peerHashes: readonly number[];
   /** The peer takes IKE_AUTH without Child SA (RFC 6023). */
   readonly peerChildless: boolean;
+  /** The responder wants our certificate (CERTREQ of IKE_SA_INIT); what the initiator wants comes with IKE_AUTH. */
+  readonly peerAsksCertificate: boolean;
   readonly startedAt: Millis;
 }
 
