@@ -21,8 +21,6 @@ import { eventually, mustBeSilent, mustFlow } from "#test/netns/lab";
 /** Datagrams a second of the stream that runs beside what is tested: charon's socket holds a third of a second of them. */
 const STREAM_RATE = 500;
 const STREAM_OCTETS = 400;
-/** charon seals in user space, a packet at a time, on a machine that tests share. */
-const PATIENT_RATE = 500;
 
 export interface PairPlan {
   readonly plan: IkePlan;
@@ -83,8 +81,8 @@ export class LivePair implements AsyncDisposable {
   async mustCarry(family: 4 | 6 = 4): Promise<void> {
     const { a, b } = this.hosts;
     await this.explained(async () => {
-      await mustFlow(hostA(a, family), hostB(b, family), PATIENT_RATE);
-      await mustFlow(hostB(b, family), hostA(a, family), PATIENT_RATE);
+      await mustFlow(hostA(a, family), hostB(b, family), "gentle");
+      await mustFlow(hostB(b, family), hostA(a, family), "gentle");
       mustBeSilent(this.tap);
     });
   }

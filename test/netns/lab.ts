@@ -7,25 +7,25 @@ import type { Gateways } from "#lab/lab";
 import type { WireTap } from "#lab/wire-tap";
 
 const TCP_OCTETS = 1_000_000;
-const DATAGRAMS = 200;
-const DATAGRAM_RATE = 2000;
+const DATAGRAMS = { full: { count: 200, perSecond: 2000 }, gentle: { count: 50, perSecond: 500 } } as const;
 const SETTLING_MILLIS = 100;
 const LIMIT_SECONDS = 10;
 const PATIENCE_MILLIS = 5000;
 
 let flows = 0;
 
-/**
- * TCP in the target's direction, numbered datagrams and round trips between two agents; every octet is compared.
- * `perSecond`: of the datagrams; a peer that is slow at TCP's rest needs time to come to them.
- */
-export async function mustFlow(from: Target, to: Target, perSecond: number = DATAGRAM_RATE): Promise<void> {
+/** A peer that seals slowly needs time to come to the datagrams behind TCP's rest. */
+export type Pace = "full" | "gentle";
+
+/** TCP in the target's direction, numbered datagrams and round trips between two agents; every octet is compared. */
+export async function mustFlow(from: Target, to: Target, pace: Pace = "full"): Promise<void> {
   const received = await to.agent.pull(from, LIMIT_SECONDS, TCP_OCTETS);
   assert.ok(received.octets >= TCP_OCTETS, `TCP: ${received.octets} octets in ${received.seconds} s`);
   assert.equal(received.damaged, 0);
   const flow = ++flows;
-  if (perSecond < DATAGRAM_RATE) await after(SETTLING_MILLIS);
-  const { sent } = await from.agent.flow(to, flow, DATAGRAMS, perSecond, 600);
+  if (pace === "gentle") await after(SETTLING_MILLIS);
+  const { count, perSecond } = DATAGRAMS[pace];
+  const { sent } = await from.agent.flow(to, flow, count, perSecond, 600);
   const report = await to.agent.finalFlowReport(flow, sent);
   const { longestGap: _, ...counts } = report;
   assert.deepEqual(counts, { received: sent, duplicates: 0, reordered: 0, damaged: 0 });
