@@ -108,7 +108,7 @@ test("names compare without regard to ASCII case, DNs by RFC 5280 §7.1, key ids
   assert.ok(!identitiesEqual(nobody, nobody));
 });
 
-test("patterns match what they say, and the closest counts most", () => {
+test("row 30: patterns match what they say, and the closest counts most", () => {
   const match = (pattern: string, identity: string) => identityMatch(id(pattern), id(identity));
   assert.equal(match("gw.example.org", "GW.example.org"), 20);
   assert.equal(match("*.example.org", "gw.example.org"), 19);

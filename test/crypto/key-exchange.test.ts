@@ -186,7 +186,7 @@ for (const [id, secret, peer, shared] of BRAINPOOL)
     });
 
 for (const provider of KEY_EXCHANGE_PROVIDERS) {
-  test(`${provider.name} x25519: Wycheproof; values of small order give zeros and are refused (RFC 8031 §3.2)`, () => {
+  test(`row 8: ${provider.name} x25519: Wycheproof; values of small order give zeros and are refused (RFC 8031 §3.2)`, () => {
     let zeros = 0;
     for (const { public: peer, private: own, shared, flags, tcId } of wycheproof("x25519")) {
       const expected = flags.includes("ZeroSharedSecret") ? "bad" : shared;
@@ -200,7 +200,7 @@ for (const provider of KEY_EXCHANGE_PROVIDERS) {
     assert.ok(zeros > 20);
   });
 
-  test(`${provider.name} x448: values of small order are refused (RFC 8031 §3.2)`, () => {
+  test(`row 8: ${provider.name} x448: values of small order are refused (RFC 8031 §3.2)`, () => {
     const { privateKey } = generateKey(KeMethod.CURVE448, systemRandom, provider);
     const one = new Uint8Array(56);
     one[0] = 1;
@@ -240,7 +240,7 @@ for (const [id, file] of [
     });
 
 for (const { title, id, initiatorOctets, provider } of RUNS.filter((row) => /^ecp/.test(row.name)))
-  test(`${title}: zero, a point off the curve and coordinates of p or more are refused (RFC 6989 §2.3)`, () => {
+  test(`row 8: ${title}: zero, a point off the curve and coordinates of p or more are refused (RFC 6989 §2.3)`, () => {
     const { publicKey, privateKey } = generateKey(id, systemRandom, provider);
     const off = publicKey.slice();
     off[initiatorOctets - 1] = (off[initiatorOctets - 1] ?? 0) ^ 1;
@@ -260,7 +260,7 @@ interface Groups {
   readonly groups: Readonly<Record<string, { readonly prime: string }>>;
 }
 
-test("MODP 5, 14–18: 0, 1, p - 1, p and above are refused, 2 and p - 2 are not (RFC 6989 §2.1)", () => {
+test("row 8: MODP 5, 14–18: 0, 1, p - 1, p and above are refused, 2 and p - 2 are not (RFC 6989 §2.1)", () => {
   const { groups } = vectorJson<Groups>("dh/modp-groups.json");
   for (const id of [5, 14, 15, 16, 17, 18]) {
     const prime = hex(groups[id]?.prime);

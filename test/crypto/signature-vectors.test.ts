@@ -80,7 +80,7 @@ const FILES: readonly { readonly file: string; readonly valid: number; readonly 
 ];
 
 for (const { file, valid, invalid } of FILES) {
-  test(`wycheproof ${file}: valid signatures hold, forged and merely acceptable ones do not`, () => {
+  test(`row 24: wycheproof ${file}: valid signatures hold, forged and merely acceptable ones do not`, () => {
     const counts = { valid: 0, invalid: 0 };
     for (const group of vectorJson<{ testGroups: Group[] }>(`wycheproof/${file}_test.json.gz`).testGroups) {
       const algorithm = algorithmOf(group);

@@ -97,7 +97,7 @@ test("AlgorithmIdentifiers are those of RFC 7427 appendix A and RFC 8420 appendi
   assert.equal(identifier("ed448"), "300506032b6571");
 });
 
-test("SHA-1 signs and verifies only where it is configured by name (SLOTH; RFC 8247 §4.2)", () => {
+test("row 4: SHA-1 signs and verifies only where it is configured by name (SLOTH; RFC 8247 §4.2)", () => {
   const old = { peerHashes: [], ownHashes: [] };
   assert.throws(() => sign("rsa2048", old), {
     message:

@@ -4,73 +4,11 @@
  */
 import assert from "node:assert/strict";
 import { compareAddresses, type Endpoint } from "#core/address";
-import type { IkeConfig } from "#core/connection";
-import { type Proposal, ProtocolId, type Transform, TransformType } from "#core/proposal";
-import { KeMethod } from "#crypto/key-exchange";
-import { PrfId } from "#crypto/prf";
-import { Encryption, Integrity } from "#crypto/transforms";
-import {
-  A,
-  B,
-  childConfig,
-  connection,
-  credentials,
-  id,
-  ikeProposal,
-  localAuth,
-  mirrored,
-  remoteAuth,
-} from "#test/sim/ike-config";
+import { attackedConfig } from "#test/sim/ike-attacked";
+import { A, mirrored } from "#test/sim/ike-config";
 import { assertSettled, type EstablishedPair, initiate, twoNodes } from "#test/sim/ike-established";
-import { INTRUDER, INTRUDER_NAME, INTRUDER_NET, Intruder } from "#test/sim/ike-intruder";
+import { INTRUDER, Intruder } from "#test/sim/ike-intruder";
 import { type Datagram, endpoint } from "#test/sim/ike-pair";
-
-export const INTRUDER_SECRET: Uint8Array = Uint8Array.from({ length: 24 }, (_, i) => 0x30 + i);
-
-/** What the captured messages propose, so that their mutants go deep. */
-function wideProposal(): Proposal {
-  const row = (type: number, id: number, keyBits = 0): Transform => ({ type, id, keyBits });
-  return {
-    protocol: ProtocolId.IKE,
-    transforms: [
-      ...[128, 192, 256].map((bits) => row(TransformType.ENCR, Encryption.AES_CBC, bits)),
-      row(TransformType.ENCR, Encryption.TRIPLE_DES),
-      ...[PrfId.HMAC_SHA1, PrfId.HMAC_SHA2_256, PrfId.HMAC_MD5].map((prf) => row(TransformType.PRF, prf)),
-      ...[Integrity.HMAC_SHA1_96, Integrity.HMAC_SHA2_256_128].map((integ) => row(TransformType.INTEG, integ)),
-      ...[KeMethod.MODP_1024, KeMethod.MODP_2048, KeMethod.ECP_256].map((method) => row(TransformType.KE, method)),
-    ],
-  };
-}
-
-function attackedConfig(honest: IkeConfig): IkeConfig {
-  const local = localAuth({ identity: id("b.example") });
-  const anybody = { remoteAddresses: [{ kind: "any" }] } as const;
-  return {
-    connections: [
-      ...honest.connections,
-      connection(B, INTRUDER, {
-        name: "known",
-        local,
-        remote: remoteAuth({ identity: id(INTRUDER_NAME) }),
-        children: [childConfig("10.2.0.0/16", INTRUDER_NET, { name: "spare" })],
-        mobike: true,
-      }),
-      connection(B, INTRUDER, {
-        ...anybody,
-        name: "anybody",
-        local,
-        proposals: [ikeProposal(), wideProposal()],
-        children: [childConfig("10.2.0.0/16", "10.4.0.0/16", { name: "guest" })],
-      }),
-    ],
-    credentials: credentials({
-      secrets: [
-        ...honest.credentials.secrets.map(({ secret }) => ({ secret, owners: [id("a.example")] })),
-        { owners: [id(INTRUDER_NAME)], secret: INTRUDER_SECRET },
-      ],
-    }),
-  };
-}
 
 export class IkeSiege {
   readonly pair: EstablishedPair;

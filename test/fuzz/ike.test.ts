@@ -7,6 +7,7 @@ import { test } from "node:test";
 import type { Endpoint } from "#core/address";
 import { ProtocolId } from "#core/proposal";
 import { KeMethod } from "#crypto/key-exchange";
+import { INTRUDER_SECRET } from "#test/sim/ike-attacked";
 import { id, ikeProposal } from "#test/sim/ike-config";
 import type { Inner } from "#test/sim/ike-insider";
 import { INTRUDER, INTRUDER_NAME, INTRUDER_SPI } from "#test/sim/ike-intruder";
@@ -19,7 +20,7 @@ import { IKE_HEADER_LENGTH } from "#wire/ike/header";
 import { ExchangeType, NotifyType, PayloadType } from "#wire/ike/numbers";
 import { idPayload } from "#wire/ike/v2/id";
 import { notify } from "#wire/ike/v2/notify";
-import { IkeSiege, INTRUDER_SECRET } from "./ike-siege.ts";
+import { IkeSiege } from "./ike-siege.ts";
 import { footprint, type Mutator, mutator, seedOfRun } from "./mutation.ts";
 
 const { ESPLANADE_IKE_MUTATIONS } = process.env;
@@ -100,11 +101,15 @@ test("mutations of messages in clear, and of sealed ones without the keys", (t) 
   t.diagnostic(siege.summary());
   t.diagnostic(`${siege.asked} octets in, ${siege.answered} out, at most ${siege.mostAnswers} answer`);
   t.diagnostic(`heap ${before.heap} → ${heap}, buffers ${before.buffers} → ${buffers}`);
-  const { counters } = siege.pair.b.engine.snapshot();
-  t.diagnostic(JSON.stringify(Object.fromEntries(Object.entries(counters).filter(([, value]) => value > 0))));
+  t.diagnostic(countsOf(siege));
   siege.assertUnharmed();
   assert.ok(heap - before.heap < FLAT_OCTETS);
 });
+
+function countsOf({ pair }: IkeSiege): string {
+  const { counters } = pair.b.engine.snapshot();
+  return JSON.stringify(Object.fromEntries(Object.entries(counters).filter(([, value]) => value > 0)));
+}
 
 /** What a peer may say on an established IKE SA: requests of every exchange, one chain each. */
 function peerWords({ intruder }: IkeSiege): readonly { readonly exchangeType: number; readonly inner: Inner }[] {
@@ -179,9 +184,8 @@ test("mutations sealed by an authenticated peer: each is answered at most once, 
   const { heap, buffers } = footprint();
   t.diagnostic(`${peers} peers; ${answered} answers; at most ${mostChildren} pairs; ${siege.summary()}`);
   t.diagnostic(`heap ${before.heap} → ${heap}, buffers ${before.buffers} → ${buffers}`);
-  const { counters } = pair.b.engine.snapshot();
-  t.diagnostic(JSON.stringify(Object.fromEntries(Object.entries(counters).filter(([, value]) => value > 0))));
-  assert.ok((counters["child_established"] ?? 0) > peers, "nothing of it was understood");
+  t.diagnostic(countsOf(siege));
+  assert.ok(pair.b.counter("child_established") > peers, "nothing of it was understood");
   // The last one leaves as a peer does.
   const insider = intruder.establish(INTRUDER_SECRET);
   siege.say(

@@ -78,7 +78,7 @@ test("TFC padding follows a path that became smaller", () => {
   assert.ok((left.port.sent[0]?.bytes.length ?? 0) + 28 <= 1300);
 });
 
-test("a path is never believed to be larger, nor smaller than any is: 576 and 1280 (RFC 791, RFC 8200 §5)", () => {
+test("row 28: a path is never believed to be larger, nor smaller than any is: 576 and 1280 (RFC 791, RFC 8200 §5)", () => {
   for (const [change, floor] of [
     [{}, 576],
     [OVER_IPV6, 1280],
@@ -91,7 +91,7 @@ test("a path is never believed to be larger, nor smaller than any is: 576 and 12
   }
 });
 
-test("10,000 forged errors change nothing: wrong SPI, wrong destination, wrong kind, garbage (RFC 4301 §8.2.1)", () => {
+test("row 28: 10,000 forged errors change nothing: wrong SPI, wrong destination, wrong kind, garbage (RFC 4301 §8.2.1)", () => {
   for (const [, change] of ROADS) {
     const { left, ours } = joined(childSpec(change));
     const truth = errorAbout(left, 1300);

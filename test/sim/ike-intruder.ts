@@ -3,7 +3,8 @@ import { compareAddresses, type Endpoint } from "#core/address";
 import { assert } from "#core/errors";
 import { TransformType } from "#core/proposal";
 import { prefixSelector, type TrafficSelector } from "#core/selector";
-import { encodeMessage, type Payload } from "#wire/ike/chain";
+import { decodeChain, encodeMessage, type Payload } from "#wire/ike/chain";
+import { decodeHeader, IKE_HEADER_LENGTH } from "#wire/ike/header";
 import { ExchangeType, IkeFlag, NotifyType } from "#wire/ike/numbers";
 import { idPayload } from "#wire/ike/v2/id";
 import { notify } from "#wire/ike/v2/notify";
@@ -17,11 +18,6 @@ export const INTRUDER = "203.0.113.66";
 export const INTRUDER_NAME = "m.example";
 export const INTRUDER_NET = "10.3.0.0/16";
 export const INTRUDER_SPI: Uint8Array = Uint8Array.of(0xc0, 0xff, 0xee, 0x01);
-
-export interface Knock {
-  readonly initiatorSpi: bigint;
-  readonly payloads: readonly Payload[];
-}
 
 export class Intruder {
   readonly sim: IkeSim;
@@ -64,19 +60,28 @@ export class Intruder {
     ];
   }
 
-  /** IKE_SA_INIT with an SPI that nobody used before. */
-  init(payloads: readonly Payload[] = this.initPayloads()): Uint8Array {
+  /** IKE_SA_INIT, with an SPI that nobody used before where none is given. */
+  init(payloads: readonly Payload[] = this.initPayloads(), initiatorSpi: bigint = ++this.#spi): Uint8Array {
     const fixed = { responderSpi: 0n, majorVersion: 2, minorVersion: 0, messageId: 0, flags: IkeFlag.INITIATOR };
-    return encodeMessage({ initiatorSpi: ++this.#spi, ...fixed, exchangeType: ExchangeType.IKE_SA_INIT }, payloads);
+    return encodeMessage({ initiatorSpi, ...fixed, exchangeType: ExchangeType.IKE_SA_INIT }, payloads);
   }
 
-  /** Half an IKE SA: keys, and nothing proven. undefined = no answer, or a cookie. */
+  /** Half an IKE SA: keys, and nothing proven but the address where that was asked for. undefined = no answer. */
   meet(): Insider | undefined {
-    const request = this.init();
+    const payloads = this.initPayloads();
+    const request = this.init(payloads);
     const [answer] = this.throw(request);
-    // A response with an SPI of its own: anything else keeps nothing.
-    if (answer === undefined || answer.octets.subarray(8, 16).every((octet) => octet === 0)) return undefined;
-    return new Insider(this.sim, "initiator", request, answer.octets);
+    const cookie = answer && cookieIn(answer.octets);
+    if (answer === undefined || cookie === undefined) return answer && this.#insider(request, answer);
+    const again = this.init([notify(NotifyType.COOKIE, cookie), ...payloads], this.#spi);
+    const [second] = this.throw(again);
+    return second && this.#insider(again, second);
+  }
+
+  /** A response with an SPI of its own: anything else keeps nothing. */
+  #insider(request: Uint8Array, { octets }: Datagram): Insider | undefined {
+    if (decodeHeader(octets).responderSpi === 0n) return undefined;
+    return new Insider(this.sim, "initiator", request, octets);
   }
 
   /** IDi, AUTH, SAi2, TSi, TSr, as one that is first here. */
@@ -109,6 +114,11 @@ export class Intruder {
     assert(heard?.some(({ kind }) => kind === "SA") === true, "the target does not believe us");
     return insider;
   }
+}
+
+function cookieIn(answer: Uint8Array): Uint8Array | undefined {
+  const [first] = decodeChain(decodeHeader(answer).nextPayload, answer, IKE_HEADER_LENGTH);
+  return first?.kind === "N" && first.type === NotifyType.COOKIE ? first.data : undefined;
 }
 
 export function selector(text: string): TrafficSelector {

@@ -12,7 +12,7 @@ import type { IkeNode } from "#test/sim/ike-pair";
 const ORDERS: readonly string[] = ["abab", "abba", "baab", "baba", "aabb", "bbaa"];
 
 for (const what of ["child", "ike"] as const)
-  test(`both sides rekey the ${what === "child" ? "Child SA" : "IKE SA"} at once, in every order and with every lowest nonce`, () => {
+  test(`row 12: both sides rekey the ${what === "child" ? "Child SA" : "IKE SA"} at once, in every order and with every lowest nonce`, () => {
     const losers = new Set<string>();
     for (let seed = 1; seed <= 24; seed++)
       for (const order of ORDERS) {
@@ -46,7 +46,7 @@ for (const what of ["child", "ike"] as const)
     if (what === "child") assert.deepEqual([...losers].sort(), ["a", "b"]);
   });
 
-test("a delete crosses a rekey of the same Child SA: nothing is left of it (RFC 7296 §2.25.1)", () => {
+test("row 12: a delete crosses a rekey of the same Child SA: nothing is left of it (RFC 7296 §2.25.1)", () => {
   const pair = established();
   const { sim, a, b } = pair;
   sim.held = [];

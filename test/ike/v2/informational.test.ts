@@ -35,7 +35,7 @@ test("an IKE SA that both sides delete at once is gone on both, with its Child S
   }
 });
 
-test("a delete that the peer repeats gets the same answer and changes nothing (CVE-2023-38712, RFC 7296 §2.1)", () => {
+test("row 22: a delete that the peer repeats gets the same answer and changes nothing (CVE-2023-38712, RFC 7296 §2.1)", () => {
   const pair = established();
   const { sim, a, b } = pair;
   sim.held = [];
