@@ -2,7 +2,7 @@
 import type { Trigger } from "#core/ike-state";
 import type { RandomSource } from "#core/ports";
 import type { Millis } from "#core/units";
-import type { ChildUsage } from "./data-plane.ts";
+import type { ChildUsage } from "./child-usage.ts";
 import type { PairLimits } from "./rekey-timing.ts";
 
 export interface DirectorWorld {

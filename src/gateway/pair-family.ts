@@ -7,7 +7,7 @@
 import type { Trigger } from "#core/ike-state";
 import { type Millis, millis, type Octets, octets } from "#core/units";
 import { SaState } from "#ipsec/sa";
-import type { ChildUsage } from "./data-plane.ts";
+import type { ChildUsage } from "./child-usage.ts";
 import type { Dimension, PairLimits } from "./rekey-timing.ts";
 
 export interface Pair {

@@ -11,7 +11,7 @@
 import type { Trigger } from "#core/ike-state";
 import { type Millis, millis } from "#core/units";
 import { SaState } from "#ipsec/sa";
-import type { ChildUsage } from "./data-plane.ts";
+import type { ChildUsage } from "./child-usage.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { DirectorEffect, DirectorInput, DirectorWorld } from "./director-doors.ts";
 import { type FamilyStatus, FamilyStatuses } from "./family-status.ts";

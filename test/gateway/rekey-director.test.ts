@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Millis, millis } from "#core/units";
-import type { ChildUsage } from "#gateway/data-plane";
+import type { ChildUsage } from "#gateway/child-usage";
 import { Deadlines } from "#gateway/deadlines";
 import type { DirectorEffect, DirectorInput } from "#gateway/director-doors";
 import { RekeyDirector } from "#gateway/rekey-director";
