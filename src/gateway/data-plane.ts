@@ -212,6 +212,13 @@ export class DataPlane {
     return command;
   }
 
+  /** One dummy packet (RFC 4303 §2.6): the peer learns that we have the pair. Not of AH alone, which knows none. */
+  prove(id: number): void {
+    const { child, spec } = this.#entry(id);
+    if (spec.protocol === "ah") return;
+    this.#lanes[child.lane]?.send({ kind: "dummy", id: ++this.#commands, slot: child.outbound, octets: 0 });
+  }
+
   /** Nothing leaves by the child any more; it still listens. */
   retire(id: number): number {
     const { child } = this.#entry(id);
