@@ -7,6 +7,7 @@ import type { Attempts } from "./attempts.ts";
 import type { Counter, Counters } from "./counters.ts";
 import type { IkeEffect, IkeWorld } from "./effects.ts";
 import type { HalfOpen } from "./half-open.ts";
+import type { Peers } from "./peers.ts";
 import type { Registry } from "./registry.ts";
 import { type Failure, type Host, type JobRoad, report, type Way } from "./v2/host.ts";
 import type { IkeSa } from "./v2/ike-sa.ts";
@@ -48,8 +49,8 @@ export class EngineHost implements Host {
     this.#touched = touched;
   }
 
-  get sessions(): ReadonlySet<Session> {
-    return this.#registry.sessions;
+  get peers(): Peers {
+    return this.#registry.peers;
   }
 
   sasOf(session: Session): readonly IkeSa[] {

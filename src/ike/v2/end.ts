@@ -1,6 +1,5 @@
 /** How IKE SAs and Child SAs end: everything that hung on them goes, keys are wiped, and somebody is told. */
 import { millis } from "#core/units";
-import { identitiesEqual } from "#crypto/identity";
 import type { EndCause } from "#ike/effects";
 import { type Failure, type Host, report } from "./host.ts";
 import { type ChildOffer, type IkeSa, wipeOwn, wipePeer, wipeState } from "./ike-sa.ts";
@@ -121,21 +120,12 @@ export function retireChild(
 
 /** Another pair of the same child with the same peer is there: of a collision, or because this one was made anew. */
 function hasTwin(host: Host, session: Session, child: Child): boolean {
-  for (const other of host.sessions) {
-    const same = other === session || (other.connection.name === session.connection.name && samePeer(other, session));
-    if (!same) continue;
+  const { peer, connection } = session;
+  const same = peer.kind === "authenticated" ? host.peers.of(connection.name, peer.remoteIdentity) : [];
+  for (const other of new Set([session, ...same]))
     for (const twin of other.children.values())
       if (twin !== child && twin.config.name === child.config.name && isKept(twin)) return true;
-  }
   return false;
-}
-
-function samePeer(a: Session, b: Session): boolean {
-  return (
-    a.peer.kind === "authenticated" &&
-    b.peer.kind === "authenticated" &&
-    identitiesEqual(a.peer.remoteIdentity, b.peer.remoteIdentity)
-  );
 }
 
 /** Takes a Child SA out for good. */
