@@ -28,6 +28,7 @@ const MUTATIONS = Number(ESPLANADE_IKE_MUTATIONS ?? 60_000);
 const CORPUS = "corpora/openiked-ikev2.lp32";
 /** Between two datagrams, so that half-open ones do not pile up until cookies hide all else. */
 const PAUSE_MILLIS = 150;
+const DATAGRAM_MILLIS = 20;
 const FLAT_OCTETS = 4 * 1024 * 1024;
 
 assert.ok(globalThis.gc !== undefined, "run with --expose-gc");
@@ -102,6 +103,9 @@ test("mutations of messages in clear, and of sealed ones without the keys", (t) 
   t.diagnostic(`${siege.asked} octets in, ${siege.answered} out, at most ${siege.mostAnswers} answer`);
   t.diagnostic(`heap ${before.heap} → ${heap}, buffers ${before.buffers} → ${buffers}`);
   t.diagnostic(countsOf(siege));
+  const cost = siege.slowest();
+  t.diagnostic(`the slowest cost ${cost.toFixed(3)} ms by themselves`);
+  assert.ok(cost < DATAGRAM_MILLIS);
   siege.assertUnharmed();
   assert.ok(heap - before.heap < FLAT_OCTETS);
 });
