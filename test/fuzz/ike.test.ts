@@ -24,7 +24,7 @@ import { IkeSiege } from "./ike-siege.ts";
 import { footprint, type Mutator, mutator, seedOfRun } from "./mutation.ts";
 
 const { ESPLANADE_IKE_MUTATIONS } = process.env;
-const MUTATIONS = Number(ESPLANADE_IKE_MUTATIONS ?? 60_000);
+const MUTATIONS = Number(ESPLANADE_IKE_MUTATIONS ?? 40_000);
 const CORPUS = "corpora/openiked-ikev2.lp32";
 /** Between two datagrams, so that half-open ones do not pile up until cookies hide all else. */
 const PAUSE_MILLIS = 150;
