@@ -9,6 +9,7 @@ import { A, mirrored } from "#test/sim/ike-config";
 import { assertSettled, type EstablishedPair, initiate, twoNodes } from "#test/sim/ike-established";
 import { INTRUDER, Intruder } from "#test/sim/ike-intruder";
 import { type Datagram, endpoint } from "#test/sim/ike-pair";
+import { type Footprint, footprint } from "./mutation.ts";
 
 const LONGEST_MICROS = 200_000;
 const SLOW_MICROS = 3000;
@@ -91,6 +92,13 @@ export class IkeSiege {
     assertSettled(this.pair);
     const { b } = this.pair;
     assert.equal(b.engine.snapshot().halfOpen, 0);
+  }
+
+  /** Memory without what this harness keeps. */
+  footprint(): Footprint {
+    for (const node of [this.pair.a, this.pair.b]) node.reports.length = 0;
+    this.pair.sim.sent.length = 0;
+    return footprint();
   }
 
   /** The least milliseconds of five that any of the slow ones takes: what it costs by itself. */
