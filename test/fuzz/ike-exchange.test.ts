@@ -13,7 +13,7 @@ import { ExchangeType, IkeFlag } from "#wire/ike/numbers";
 import { type Mutator, mutator, seedOfRun } from "./mutation.ts";
 
 const { ESPLANADE_IKE_MUTATIONS } = process.env;
-const ROUNDS = Math.floor(Number(ESPLANADE_IKE_MUTATIONS ?? 60_000) * 0.02);
+const ROUNDS = Math.floor(Number(ESPLANADE_IKE_MUTATIONS ?? 40_000) * 0.02);
 
 /** Changes sealed message number `index` of the first IKE SA that it sees set up. */
 class Middle {

@@ -91,11 +91,11 @@ export class Insider {
     return inner && decodeChain(inner.firstType, inner.octets);
   }
 
-  /** AUTH by a shared secret (RFC 7296 §2.15). */
-  proof(id: IdPayload<IdKind>, secret: Uint8Array): Payload {
+  /** What the AUTH payload of this identity is over (RFC 7296 §2.15). */
+  signed(id: IdPayload<IdKind>): Uint8Array {
     const initiator = id.kind === "IDi";
     const { prf, SK_pi, SK_pr } = this.#keys;
-    const octets = signedOctets({
+    return signedOctets({
       prf,
       SK_p: initiator ? SK_pi : SK_pr,
       message: initiator ? this.#request : this.#response,
@@ -103,7 +103,11 @@ export class Insider {
       idBody: idBody(id),
       intAuth: new Uint8Array(0),
     });
-    const data = sharedKeyAuth(prf, secret, octets);
+  }
+
+  /** AUTH by a shared secret. */
+  proof(id: IdPayload<IdKind>, secret: Uint8Array): Payload {
+    const data = sharedKeyAuth(this.#keys.prf, secret, this.signed(id));
     return { kind: "AUTH", method: AuthMethod.SHARED_KEY_MESSAGE_INTEGRITY_CODE, data };
   }
 

@@ -61,9 +61,14 @@ export class Intruder {
   }
 
   /** IKE_SA_INIT, with an SPI that nobody used before where none is given. */
-  init(payloads: readonly Payload[] = this.initPayloads(), initiatorSpi: bigint = ++this.#spi): Uint8Array {
+  init(payloads: readonly Payload[] = this.initPayloads(), initiatorSpi: bigint = this.#nextSpi()): Uint8Array {
     const fixed = { responderSpi: 0n, majorVersion: 2, minorVersion: 0, messageId: 0, flags: IkeFlag.INITIATOR };
     return encodeMessage({ initiatorSpi, ...fixed, exchangeType: ExchangeType.IKE_SA_INIT }, payloads);
+  }
+
+  #nextSpi(): bigint {
+    this.#spi += 1n;
+    return this.#spi;
   }
 
   /** Half an IKE SA: keys, and nothing proven but the address where that was asked for. undefined = no answer. */
