@@ -20,6 +20,7 @@ import type { Gateway } from "#src/main";
 /** Why tunnels are not up: told by reports, forgotten when they are up again. Bounded by what is configured. */
 export class Failures {
   readonly #clock: Clock;
+  /** The oldest first. */
   readonly #lines = new Map<string, string>();
 
   constructor(clock: Clock) {
@@ -27,16 +28,20 @@ export class Failures {
   }
 
   report(report: IkeReport): void {
-    if (report.kind === "failed")
-      this.#lines.set(nameOf(report.connection, report.child), reportLine(report, this.#clock.now()).text);
-    if (report.kind === "child-down")
-      this.#lines.set(nameOf(report.connection, report.child), reportLine(report, this.#clock.now()).text);
+    if (report.kind === "failed" || report.kind === "child-down") {
+      const name = nameOf(report.connection, report.child);
+      this.#lines.delete(name);
+      this.#lines.set(name, reportLine(report, this.#clock.now()).text);
+    }
     if (report.kind === "ike-up") this.#lines.delete(report.ike.connection);
     if (report.kind === "child-up") this.#lines.delete(nameOf(report.connection, report.child));
   }
 
+  /** The last one of the child, or of the connection as a whole. */
   of(connection: string, child: string): string | undefined {
-    return this.#lines.get(nameOf(connection, child)) ?? this.#lines.get(connection);
+    const name = nameOf(connection, child);
+    const latest = [...this.#lines.keys()].findLast((key) => key === name || key === connection);
+    return latest === undefined ? undefined : this.#lines.get(latest);
   }
 }
 

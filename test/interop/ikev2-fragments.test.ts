@@ -1,4 +1,4 @@
-// IKE fragmentation (RFC 7383) with a live strongSwan: chains of RSA-4096 certificates over links of 1280 octets.
+// IKE fragmentation (RFC 7383) with a live strongSwan: chains of RSA-3072 certificates over links of 1280 octets.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { IKE_PLAN } from "#lab/ike-config";
@@ -10,8 +10,8 @@ const MTU = 1280;
 /** IPv4 and UDP headers. */
 const HEADERS = 28;
 
-test("chains of RSA-4096 go in fragments both ways, whoever begins (RFC 7383)", NEEDS_STRONGSWAN, async () => {
-  const authority = new LabAuthority("rsa4096", "O=Lab, CN=lab", 2);
+test("chains of RSA-3072 go in fragments both ways, whoever begins (RFC 7383)", NEEDS_STRONGSWAN, async () => {
+  const authority = new LabAuthority("rsa3072", "O=Lab, CN=lab", 2);
   const [a, b] = [authority.issue("gw-a", ["gw-a"]), authority.issue("gw-b", ["gw-b"])];
   const certs = (name: string) => `certs = ${name}.pem, ${name}-ca0.pem, ${name}-ca1.pem`;
   await using pair = await LivePair.start({

@@ -9,7 +9,10 @@ import type { StrongswanBuild } from "#lab/strongswan";
 import { NEEDS_STRONGSWAN } from "./strongswan.ts";
 
 const SCRIPT = fileURLToPath(new URL("../../../../shared/lab/trixie.sh", import.meta.url));
-const ROOT = process.env["TRIXIE"] ?? "/tmp/lab-trixie";
+/** strongSwan of Debian 13 has no ML-KEM; a chroot of a later Debian has. */
+const ROOTS = ["/tmp/lab-forky", "/tmp/lab-trixie"];
+const ROOT =
+  process.env["TRIXIE"] ?? ROOTS.find((root) => existsSync(`${root}/usr/sbin/charon-systemd`)) ?? "/tmp/lab-trixie";
 
 const SKIP =
   existsSync(SCRIPT) && existsSync(`${ROOT}/usr/sbin/charon-systemd`)
@@ -19,7 +22,7 @@ if (SKIP !== false) console.error(SKIP);
 
 export const NEEDS_NEWER_STRONGSWAN: TestOptions = { ...NEEDS_STRONGSWAN, skip: NEEDS_STRONGSWAN.skip || SKIP };
 
-const run = (program: string) => ["bash", SCRIPT, "run", program];
+const run = (program: string) => ["env", `TRIXIE=${ROOT}`, "bash", SCRIPT, "run", program];
 
 /** Words that start another program of the chroot; undefined where it has none of that path. */
 export function inChroot(program: string): readonly string[] | undefined {

@@ -120,6 +120,14 @@ function contains(whole: Uint8Array, part: Uint8Array): boolean {
   return false;
 }
 
+/** `psk`: the peer has the secret's way. */
+export function otherMethod({ name, remote }: Connection, psk: boolean): Problem {
+  return {
+    reason: `the peer proves itself by ${psk ? "a shared secret" : "a signature"}, ${name} wants a ${remote.method === "psk" ? "shared secret" : "signature"}`,
+    remedy: "set remote.auth here, or local.auth there, to the same method",
+  };
+}
+
 export type PeerCheck =
   | { readonly kind: "holds" }
   | { readonly kind: "job"; readonly work: Job }
@@ -137,11 +145,7 @@ export function checkPeer(
   const octets = octetsSignedBy(proof.id, handshake, proof.messageId);
   const psk = proof.method === AuthMethod.SHARED_KEY_MESSAGE_INTEGRITY_CODE;
   if (remote.method !== "any" && (remote.method === "psk") !== psk)
-    return {
-      kind: "fails",
-      reason: `the peer proves itself by ${psk ? "a shared secret" : "a signature"}, ${connection.name} wants ${remote.method}`,
-      remedy: "set remote.auth here, or local.auth there, to the same method",
-    };
+    return { kind: "fails", ...otherMethod(connection, psk) };
   if (psk) {
     const secret = secretFor(credentials.secrets, local, identity, identityMatch);
     if (secret === undefined) return { kind: "fails", ...noSecret(local, identity) };

@@ -1,4 +1,5 @@
 /** What happens by itself as time passes on one IKE SA; a late or early call is harmless. */
+import { addressToString } from "#core/address";
 import { millis } from "#core/units";
 import { closeIke, destroy, dropPeer, endSession, endSetup } from "./end.ts";
 import { type Failure, type Host, sendDatagrams } from "./host.ts";
@@ -82,7 +83,7 @@ function onSilence(host: Host, sa: IkeSa, over: number): void {
 
 function noAnswer(sa: IkeSa, over: number): Failure {
   const { connection, path, unreachable } = sa.session;
-  const where = `${path.remote.address.octets.length === 4 ? path.remote.address.octets.join(".") : "the peer"} port ${path.remote.port}`;
+  const where = `${addressToString(path.remote.address)} port ${path.remote.port}`;
   const hint =
     unreachable === "refused"
       ? `${where} refuses: no IKE daemon listens there`

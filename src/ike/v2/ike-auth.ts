@@ -9,7 +9,7 @@ import type { Connection } from "#core/connection";
 import { ProtocolError } from "#core/errors";
 import type { JobResult } from "#core/ike-job";
 import { identityMatch } from "#crypto/identity";
-import { connectionForPeer, connectionsFor } from "#ike/pad";
+import { connectionForPeer, connectionsFor, type PeerClaim } from "#ike/pad";
 import { chooseProposal } from "#ike/proposal";
 import type { Payload } from "#wire/ike/chain";
 import { ExchangeType, FIRST_STATUS_NOTIFY, NotifyType } from "#wire/ike/numbers";
@@ -22,6 +22,7 @@ import {
   certificateRequest,
   certificatesOf,
   checkPeer,
+  otherMethod,
   ownIdentity,
   type Problem,
   proveOurselves,
@@ -251,10 +252,16 @@ export function onVerified(host: Host, sa: IkeSa, state: State<"VerifyingRespond
 }
 
 function verifyProblem(result: JobResult): Problem {
-  return {
-    reason: result.kind === "failed" ? result.why : "the peer's signature could not be verified",
-    remedy: "compare its certificate, its CA and its identity with remote.* of the connection",
-  };
+  if (result.kind !== "failed")
+    return {
+      reason: "the peer's signature could not be verified",
+      remedy: "compare its certificate, its CA and its identity with remote.* of the connection",
+    };
+  // What a job says ends with its own remedy.
+  const at = result.why.lastIndexOf(": ");
+  return at < 0
+    ? { reason: result.why, remedy: "" }
+    : { reason: result.why.slice(0, at), remedy: result.why.slice(at + 2) };
 }
 
 function finish(host: Host, sa: IkeSa, handshake: Handshake, response: AuthResponse): void {
@@ -286,7 +293,7 @@ export function onRequest(
   const claim = { remoteIdentity: IDi.identity, localIdentity: IDr?.identity, method } as const;
   const connection = connectionForPeer(candidates, claim, identityMatch);
   if (connection === undefined || AUTH === undefined) {
-    refuse(host, sa, AUTH === undefined ? NO_EAP : nobody(candidates, claim.remoteIdentity, claim.localIdentity));
+    refuse(host, sa, AUTH === undefined ? NO_EAP : nobody(candidates, claim));
     return;
   }
   session.connection = connection;
@@ -341,9 +348,14 @@ const NO_EAP: Problem = {
 
 function nobody(
   candidates: readonly Connection[],
-  remote: AuthRequest["remoteIdentity"],
-  local: AuthRequest["localIdentity"] | undefined,
+  { remoteIdentity: remote, localIdentity: local, method }: PeerClaim,
 ): Problem {
+  const other = connectionForPeer(
+    candidates,
+    { remoteIdentity: remote, localIdentity: local, method: undefined },
+    identityMatch,
+  );
+  if (other !== undefined && method !== undefined) return otherMethod(other, method === "psk");
   const known = candidates.map(({ name, remote: wanted }) => `${name} wants ${whoText(wanted.identity)}`).join(", ");
   return {
     reason: `no connection for a peer ${whoText(remote)}${local === undefined ? "" : ` that asks for ${whoText(local)}`}: ${known || "none is configured for these addresses"}`,

@@ -1,14 +1,17 @@
 /** The engine's sentences for people: where something failed, what differs, and what to do. */
-import type { Connection } from "#core/connection";
+import type { Connection, SelectorConfig } from "#core/connection";
 import type { Identity } from "#core/identity";
-import type { Proposal } from "#core/proposal";
+import { type Proposal, type Transform, TransformType } from "#core/proposal";
 import { selectorToString, type TrafficSelector } from "#core/selector";
 import { identityToString } from "#crypto/identity";
 import { keyExchangeById } from "#crypto/key-exchange";
 import type { OfferedProposal } from "#ike/proposal";
-import { explainMismatch } from "#ike/transform-names";
+import { explainMismatch, suiteToString } from "#ike/transform-names";
 import { NotifyType, nameOf } from "#wire/ike/numbers";
 import type { Failure } from "./host.ts";
+
+/** Proposals and selectors in one message. */
+const LISTED = 4;
 
 export function notifyName(type: number): string {
   return nameOf(NotifyType, type);
@@ -41,9 +44,31 @@ export function refusal(stage: string, notify: number, child: string | undefined
     stage,
     notify: notifyName(notify),
     from: "peer",
-    reason,
+    reason: reason + offerText(notify, child, connection),
     remedy: remedy.replace("CONNECTION", connection.name),
   };
+}
+
+/** What it was that the peer refused, where that has a name. */
+function offerText(notify: number, child: string | undefined, connection: Connection): string {
+  const config = connection.children.find(({ name }) => name === child);
+  if (notify === NotifyType.NO_PROPOSAL_CHOSEN) {
+    const proposals = (config ?? connection).proposals.slice(0, LISTED);
+    return ` (${proposals.map(({ transforms }) => suiteToString(withoutFreeEsn(transforms))).join(", ")})`;
+  }
+  if (notify !== NotifyType.TS_UNACCEPTABLE || config === undefined) return "";
+  return ` (${configuredText(config.local)} === ${configuredText(config.remote)}, our side first)`;
+}
+
+/** Where both are allowed, neither is worth a word. */
+function withoutFreeEsn(transforms: readonly Transform[]): readonly Transform[] {
+  const free = transforms.some(({ type, id }) => type === TransformType.ESN && id === 0);
+  return free ? transforms.filter(({ type }) => type !== TransformType.ESN) : transforms;
+}
+
+function configuredText(selectors: readonly SelectorConfig[]): string {
+  const texts = selectors.map((one) => (one.kind === "fixed" ? selectorToString(one.selector) : "dynamic"));
+  return texts.slice(0, LISTED).join(", ");
 }
 
 const REFUSALS: ReadonlyMap<number, readonly [reason: string, remedy: string]> = new Map([
