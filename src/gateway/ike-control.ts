@@ -20,23 +20,14 @@ import { childSpecOf, keepaliveOf } from "./child-spec.ts";
 import { ChildStarts, type Start } from "./child-starts.ts";
 import { ControlCommands } from "./control-commands.ts";
 import type { ControlEffect, ControlInput, ControlSnapshot, ControlWorld, TunnelSnapshot } from "./control-doors.ts";
-import type { InstalledChild } from "./data-plane.ts";
 import type { DirectorEffect, DirectorInput } from "./director-doors.ts";
+import { type Installed, InstalledPairs } from "./installed-pairs.ts";
 import { OperatorCommands } from "./operator-commands.ts";
+import { PeerNames } from "./peer-names.ts";
 import { RekeyDirector } from "./rekey-director.ts";
 import { laneLimits, pairLimits } from "./rekey-timing.ts";
 import { retiredReport } from "./retired-report.ts";
 import { isOfPolicy, type Tunnel, Tunnels } from "./tunnels.ts";
-
-/** A pair as both sides name it. */
-interface Installed {
-  readonly id: number;
-  /** The data plane's number. */
-  readonly plane: number;
-  readonly sas: Pick<InstalledChild, "inboundSpi" | "outboundSpi">;
-  readonly tunnel: Tunnel;
-  readonly facts: Pick<NegotiatedChild, "local" | "remote" | "localSelectors" | "remoteSelectors">;
-}
 
 export class IkeControl {
   readonly #world: ControlWorld;
@@ -45,16 +36,10 @@ export class IkeControl {
   readonly #commands: ControlCommands = new ControlCommands();
   readonly #operator: OperatorCommands;
   readonly #tunnels: Tunnels = new Tunnels();
-  readonly #names = new Map<string, readonly IpAddress[]>();
-  readonly #pairs = new Map<number, Installed>();
-  readonly #idOfPlane = new Map<number, number>();
-  /** Starts that wait for the address of a name. */
-  readonly #unresolved = new Map<string, Start[]>();
+  readonly #names: PeerNames = new PeerNames();
+  readonly #pairs: InstalledPairs = new InstalledPairs();
   /** Pairs and IKE SAs that an operator ends: nothing brings them back. */
   readonly #ending = new Set<number>();
-  /** Messages that tell a peer of SAs which the lane has not confirmed yet, by the command that installs them. */
-  readonly #behind = new Map<number, ControlEffect[]>();
-  #installing: number | undefined;
   #now: Millis = millis(0);
   #whyLost: "operator" | "close" | "dpd" = "close";
   #effects: ControlEffect[] = [];
@@ -140,13 +125,10 @@ export class IkeControl {
   // Configuration and names
 
   #configure(input: Extract<ControlInput, { kind: "configure" }>, now: Millis): void {
-    this.#tunnels.configure(input.ike, input.policies, this.#names);
+    this.#tunnels.configure(input.ike, input.policies, this.#names.known);
     this.#setPolicies();
     this.#engine({ kind: "configure", config: input.ike }, now);
-    for (const { remoteAddresses, localAddresses } of input.ike.connections)
-      for (const pattern of [...remoteAddresses, ...localAddresses])
-        if (pattern.kind === "name" && !this.#names.has(pattern.name))
-          this.#effects.push({ kind: "resolve", name: pattern.name });
+    for (const name of this.#names.unknown(input.ike)) this.#effects.push({ kind: "resolve", name });
     this.#starts.configure(input.ike.connections, now);
   }
 
@@ -157,11 +139,9 @@ export class IkeControl {
   }
 
   #resolved(name: string, addresses: readonly IpAddress[], now: Millis): void {
-    const waiting = this.#unresolved.get(name) ?? [];
-    this.#unresolved.delete(name);
+    const waiting = this.#names.resolve(name, addresses);
     if (addresses.length > 0) {
-      this.#names.set(name, addresses);
-      this.#tunnels.resolve(this.#names);
+      this.#tunnels.resolve(this.#names.known);
       this.#setPolicies();
     }
     for (const start of waiting) {
@@ -193,17 +173,12 @@ export class IkeControl {
   #start(start: Start, now: Millis, packet?: ReturnType<typeof packetSelectors>): void {
     const connection = this.#tunnels.connection(start.connection);
     if (connection === undefined) return;
-    const [pattern] = connection.remoteAddresses;
-    let remote: Endpoint | undefined;
-    if (pattern?.kind === "name") {
-      const [address] = this.#names.get(pattern.name) ?? [];
-      if (address === undefined) {
-        this.#unresolved.set(pattern.name, [...(this.#unresolved.get(pattern.name) ?? []), start]);
-        this.#effects.push({ kind: "resolve", name: pattern.name });
-        return;
-      }
-      remote = { address, port: connection.remotePort };
+    const place = this.#names.find(connection, start);
+    if ("waiting" in place) {
+      this.#effects.push({ kind: "resolve", name: place.waiting });
+      return;
     }
+    const { remote } = place;
     this.#engine(
       {
         kind: "initiate",
@@ -220,16 +195,14 @@ export class IkeControl {
   #event(record: Int32Array, now: Millis): void {
     const [kind = 0, slot = -1, value = 0] = record;
     if (kind === LaneEvent.DONE) {
-      const waiting = this.#behind.get(value);
-      this.#behind.delete(value);
-      if (waiting !== undefined) this.#effects.push(...waiting);
+      this.#effects.push(...this.#pairs.done(value));
       return;
     }
     if (kind === LaneEvent.ACQUIRE) {
       this.#acquire(value, record, now);
       return;
     }
-    const id = this.#idOfPlane.get(this.#world.plane.childOfSlot(slot) ?? -1);
+    const id = this.#pairs.idOfPlane(this.#world.plane.childOfSlot(slot));
     if (id === undefined) return;
     switch (kind) {
       case LaneEvent.SOFT:
@@ -272,16 +245,15 @@ export class IkeControl {
   // What the engine wants
 
   #engine(input: IkeInput, now: Millis): void {
-    const outer = this.#installing;
-    this.#installing = undefined;
-    for (const effect of this.#world.engine.handle(input, now)) this.#carryOut(effect, now);
-    this.#installing = outer;
+    this.#pairs.breath(() => {
+      for (const effect of this.#world.engine.handle(input, now)) this.#carryOut(effect, now);
+    });
   }
 
   #carryOut(effect: IkeEffect, now: Millis): void {
     switch (effect.kind) {
       case "send":
-        this.#send(effect);
+        if (!this.#pairs.holdsBack(effect)) this.#effects.push(effect);
         break;
       case "compute":
         this.#effects.push(effect);
@@ -306,12 +278,6 @@ export class IkeControl {
     }
   }
 
-  /** The peer may use a new pair as soon as it hears of it: then the lane has its inbound SA. */
-  #send(effect: ControlEffect): void {
-    const behind = this.#installing === undefined ? undefined : this.#behind.get(this.#installing);
-    (behind ?? this.#effects).push(effect);
-  }
-
   #install(child: NegotiatedChild, use: boolean, now: Millis): void {
     const connection = this.#tunnels.connection(child.connection);
     const config = connection?.children.find(({ name }) => name === child.child);
@@ -319,7 +285,7 @@ export class IkeControl {
       this.#refuse(child, "it is not configured any more", now);
       return;
     }
-    const former = this.#pairs.get(child.replaces ?? -1);
+    const former = this.#pairs.get(child.replaces);
     const found = former === undefined ? this.#tunnels.find(child) : { tunnel: former.tunnel, isNew: false };
     if (found.isNew) this.#setPolicies();
     const { tunnel } = found;
@@ -340,10 +306,7 @@ export class IkeControl {
     const { id, local, remote, localSelectors, remoteSelectors } = child;
     const facts = { local, remote, localSelectors, remoteSelectors };
     const pair = { id, plane: installed.child.id, sas: installed.child, tunnel, facts };
-    this.#pairs.set(id, pair);
-    this.#idOfPlane.set(pair.plane, id);
-    this.#installing = installed.command;
-    this.#behind.set(installed.command, []);
+    this.#pairs.add(pair, installed.command);
     const isFirst = this.#director.family(tunnel.policy)?.current === undefined;
     const { initiator, took, trigger, replaces } = child;
     const probeAfter = connection.dpdDelay;
@@ -426,7 +389,7 @@ export class IkeControl {
         if (effect.kind === "use") plane.use(pair.plane);
         else if (effect.kind === "prove") plane.prove(pair.plane);
         else if (effect.kind === "retire") plane.retire(pair.plane);
-        else plane.succeed(pair.plane, this.#pairs.get(effect.successor ?? -1)?.plane);
+        else plane.succeed(pair.plane, this.#pairs.get(effect.successor)?.plane);
         return;
       }
       case "discard":
@@ -453,8 +416,7 @@ export class IkeControl {
     const pair = this.#pairs.get(id);
     if (pair === undefined) return;
     const family = this.#director.family(pair.tunnel.policy);
-    this.#pairs.delete(id);
-    this.#idOfPlane.delete(pair.plane);
+    this.#pairs.remove(pair);
     const report = retiredReport(pair.tunnel, pair.sas, this.#world.plane.usage(pair.plane));
     this.#effects.push({ kind: "report", report });
     this.#world.plane.remove(pair.plane);

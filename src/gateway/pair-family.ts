@@ -55,9 +55,9 @@ interface Totals {
   packetsOut: number;
 }
 
+/** Slower links are known as such only after the first exchange. */
 const FIRST_SETUP = 300;
 const FIRST_ROUND_TRIP = 100;
-/** Slower links are known as such only after the first exchange. */
 const SMOOTHING = 4;
 /** Two looks that are closer than this say nothing of a rate. */
 const SHORTEST_SAMPLE = 4;
@@ -109,10 +109,10 @@ export class PairFamily {
     yield* this.draining;
   }
 
-  /** How long an exchange that we began took. */
-  learn(took: Millis): void {
+  /** How long an exchange that we began took; `whole`: from the wish on, with our own key exchange and queues. */
+  learn(took: Millis, whole: Millis): void {
     if (took <= 0) return;
-    this.setup = millis(this.setup + (took - this.setup) / SMOOTHING);
+    this.setup = millis(faster(this.setup, Math.max(took, whole)));
     this.roundTrip = millis(Math.min(this.setup, took));
   }
 
@@ -292,7 +292,7 @@ export class PairFamily {
   }
 }
 
-/** Rises at once and falls slowly: too early a rekey costs an exchange, too late one packets. */
+/** Rises at once and falls slowly, like loads and waits: too early a rekey costs an exchange, too late one packets. */
 function faster(known: number, measured: number): number {
   return measured >= known ? measured : known + (measured - known) / SMOOTHING;
 }

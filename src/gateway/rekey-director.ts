@@ -29,7 +29,7 @@ const LONGEST_ATTEMPT = 120_000;
 const SHORTEST_LOOK = 5;
 const LONGEST_LOOK = 250;
 /** After the first sign of use: long enough for a rate, short against the half of a life that is left. */
-const FIRST_LOOK = 10;
+const FIRST_LOOK = 5;
 const LOOKS_A_LIFE = 32;
 const DRAIN_LOOK = 1000;
 /** After our answer to the peer's request: it was lost, and strongSwan repeats the request after 4 s. */
@@ -140,7 +140,8 @@ export class RekeyDirector {
     }
     this.#familyOf.set(id, family);
     family.probeAfter = input.probeAfter;
-    if (initiator) family.learn(input.took);
+    const { attempt } = family;
+    if (initiator) family.learn(input.took, attempt === undefined ? input.took : millis(now - attempt.since));
     const pair: Pair = {
       id,
       limits: input.limits,
@@ -159,8 +160,8 @@ export class RekeyDirector {
     };
     family.establishedAt ??= now;
     if (input.replaces !== undefined) {
-      const ours = initiator && family.attempt !== undefined;
-      this.counts.add(ours ? (family.attempt?.trigger ?? input.trigger) : "peer", "done");
+      const ours = initiator && attempt !== undefined;
+      this.counts.add(ours ? attempt.trigger : "peer", "done");
       if (ours) family.attempt = undefined;
     }
     family.failures = 0;

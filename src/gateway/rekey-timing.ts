@@ -17,8 +17,8 @@ const JITTER = 0.05;
 /** One lost message is found and mended in this time. */
 const RETRANSMISSION: Millis = millis(2000);
 const ROUND_TRIPS = 2;
-/** More spares than the longest lead needs at 4 Gbit/s and 100 MB a key would only hold memory. */
-const MOST_SPARES = 6;
+/** A lost message takes longer than lives of a fifth of a second; more would only hold memory. */
+const MOST_SPARES = 16;
 const FIRST_BACK_OFF = 500;
 const LONGEST_BACK_OFF = 30_000;
 

@@ -73,20 +73,20 @@ test("nothing came in time: dropped, counted as NO_SA, and nothing is sent when 
 test("what waits is bounded for each policy: the oldest go, counted; another policy's packets stay", () => {
   const left = waiting();
   left.port.offerTun(numbered(7, "10.3.0.1"));
-  for (let i = 0; i < 2000; i++) left.port.offerTun(numbered(i));
+  for (let i = 0; i < 8000; i++) left.port.offerTun(numbered(i));
   left.drive();
-  assert.deepEqual(dropsOf(left), { HOLD_FULL: 2000 - 512 });
+  assert.deepEqual(dropsOf(left), { HOLD_FULL: 8000 - 2048 });
   const right = receiver();
   left.plane.install(SPEC, true);
   carry(left, right);
   right.drive();
   assert.deepEqual(
     right.port.written.map(numberOf),
-    Array.from({ length: 512 }, (_, i) => 2000 - 512 + i),
+    Array.from({ length: 2048 }, (_, i) => 8000 - 2048 + i),
   );
   left.now += HOLD_TIME;
   left.engine.run(0, left.now);
-  assert.deepEqual(dropsOf(left), { HOLD_FULL: 2000 - 512, NO_SA: 1 });
+  assert.deepEqual(dropsOf(left), { HOLD_FULL: 8000 - 2048, NO_SA: 1 });
 });
 
 test("what waits is bounded in all: the longest queue gives way, so each policy keeps some", () => {
@@ -94,19 +94,19 @@ test("what waits is bounded in all: the longest queue gives way, so each policy 
   const policies = Array.from({ length: 8 }, (_, i) => ({ ...protect(LEFT, [`10.${20 + i}.0.0/16`]), name: `p${i}` }));
   left.plane.setPolicies(policies, new Set(policies.map(({ name }) => name)));
   for (let i = 0; i < 8; i++) {
-    for (let k = 0; k < 600; k++) left.port.offerTun(numbered(k, `10.${20 + i}.0.1`));
+    for (let k = 0; k < 2400; k++) left.port.offerTun(numbered(k, `10.${20 + i}.0.1`));
     left.drive();
   }
   const held = policies.map((_, policy) => left.engine.context.held.count(policy));
   assert.equal(
     held.reduce((a, b) => a + b, 0),
-    2048,
+    8192,
   );
   assert.ok(
-    held.every((count) => count >= 128),
+    held.every((count) => count >= 512),
     `${held}`,
   );
-  assert.deepEqual(dropsOf(left), { HOLD_FULL: 4800 - 2048 });
+  assert.deepEqual(dropsOf(left), { HOLD_FULL: 8 * 2400 - 8192 });
 });
 
 test("large packets take the room they need, and come out octet by octet", () => {

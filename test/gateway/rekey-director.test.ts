@@ -82,8 +82,8 @@ test("spares: none where half a life is longer than the lead, else as many as li
     [3999, 1],
     [1000, 2],
     [800, 3],
-    [200, 6],
-    [1, 6],
+    [200, 10],
+    [1, 16],
   ] as const)
     assert.equal(sparesFor(life, lead), spares, `${life} ms`);
 });

@@ -2,12 +2,15 @@
 import type { ChildConfig, Connection, IkeConfig } from "#core/connection";
 import type { Policy } from "#core/policy";
 import { type Millis, millis, octets } from "#core/units";
-import type { ControlEffect, ControlInput } from "#gateway/control-doors";
+import { runJob } from "#crypto/ike-jobs";
+import { portableKeyExchange } from "#crypto/key-agreement";
+import type { ControlEffect, ControlInput, IkePort } from "#gateway/control-doors";
 import { IkeControl } from "#gateway/ike-control";
 import { SA_COLUMNS, SA_NUMBERS, Sa, SaNumber } from "#ipsec/sa";
 import { createLaneCipher } from "#process/lane-cipher";
-import { FakeIke } from "./fake-ike.ts";
+import { FakeIke, type FakeIkeWorld } from "./fake-ike.ts";
 import { address, carry, seededRandom, VirtualGateway } from "./gateway-pair.ts";
+import { WALL_CLOCK } from "./ike-pair.ts";
 import { LEFT, RIGHT, selector } from "./specs.ts";
 
 const NEVER = Number.POSITIVE_INFINITY;
@@ -92,33 +95,36 @@ export function ikeConfig(connections: readonly Connection[]): IkeConfig {
   return { connections, credentials: { secrets: [], keys: [], authorities: [], intermediates: [], crls: [] } };
 }
 
-export class ControlledGateway {
+export interface EngineParts extends FakeIkeWorld {
+  readonly firstId: number;
+}
+
+export class ControlledGateway<Engine extends IkePort = FakeIke> {
   readonly gateway: VirtualGateway;
-  readonly engine: FakeIke;
+  readonly engine: Engine;
   readonly control: IkeControl;
   /** What left control, sends apart. */
   readonly told: ControlEffect[] = [];
   policies: readonly Policy[] = [];
-  readonly sends: Uint8Array[] = [];
+  readonly sends: Extract<ControlEffect, { kind: "send" }>[] = [];
+  readonly jobs: Extract<ControlEffect, { kind: "compute" }>[] = [];
   /** The most that any SA ever had under its key, by what it may have. */
   worst = 0;
 
-  constructor(side: "left" | "right", slots = 1024) {
+  constructor(side: "left" | "right", make: (parts: EngineParts) => Engine, slots = 1024) {
     const seed = side === "left" ? 5 : 6;
     this.gateway = new VirtualGateway((memory, count) => createLaneCipher("native", memory, count), slots, seed);
     const random = seededRandom(100 + seed);
     const [local, remote] = side === "left" ? ["192.0.2.1", "192.0.2.2"] : ["192.0.2.2", "192.0.2.1"];
     const selectors = [LEFT.map(selector), RIGHT.map(selector)] as const;
-    this.engine = new FakeIke(
-      {
-        random,
-        spis: this.gateway.plane.spis,
-        local: { address: address(local ?? ""), port: 4500 },
-        remote: { address: address(remote ?? ""), port: 4500 },
-        selectors: side === "left" ? selectors : [selectors[1], selectors[0]],
-      },
-      side === "left" ? 1_000_000 : 2_000_000,
-    );
+    this.engine = make({
+      random,
+      spis: this.gateway.plane.spis,
+      local: { address: address(local ?? ""), port: 4500 },
+      remote: { address: address(remote ?? ""), port: 4500 },
+      selectors: side === "left" ? selectors : [selectors[1], selectors[0]],
+      firstId: side === "left" ? 1_000_000 : 2_000_000,
+    });
     this.control = new IkeControl({
       engine: this.engine,
       plane: this.gateway.plane,
@@ -129,7 +135,8 @@ export class ControlledGateway {
 
   give(input: ControlInput): void {
     for (const effect of this.control.handle(input, millis(this.gateway.now))) {
-      if (effect.kind === "send") this.sends.push(effect.octets);
+      if (effect.kind === "send") this.sends.push(effect);
+      else if (effect.kind === "compute") this.jobs.push(effect);
       else this.told.push(effect);
       if (effect.kind === "policies") this.policies = effect.policies;
     }
@@ -166,26 +173,28 @@ export interface PairOptions {
   readonly delay?: number;
   /** True: this IKE message is lost. */
   readonly lose?: (index: number, now: number) => boolean;
+  readonly jobTime?: number;
 }
 
-export class ControlPair {
-  readonly left: ControlledGateway = new ControlledGateway("left");
-  readonly right: ControlledGateway = new ControlledGateway("right");
+/** Two of one kind, and what is between them. */
+export class JoinedControls<Engine extends IkePort> {
+  readonly left: ControlledGateway<Engine>;
+  readonly right: ControlledGateway<Engine>;
   now: Millis = millis(1000);
   readonly #delay: number;
   readonly #lose: (index: number, now: number) => boolean;
   #messages = 0;
-  #flying: { at: number; to: ControlledGateway; octets: Uint8Array }[] = [];
+  readonly #random: ReturnType<typeof seededRandom> = seededRandom(77);
+  readonly #jobTime: number;
+  #flying: { at: number; to: ControlledGateway<Engine>; input: ControlInput }[] = [];
   clear = 0;
 
-  constructor(options: PairOptions = {}) {
+  constructor(make: (parts: EngineParts) => Engine, options: PairOptions) {
+    this.left = new ControlledGateway("left", make);
+    this.right = new ControlledGateway("right", make);
+    this.#jobTime = options.jobTime ?? 0;
     this.#delay = options.delay ?? 10;
     this.#lose = options.lose ?? (() => false);
-  }
-
-  configure(left: readonly Connection[], right: readonly Connection[]): void {
-    this.left.give({ kind: "configure", ike: ikeConfig(left), policies: [] });
-    this.right.give({ kind: "configure", ike: ikeConfig(right), policies: [] });
   }
 
   /** `step` milliseconds at a time; `traffic` puts packets into TUN devices before each. */
@@ -216,11 +225,28 @@ export class ControlPair {
       [this.left, this.right],
       [this.right, this.left],
     ] as const)
-      for (const octets of from.sends.splice(0))
-        if (!this.#lose(this.#messages++, this.now)) this.#flying.push({ at: this.now + this.#delay, to, octets });
+      for (const { octets, local, remote } of from.sends.splice(0)) {
+        const input: ControlInput = { kind: "datagram", octets, local: remote, remote: local };
+        if (!this.#lose(this.#messages++, this.now)) this.#flying.push({ at: this.now + this.#delay, to, input });
+      }
+    for (const to of [this.left, this.right])
+      for (const { job, work } of to.jobs.splice(0)) {
+        const result = runJob(work, { random: this.#random, wallClock: WALL_CLOCK, keyExchange: portableKeyExchange });
+        this.#flying.push({ at: this.now + this.#jobTime, to, input: { kind: "computed", job, result } });
+      }
     const due = this.#flying.filter(({ at }) => at <= this.now);
     this.#flying = this.#flying.filter(({ at }) => at > this.now);
-    const endpoint = { address: address("192.0.2.9"), port: 4500 };
-    for (const { to, octets } of due) to.give({ kind: "datagram", octets, local: endpoint, remote: endpoint });
+    for (const { to, input } of due) to.give(input);
+  }
+}
+
+export class ControlPair extends JoinedControls<FakeIke> {
+  constructor(options: PairOptions = {}) {
+    super((parts) => new FakeIke(parts, parts.firstId), options);
+  }
+
+  configure(left: readonly Connection[], right: readonly Connection[]): void {
+    this.left.give({ kind: "configure", ike: ikeConfig(left), policies: [] });
+    this.right.give({ kind: "configure", ike: ikeConfig(right), policies: [] });
   }
 }
