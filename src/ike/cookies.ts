@@ -13,6 +13,8 @@ export const SECRET_LIFETIME: Millis = millis(120_000);
 const SECRET_OCTETS = 32;
 /** Short: the answer stays below any IKE_SA_INIT request. */
 const TAG_OCTETS = 16;
+/** Initiators whose next request we know to come with a cookie; the oldest is forgotten. */
+const MAX_ASKED = 4096;
 const NO_NONCE = new Uint8Array(0);
 
 export interface CookieRequest {
@@ -32,6 +34,8 @@ export class Cookies {
   readonly #random: RandomSource;
   #current: Secret | undefined;
   #former: Secret | undefined;
+  /** SPIs of those who were asked, oldest first. */
+  readonly #asked = new Set<bigint>();
 
   constructor(random: RandomSource) {
     this.#random = random;
@@ -41,7 +45,21 @@ export class Cookies {
   make(request: CookieRequest, now: Millis): Uint8Array {
     this.#rotate(now);
     this.#current ??= this.#draw(0, now);
+    this.#asked.add(request.initiatorSpi);
+    if (this.#asked.size > MAX_ASKED)
+      for (const oldest of this.#asked) {
+        this.#asked.delete(oldest);
+        break;
+      }
     return cookieOf(this.#current, request);
+  }
+
+  /**
+   * This initiator has been asked, so a request of its without a cookie is an old one: it will prove the later one with
+   * AUTH (RFC 7296 §2.15), whatever was answered.
+   */
+  hasAsked(initiatorSpi: bigint): boolean {
+    return this.#asked.has(initiatorSpi);
   }
 
   check(cookie: Uint8Array, request: CookieRequest, now: Millis): boolean {

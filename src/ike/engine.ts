@@ -360,7 +360,8 @@ export class IkeEngine {
     const cookie = payloads[0]?.kind === "N" && payloads[0].type === NotifyType.COOKIE ? payloads[0].data : undefined;
     const proven =
       cookie !== undefined && this.#cookies.check(cookie, { ...question, initiatorSpi: header.initiatorSpi }, host.now);
-    if (!proven && (load === "demand-cookie" || !this.#halfOpen.look(host.now))) {
+    const asked = load === "demand-cookie" || this.#cookies.hasAsked(header.initiatorSpi);
+    if (!proven && (asked || !this.#halfOpen.look(host.now))) {
       this.#demandCookie(question, way);
       return;
     }

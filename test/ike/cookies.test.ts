@@ -81,3 +81,12 @@ test("another gateway's cookies prove nothing, nor does one that came before any
   other.make(REQUEST, T0);
   assert.equal(other.check(cookie, REQUEST, T0), false);
 });
+
+test("who was asked for a cookie is remembered, and not more than the last 4096 of them", () => {
+  const cookies = new Cookies(countingRandom());
+  assert.equal(cookies.hasAsked(1n), false);
+  for (let number = 1n; number <= 4096n; number++) cookies.make({ ...REQUEST, initiatorSpi: number }, T0);
+  assert.ok(cookies.hasAsked(1n) && cookies.hasAsked(4096n));
+  cookies.make({ ...REQUEST, initiatorSpi: 4097n }, T0);
+  assert.ok(!cookies.hasAsked(1n) && cookies.hasAsked(2n) && cookies.hasAsked(4097n));
+});

@@ -57,7 +57,7 @@ export type InitVerdict =
 
 export function begin(host: Host, sa: IkeSa): void {
   const method = firstMethod(sa.session.connection);
-  generate(host, sa, method, { nonce: freshNonce(host), cookie: undefined, rounds: 0, startedAt: host.now });
+  generate(host, sa, method, { nonce: freshNonce(host), cookies: [], rounds: 0, startedAt: host.now });
 }
 
 function firstMethod(connection: Connection): number {
@@ -88,9 +88,10 @@ function ask(host: Host, sa: IkeSa, offer: InitOffer, ke: OwnKe): void {
 function buildRequest(host: Host, sa: IkeSa, offer: InitOffer, ke: OwnKe): Uint8Array {
   const { connection, path } = sa.session;
   const additional = connection.proposals.some(({ transforms }) => transforms.some(isAdditional));
+  const cookie = offer.cookies.at(-1);
   const payloads: Payload[] = [
     // RFC 7296 §2.6: the cookie stands first.
-    ...(offer.cookie === undefined ? [] : [notify(NotifyType.COOKIE, offer.cookie)]),
+    ...(cookie === undefined ? [] : [notify(NotifyType.COOKIE, cookie)]),
     { kind: "SA", proposals: offered(connection) },
     { kind: "KE", method: ke.method, data: ke.publicKey },
     { kind: "Nonce", data: offer.nonce },
@@ -160,7 +161,7 @@ export function onResponse(
 function onCookie(host: Host, sa: IkeSa, state: State<"AwaitIkeSaInitResponse">, cookie: Uint8Array): void {
   const { offer, ke } = state;
   // A late copy of an answer we have heard already.
-  const known = offer.cookie !== undefined && equalOctets(offer.cookie, cookie);
+  const known = offer.cookies.some((earlier) => equalOctets(earlier, cookie));
   // RFC 7296 §2.6: 1 to 64 octets.
   if (known || cookie.length === 0 || cookie.length > 64) {
     host.count("drop_state");
@@ -170,7 +171,7 @@ function onCookie(host: Host, sa: IkeSa, state: State<"AwaitIkeSaInitResponse">,
     endSetup(host, sa, endless("cookies"));
     return;
   }
-  ask(host, sa, { ...offer, cookie }, ke);
+  ask(host, sa, { ...offer, cookies: [...offer.cookies, cookie] }, ke);
 }
 
 function onInvalidKe(host: Host, sa: IkeSa, state: State<"AwaitIkeSaInitResponse">, data: Uint8Array): void {

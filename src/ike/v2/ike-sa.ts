@@ -64,7 +64,8 @@ export interface Handshake extends Terms {
 /** What we offer in IKE_SA_INIT. */
 export interface InitOffer {
   readonly nonce: Uint8Array;
-  readonly cookie: Uint8Array | undefined;
+  /** What the peer asked for, the latest last. */
+  readonly cookies: readonly Uint8Array[];
   /** Requests with new content so far: cookies and groups asked for are no endless road. */
   readonly rounds: number;
   readonly startedAt: Millis;

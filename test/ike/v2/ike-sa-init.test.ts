@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { millis } from "#core/units";
 import { KeMethod } from "#crypto/key-exchange";
+import { SECRET_LIFETIME } from "#ike/cookies";
 import { DEFAULT_HALF_OPEN_LIMITS } from "#ike/half-open";
+import { attackedConfig } from "#test/sim/ike-attacked";
 import { espProposal, ikeProposal, mirrored } from "#test/sim/ike-config";
 import { assertSettled, initiate, only, twoNodes } from "#test/sim/ike-established";
+import { Intruder } from "#test/sim/ike-intruder";
 
 test("a responder under load asks for a cookie and keeps nothing until it comes back (RFC 7296 §2.6)", () => {
   const halfOpen = { ...DEFAULT_HALF_OPEN_LIMITS, cookieTotal: 0 };
@@ -24,6 +28,62 @@ test("a responder under load asks for a cookie and keeps nothing until it comes 
   sim.deliver(a);
   sim.deliverHeld();
   assertSettled(pair);
+});
+
+test("a late copy of the request without cookie is not answered: AUTH covers the one with it (RFC 7296 §2.6, §2.15)", () => {
+  // One half-open IKE SA of a third party is load enough, and the load goes with it.
+  const halfOpen = { ...DEFAULT_HALF_OPEN_LIMITS, cookieTotal: 1, timeout: millis(1_000) };
+  const config = mirrored();
+  const pair = twoNodes({ engine: { halfOpen } }, { a: config.a, b: attackedConfig(config.b) });
+  const { sim, a, b } = pair;
+  assert.ok(new Intruder(sim, b).meet());
+  assert.equal(b.engine.snapshot().halfOpen, 1);
+  const asked = b.counter("cookies_sent");
+  sim.held = [];
+  initiate(a);
+  sim.runJobs();
+  const [first] = sim.held;
+  assert.ok(first);
+  sim.deliver(b);
+  assert.equal(b.counter("cookies_sent"), asked + 1);
+  sim.drive(sim.now + 1_500);
+  assert.equal(b.engine.snapshot().halfOpen, 0);
+  // The load is over when a copy of the first request comes.
+  sim.arrive(first);
+  sim.runJobs();
+  assert.equal(b.sas.length, 0, "the initiator knows of a cookie that this request lacks");
+  sim.deliver(a);
+  sim.deliverHeld();
+  assertSettled(pair);
+  assert.equal(b.counter("ike_established"), 1);
+  assert.equal(a.reportsOf("failed").length + b.reportsOf("failed").length, 0);
+});
+
+test("a late copy of a former cookie is not taken for a new one (RFC 7296 §2.6)", () => {
+  const halfOpen = { ...DEFAULT_HALF_OPEN_LIMITS, cookieTotal: 0 };
+  const pair = twoNodes({ engine: { halfOpen } }, mirrored());
+  const { sim, a, b } = pair;
+  sim.held = [];
+  initiate(a);
+  sim.runJobs();
+  sim.deliver(b);
+  const [former] = sim.held;
+  assert.ok(former);
+  sim.deliver(a);
+  // Another secret has come, and proves nothing of the former one's.
+  sim.now = millis(sim.now + 2 * SECRET_LIFETIME);
+  sim.deliver(b);
+  sim.deliver(a);
+  sim.deliver(b);
+  // The answer is under way when the copy arrives.
+  const before = sim.sent.length;
+  sim.arrive(former);
+  sim.runJobs();
+  assert.equal(sim.sent.length, before);
+  sim.deliver(a);
+  sim.deliverHeld();
+  assertSettled(pair);
+  assert.equal(a.reportsOf("failed").length + b.reportsOf("failed").length, 0);
 });
 
 test("another group is asked for once and taken, if it is ours (RFC 7296 §1.2, §3.4)", () => {
