@@ -41,7 +41,9 @@ export function reportLine(report: IkeReport, now: Millis): ReportLine {
     case "failed":
       return { level: "warn", text: failureText(report, now) };
     case "rekey":
-      return info(`${report.what === "ike" ? "IKE SA" : "child"} rekey ${TRIGGERS[report.trigger]}: ${report.result}`);
+      return info(
+        `${report.child === undefined ? `${report.connection}: rekey of the IKE SA` : `${report.connection}/${report.child}: rekey`} ${TRIGGERS[report.trigger]}: ${report.result}`,
+      );
     case "sa-retired":
       return info(retiredText(report));
     case "warning":

@@ -28,7 +28,14 @@ export type IkeReport =
       readonly remedy: string;
       readonly retryAt: Millis | undefined;
     }
-  | { readonly kind: "rekey"; readonly what: "ike" | "child"; readonly trigger: Trigger; readonly result: string }
+  /** `child`: undefined where it is the IKE SA that was rekeyed. */
+  | {
+      readonly kind: "rekey";
+      readonly connection: string;
+      readonly child: string | undefined;
+      readonly trigger: Trigger;
+      readonly result: string;
+    }
   /** A pair that is gone, and what its keys have processed in their whole life; octets as its limits count them. */
   | {
       readonly kind: "sa-retired";

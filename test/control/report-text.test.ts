@@ -84,7 +84,16 @@ const ROWS: readonly (readonly [IkeReport, "info" | "warn", string])[] = [
   ],
   [{ kind: "child-up", connection: "hq", child: "net", id: 3 }, "info", "hq/net: up"],
   [{ kind: "child-down", connection: "hq", child: "net", reason: "hard limit" }, "info", "hq/net: down: hard limit"],
-  [{ kind: "rekey", what: "child", trigger: "octets", result: "done" }, "info", "child rekey by octets: done"],
+  [
+    { kind: "rekey", connection: "gw", child: "net", trigger: "octets", result: "done" },
+    "info",
+    "gw/net: rekey by octets: done",
+  ],
+  [
+    { kind: "rekey", connection: "gw", child: undefined, trigger: "time", result: "failed" },
+    "info",
+    "gw: rekey of the IKE SA by time: failed",
+  ],
   [
     {
       kind: "sa-retired",

@@ -104,9 +104,11 @@ export function fail(host: Host, sa: IkeSa, live: Live, task: Task, from: "us" |
   host.failed(sa.session, { child: childName(task), stage: stageOf(task), notify: undefined, from, reason, remedy });
 }
 
-function afterFailure(host: Host, sa: IkeSa, live: Live, { work, trigger }: Task): void {
+function afterFailure(host: Host, sa: IkeSa, live: Live, task: Task): void {
+  const { work, trigger } = task;
+  const connection = sa.session.connection.name;
   if (work.kind === "new-child") host.count("child_refused");
-  else report(host, { kind: "rekey", what: work.kind === "rekey-ike" ? "ike" : "child", trigger, result: "failed" });
+  else report(host, { kind: "rekey", connection, child: childName(task), trigger, result: "failed" });
   if (work.kind === "rekey-ike" && live.successors.length > 0) resolveIke(host, sa, "peer");
 }
 

@@ -268,8 +268,9 @@ export function onKeAgreed(host: Host, sa: IkeSa, live: Live, own: Own<"Agreeing
 function finish(host: Host, sa: IkeSa, live: Live, task: Task, run: KeyRun): void {
   live.own = { kind: "Idle" };
   settle(host, sa, run);
-  if (task.work.kind === "rekey-child" && task.work.preflight)
-    report(host, { kind: "rekey", what: "child", trigger: task.trigger, result: "preflight passed" });
+  if (task.work.kind !== "rekey-child" || !task.work.preflight) return;
+  const names = { connection: sa.session.connection.name, child: task.work.child.config.name };
+  report(host, { kind: "rekey", ...names, trigger: task.trigger, result: "preflight passed" });
 }
 
 // ── responder ────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,4 +1,5 @@
 /** What becomes of an IKE SA whose peer has proven itself: its life begins, and that of its twins may end. */
+import { compareAddresses } from "#core/address";
 import type { Connection } from "#core/connection";
 import { type Millis, millis } from "#core/units";
 import { identitiesEqual } from "#crypto/identity";
@@ -30,11 +31,16 @@ function* twins(host: Host, session: Session, claims: Claims): Generator<Session
   }
 }
 
-/** swanctl.conf `unique = keep`, and the bound. */
-export function refusesTwin(host: Host, sa: IkeSa, request: AuthRequest): boolean {
-  const others = [...twins(host, sa.session, request)];
-  if (request.connection.unique === "keep" && !request.initialContact) return others.length > 0;
-  return others.length >= MAX_TWINS;
+/** swanctl.conf `unique = keep`, and the bound. From the address of the first it may be a reauthentication (RFC 7296 §2.8.3). */
+export function refusesTwin(
+  host: Host,
+  { session }: IkeSa,
+  { connection, initialContact, ...claims }: AuthRequest,
+): boolean {
+  const others = [...twins(host, session, claims)];
+  const { address } = session.path.remote;
+  const elsewhere = others.some(({ path }) => compareAddresses(path.remote.address, address) !== 0);
+  return (connection.unique === "keep" && !initialContact && elsewhere) || others.length >= MAX_TWINS;
 }
 
 /** The peer is who it says: the IKE SA lives. Nonces and the trail of the handshake end with it, keys go on. */
@@ -96,7 +102,7 @@ function due(host: Host, { randTime }: Connection, time: Millis): Millis | undef
   return millis(host.now + Math.max(1, time - randomBelow(host, Math.min(randTime, time))));
 }
 
-/** over_time after the later of what should have happened; a reauthentication that is due ends the IKE SA like a rekey. */
+/** over_time after the first of what should have happened, for each as if it were alone (swanctl.conf over_time). */
 function hardLimit(host: Host, { rekeyTime, reauthTime, overTime }: Connection, { peer }: Session): Millis | undefined {
   const times: number[] = [];
   if (Number.isFinite(rekeyTime) && rekeyTime > 0) times.push(host.now + rekeyTime);
@@ -112,7 +118,10 @@ function hardLimit(host: Host, { rekeyTime, reauthTime, overTime }: Connection, 
 function meetTwin(host: Host, sa: IkeSa, twin: Session, startedAt: Millis, initialContact: boolean): void {
   const { session } = sa;
   const { unique } = session.connection;
-  if (unique === "never" || session.reauthenticates === twin || twin.reauthenticates === session) return;
+  if (session.reauthenticates === twin || twin.reauthenticates === session) return;
+  // Both sides reauthenticated at once: one heir is enough, however many beginnings may stand beside each other.
+  const heirs = session.reauthenticates !== undefined || twin.reauthenticates !== undefined;
+  if (unique === "never" && !heirs) return;
   const { current: other, peer } = twin;
   if (other === undefined || peer.kind !== "authenticated") return;
   if (peer.at >= startedAt && other.originalInitiator !== sa.originalInitiator) {
@@ -121,6 +130,7 @@ function meetTwin(host: Host, sa: IkeSa, twin: Session, startedAt: Millis, initi
     host.touch(twin);
     return;
   }
+  if (unique === "never") return;
   // The peer has lost it: nobody is there to be told.
   if (initialContact) endSession(host, twin, host.sasOf(twin), "at once", "the peer started anew (INITIAL_CONTACT)");
   else if (unique === "replace") other.deadlines.abandonAt = millis(host.now + REAUTH_GRACE);

@@ -41,8 +41,13 @@ function settleChild(host: Host, sa: IkeSa, plan: ChildPlan, shared: readonly Ui
     return;
   }
   former.successors.push({ to: child, by: plan.by, lowestNonce: lowestNonce(plan) });
-  report(host, { kind: "rekey", what: "child", trigger: plan.by === "us" ? plan.trigger : "peer", result: "done" });
+  const trigger = plan.by === "us" ? plan.trigger : "peer";
+  report(host, { kind: "rekey", ...names(sa.session, child), trigger, result: "done" });
   resolveChildren(host, sa.session, former);
+}
+
+function names({ connection }: Session, { config }: Child): { readonly connection: string; readonly child: string } {
+  return { connection: connection.name, child: config.name };
 }
 
 function resolveChildren(host: Host, session: Session, former: Child): void {
@@ -58,7 +63,7 @@ function resolveChildren(host: Host, session: Session, former: Child): void {
     return;
   }
   const reason = "both sides rekeyed at once; the peer's stays";
-  report(host, { kind: "rekey", what: "child", trigger: "peer", result: "redundant" });
+  report(host, { kind: "rekey", ...names(session, former), trigger: "peer", result: "redundant" });
   // Nobody else says so if the peer deleted the former one before we knew of both.
   if (former.state.kind === "Gone") useChild(host, theirs.to);
   remove(host, session, ours.to, reason);
