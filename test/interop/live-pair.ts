@@ -68,12 +68,18 @@ export class LivePair implements AsyncDisposable {
       const files = { [MAIN_FILE]: mainFile(connection, secrets, plan.rest), ...ourFiles };
       const gateway = lab.launchIke(gatewayA, files);
       const connections = connectionText({ ...plan, ...theirs }, SITE_B);
-      const [hosts, strongswan] = await Promise.all([
-        lab.startHosts(),
-        Strongswan.start(gatewayB, { connections, secrets, ...peer }),
-        gateway.ready(),
-      ]);
-      return new LivePair(lab, hosts, gateway, files, strongswan);
+      const starting = Strongswan.start(gatewayB, { connections, secrets, ...peer });
+      try {
+        const [hosts, strongswan] = await Promise.all([lab.startHosts(), starting, gateway.ready()]);
+        return new LivePair(lab, hosts, gateway, files, strongswan);
+      } catch (error) {
+        // The lab knows nothing of it: left alone it would keep the test's process for ever.
+        await starting.then(
+          (strongswan) => strongswan[Symbol.asyncDispose](),
+          () => undefined,
+        );
+        throw error;
+      }
     } catch (error) {
       await lab[Symbol.asyncDispose]();
       throw error;
