@@ -81,7 +81,14 @@ function peerText({ remote, remoteIdentity }: IkeSaSnapshot): string {
     : `${address} (${remoteIdentity})`;
 }
 
-function saText({ version, suite, natLocal, natRemote }: IkeSaSnapshot): string {
+const FORCED = {
+  none: "",
+  ours: ", UDP encapsulation forced by us (encap = yes)",
+  theirs: ", UDP encapsulation forced by the peer",
+  both: ", UDP encapsulation forced by both (encap = yes)",
+} as const;
+
+function saText({ version, suite, natLocal, natRemote, udpForced }: IkeSaSnapshot): string {
   const nat =
     natLocal && natRemote
       ? ", both behind NAT"
@@ -90,7 +97,7 @@ function saText({ version, suite, natLocal, natRemote }: IkeSaSnapshot): string 
         : natRemote
           ? ", the peer is behind NAT"
           : "";
-  return `IKEv${version} ${suite}${nat}`;
+  return `IKEv${version} ${suite}${nat}${FORCED[udpForced]}`;
 }
 
 /** "192.0.2.2:500", "[2001:db8::2]:500" */

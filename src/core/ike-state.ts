@@ -81,7 +81,10 @@ export interface IkeSaSnapshot {
   readonly remoteIdentity: string;
   readonly suite: string;
   readonly natLocal: boolean;
+  /** Also of a peer that forces UDP in a way that cannot be told from a NAT. */
   readonly natRemote: boolean;
+  /** Who wants ESP in UDP without a NAT too (swanctl.conf `encap`). */
+  readonly udpForced: "none" | "ours" | "theirs" | "both";
   readonly establishedAt: Millis | undefined;
   readonly rekeyAt: Millis | undefined;
   readonly reauthAt: Millis | undefined;

@@ -12,7 +12,7 @@ import type { IkeSnapshot } from "#core/ike-state";
 import type { Millis } from "#core/units";
 import { decodeChain } from "#wire/ike/chain";
 import { decodeHeader, IKE_HEADER_LENGTH, type IkeHeader, LENGTH } from "#wire/ike/header";
-import { ExchangeType, IkeFlag, NotifyType } from "#wire/ike/numbers";
+import { ExchangeType, IkeFlag, NotifyType, PayloadType } from "#wire/ike/numbers";
 import { notify } from "#wire/ike/v2/notify";
 import { Agenda } from "./agenda.ts";
 import { Attempts } from "./attempts.ts";
@@ -37,6 +37,9 @@ import { Session } from "./v2/session.ts";
 import { ikeSnapshot } from "./v2/snapshot.ts";
 import { nextTaskAt, pump } from "./v2/tasks.ts";
 import { Wishes } from "./wishes.ts";
+
+/** Between two questions that notifications in clear may bring about. */
+const HINT_INTERVAL = 10_000;
 
 export interface IkeEngineOptions {
   readonly halfOpen?: HalfOpenLimits;
@@ -237,6 +240,10 @@ export class IkeEngine {
       host.count("drop_state");
       return;
     }
+    if (header.nextPayload === PayloadType.N) {
+      this.#onHint(sa);
+      return;
+    }
     const received = sa.channel.receive(octets, header, host.now);
     switch (received.kind) {
       case "dropped":
@@ -267,6 +274,22 @@ export class IkeEngine {
       if (isRequest) onRequest(host, sa, message);
       else onResponse(host, sa, message);
     });
+  }
+
+  /**
+   * RFC 7296 §2.21.4: a notification in clear (INVALID_IKE_SPI of a peer that started anew) proves nothing and changes
+   * nothing, but the peer is asked whether it is there; whoever forges many makes us ask no more often.
+   */
+  #onHint(sa: IkeSa): void {
+    const host = this.#host;
+    host.count("drop_unprotected");
+    const { session, state } = sa;
+    if (state.kind !== "Live" || session.current !== sa || state.own.kind !== "Idle") return;
+    if (session.hintedAt !== undefined && host.now < session.hintedAt + HINT_INTERVAL) return;
+    if (session.tasks.some(({ work }) => work.kind === "probe")) return;
+    session.hintedAt = host.now;
+    session.add({ kind: "probe" }, "dpd", host.now);
+    host.touch(session);
   }
 
   /** Something verified came from the peer: it lives. */
@@ -405,7 +428,7 @@ export class IkeEngine {
   ): void {
     const host = this.#host;
     const { connection, terms } = verdict;
-    const path = { ...way, natLocal: false, natRemote: false };
+    const path = { ...way, natLocal: false, natRemote: false, remoteForces: false };
     const birth = {
       id: host.nextId(),
       connection,

@@ -1,10 +1,7 @@
 /** NAT detection (RFC 7296 §2.23). */
 import type { Endpoint } from "#core/address";
-import type { RandomSource } from "#core/ports";
 import { equalOctets } from "#crypto/octets";
 import { sha1 } from "#crypto/sha1";
-
-const HASH_LENGTH = 20;
 
 /** SHA-1 of SPIs, address and port: the data of NAT_DETECTION_SOURCE_IP and NAT_DETECTION_DESTINATION_IP. */
 export function natDetectionHash(initiatorSpi: bigint, responderSpi: bigint, endpoint: Endpoint): Uint8Array {
@@ -16,11 +13,12 @@ export function natDetectionHash(initiatorSpi: bigint, responderSpi: bigint, end
   return sha1([spis, endpoint.address.octets, port]);
 }
 
-/** A hash that fits no endpoint: makes the peer believe in a NAT, so that ESP goes in UDP (swanctl's `encap = yes`). */
-export function forcedNatHash(random: RandomSource): Uint8Array {
-  const hash = new Uint8Array(HASH_LENGTH);
-  random.fill(hash);
-  return hash;
+/**
+ * A hash of no endpoint: makes the peer believe in a NAT, so that ESP goes in UDP (swanctl's `encap = yes`). With port 0,
+ * which nobody sends from: a peer that looks can tell it from a NAT.
+ */
+export function forcedNatHash(initiatorSpi: bigint, responderSpi: bigint, { address }: Endpoint): Uint8Array {
+  return natDetectionHash(initiatorSpi, responderSpi, { address, port: 0 });
 }
 
 export interface NatHashes {
@@ -37,17 +35,26 @@ export interface NatFindings {
   readonly supported: boolean;
   /** Our address is translated on the way to the peer. */
   readonly local: boolean;
-  /** The peer's address is. */
+  /** The peer's address is, or the peer wants it to look so. */
   readonly remote: boolean;
+  /** The peer says by `forcedNatHash` that there is none; others that force UDP cannot be told from a NAT. */
+  readonly remoteForces: boolean;
 }
+
+const NONE: NatFindings = { supported: false, local: false, remote: false, remoteForces: false };
 
 /** `local` and `remote`: as the message was received. */
 export function detectNat(hashes: NatHashes, local: Endpoint, remote: Endpoint): NatFindings {
   const { initiatorSpi, responderSpi, source, destination } = hashes;
-  if (source.length === 0 || destination.length === 0) return { supported: false, local: false, remote: false };
+  if (source.length === 0 || destination.length === 0) return NONE;
   const names = (sent: readonly Uint8Array[], endpoint: Endpoint) => {
     const seen = natDetectionHash(initiatorSpi, responderSpi, endpoint);
     return sent.some((hash) => equalOctets(hash, seen));
   };
-  return { supported: true, local: !names(destination, local), remote: !names(source, remote) };
+  return {
+    supported: true,
+    local: !names(destination, local),
+    remote: !names(source, remote),
+    remoteForces: names(source, { ...remote, port: 0 }),
+  };
 }

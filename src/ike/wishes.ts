@@ -230,7 +230,7 @@ export class Wishes {
       port: connection.remotePort,
     };
     const local = { address: this.#localAddress(connection, there.address), port: connection.localPort };
-    return { local, remote: there, natLocal: false, natRemote: false };
+    return { local, remote: there, natLocal: false, natRemote: false, remoteForces: false };
   }
 
   #localAddress(connection: Connection, remote: IpAddress): IpAddress {

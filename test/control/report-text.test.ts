@@ -20,6 +20,7 @@ const IKE: IkeSaSnapshot = {
   suite: "aes256gcm16-prfsha256-x25519",
   natLocal: false,
   natRemote: true,
+  udpForced: "none",
   establishedAt: millis(5),
   rekeyAt: undefined,
   reauthAt: undefined,
@@ -76,6 +77,11 @@ const ROWS: readonly (readonly [IkeReport, "info" | "warn", string])[] = [
     { kind: "ike-rekeyed", ike: { ...IKE, natRemote: false }, former: 3, trigger: "time" },
     "info",
     "hq: IKE SA 3 rekeyed by time to 7, IKEv2 aes256gcm16-prfsha256-x25519",
+  ],
+  [
+    { kind: "ike-rekeyed", ike: { ...IKE, natRemote: false, udpForced: "ours" }, former: 3, trigger: "time" },
+    "info",
+    "hq: IKE SA 3 rekeyed by time to 7, IKEv2 aes256gcm16-prfsha256-x25519, UDP encapsulation forced by us (encap = yes)",
   ],
   [
     { kind: "ike-down", ike: 7, connection: "hq", reason: "the peer deleted it" },

@@ -5,7 +5,6 @@ import { test } from "node:test";
 import { type Endpoint, parseAddress } from "#core/address";
 import { detectNat, forcedNatHash, natDetectionHash } from "#ike/nat-detection";
 import { hex, toHex } from "#test/vectors/load";
-import { countingRandom } from "./counting-random.ts";
 
 const SPI_I = 0x0102030405060708n;
 const SPI_R = 0xfffefdfcfbfaf9f8n;
@@ -57,16 +56,24 @@ test("a peer without both notifies does no NAT traversal, and hashes of odd leng
     supported: false,
     local: false,
     remote: false,
+    remoteForces: false,
   });
   assert.equal(detectNat({ ...sent, destination: [] }, GATEWAY, OUTSIDE).supported, false);
   const cut = { ...sent, source: sent.source.map((hash) => hash.subarray(0, 19)) };
   assert.equal(detectNat(cut, GATEWAY, OUTSIDE).remote, true);
 });
 
-test("a forced hash fits no endpoint: the peer takes us for one behind a NAT", () => {
-  const random = countingRandom();
-  const sent = { ...hashes([], GATEWAY), source: [forcedNatHash(random)] };
+test("a forced hash fits no endpoint: the peer takes us for one behind a NAT, and can tell that there is none", () => {
+  const forced = (spi: bigint) => forcedNatHash(spi, SPI_R, OUTSIDE);
+  const sent = { ...hashes([], GATEWAY), source: [forced(SPI_I)] };
   assert.equal(sent.source[0]?.length, 20);
-  assert.equal(detectNat(sent, GATEWAY, OUTSIDE).remote, true);
-  assert.notEqual(toHex(forcedNatHash(random)), toHex(sent.source[0]));
+  assert.deepEqual(detectNat(sent, GATEWAY, OUTSIDE), {
+    supported: true,
+    local: false,
+    remote: true,
+    remoteForces: true,
+  });
+  // From another address it is a NAT besides.
+  assert.equal(detectNat(sent, GATEWAY, GATEWAY).remoteForces, false);
+  assert.notEqual(toHex(forced(1n)), toHex(forced(2n)));
 });

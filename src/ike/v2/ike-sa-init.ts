@@ -26,7 +26,7 @@ import { freshNonce, type Host, sendDatagrams, type Way } from "./host.ts";
 import * as ikeAuth from "./ike-auth.ts";
 import * as ikeIntermediate from "./ike-intermediate.ts";
 import { applyKeys, type IkeSa, type IkeSaState, type InitOffer, type OwnKe, type Terms } from "./ike-sa.ts";
-import { dataOf, floated, has, natFindings, natNotifies } from "./nat-t.ts";
+import { dataOf, floated, has, natFindings, natNotifies, natOf } from "./nat-t.ts";
 import { keName, mismatch, refusal } from "./words.ts";
 
 const REQUEST = { SA: "one", KE: "one", Nonce: "one", N: "many", V: "many" } as const;
@@ -80,12 +80,12 @@ export function onKeGenerated(host: Host, sa: IkeSa, state: State<"GeneratingKe"
 }
 
 function ask(host: Host, sa: IkeSa, offer: InitOffer, ke: OwnKe): void {
-  const request = buildRequest(host, sa, offer, ke);
+  const request = buildRequest(sa, offer, ke);
   sa.state = { kind: "AwaitIkeSaInitResponse", offer: { ...offer, rounds: offer.rounds + 1 }, ke, request };
   sendDatagrams(host, sa.channel.sendInit(request, host.now), sa.session.path);
 }
 
-function buildRequest(host: Host, sa: IkeSa, offer: InitOffer, ke: OwnKe): Uint8Array {
+function buildRequest(sa: IkeSa, offer: InitOffer, ke: OwnKe): Uint8Array {
   const { connection, path } = sa.session;
   const additional = connection.proposals.some(({ transforms }) => transforms.some(isAdditional));
   const cookie = offer.cookies.at(-1);
@@ -95,7 +95,7 @@ function buildRequest(host: Host, sa: IkeSa, offer: InitOffer, ke: OwnKe): Uint8
     { kind: "SA", proposals: offered(connection) },
     { kind: "KE", method: ke.method, data: ke.publicKey },
     { kind: "Nonce", data: offer.nonce },
-    ...natNotifies(host, { initiatorSpi: sa.initiatorSpi, responderSpi: 0n }, path, connection.encap),
+    ...natNotifies({ initiatorSpi: sa.initiatorSpi, responderSpi: 0n }, path, connection.encap),
     ...abilities(connection, connection.fragmentation !== "no"),
     ...(additional ? [notify(NotifyType.INTERMEDIATE_EXCHANGE_SUPPORTED)] : []),
     // Whom a capture is of; and an answer that may not be longer than this question finds room in it.
@@ -276,7 +276,7 @@ function takePath(sa: IkeSa, notifies: readonly NotifyPayload[], way: Way): void
   const { session } = sa;
   const { connection } = session;
   const findings = natFindings(sa.spis, notifies, way.local, way.remote);
-  const path = { ...session.path, local: way.local, natLocal: findings.local, natRemote: findings.remote };
+  const path = { ...session.path, local: way.local, ...natOf(findings) };
   const float = findings.supported && (findings.local || findings.remote || connection.mobike || connection.encap);
   session.path = float ? floated(path) : path;
 }
@@ -352,7 +352,7 @@ export function answerTo(header: IkeHeader, payload: NotifyPayload): Uint8Array 
 export function hear(sa: IkeSa, { notifies }: Extract<InitVerdict, { readonly kind: "accepted" }>): void {
   const { session } = sa;
   const findings = natFindings({ ...sa.spis, responderSpi: 0n }, notifies, session.path.local, session.path.remote);
-  session.path = { ...session.path, natLocal: findings.local, natRemote: findings.remote };
+  session.path = { ...session.path, ...natOf(findings) };
   takeAbilities(sa, session.connection, notifies);
 }
 
@@ -403,7 +403,7 @@ function buildResponse(host: Host, sa: IkeSa, terms: Terms, publicKey: Uint8Arra
     { kind: "SA", proposals: [{ number, protocol: ProtocolId.IKE, spi: NOTHING, transforms: chosen }] },
     { kind: "KE", method: suite.keyExchange.id, data: publicKey },
     { kind: "Nonce", data: responderNonce },
-    ...natNotifies(host, sa.spis, path, connection.encap),
+    ...natNotifies(sa.spis, path, connection.encap),
     ...certificateRequest(connection, host.credentials),
     ...abilities(connection, sa.channel.fragments !== "none"),
     ...(suite.additional.length > 0 ? [notify(NotifyType.INTERMEDIATE_EXCHANGE_SUPPORTED)] : []),

@@ -42,7 +42,7 @@ export function begin(host: Host, sa: IkeSa, live: Live, { work }: Task): void {
     case "probe":
       host.count("dpd_sent");
       live.own = { kind: "AwaitProbeResponse" };
-      send(host, sa, mobike.probePayloads(host, sa));
+      send(host, sa, mobike.probePayloads(sa));
       return;
     case "tell-addresses":
       live.own = { kind: "AwaitProbeResponse" };

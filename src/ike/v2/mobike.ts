@@ -10,7 +10,7 @@ import { encapsulation } from "./child-sa.ts";
 import { type Host, randomOctets, report, sendDatagrams, sendRequest, type Way } from "./host.ts";
 import type { IkeSa, Live, OwnExchange } from "./ike-sa.ts";
 import { additionalOf } from "./mobike-addresses.ts";
-import { dataOf, has, natFindings, natNotifies } from "./nat-t.ts";
+import { dataOf, has, natFindings, natNotifies, natOf } from "./nat-t.ts";
 import type { Path, Session } from "./session.ts";
 
 const COOKIE2_LENGTH = 16;
@@ -27,7 +27,8 @@ export function move(host: Host, session: Session, path: Path): void {
     sameEndpoint(before.local, path.local) &&
     sameEndpoint(before.remote, path.remote) &&
     before.natLocal === path.natLocal &&
-    before.natRemote === path.natRemote
+    before.natRemote === path.natRemote &&
+    before.remoteForces === path.remoteForces
   )
     return;
   announce(host, session);
@@ -90,7 +91,7 @@ export function begin(host: Host, sa: IkeSa, live: Live, local: Endpoint): void 
   live.own = { kind: "AwaitUpdateResponse", cookie2 };
   sendRequest(host, sa, ExchangeType.INFORMATIONAL, [
     notify(NotifyType.UPDATE_SA_ADDRESSES),
-    ...natNotifies(host, sa.spis, session.path, session.connection.encap),
+    ...natNotifies(sa.spis, session.path, session.connection.encap),
     notify(NotifyType.COOKIE2, cookie2),
   ]);
 }
@@ -111,15 +112,15 @@ export function onResponse(
   }
   const { path } = session;
   const findings = natFindings(sa.spis, notifies, path.local, path.remote);
-  session.path = { ...path, natLocal: findings.local, natRemote: findings.remote };
+  session.path = { ...path, ...natOf(findings) };
   announce(host, session);
 }
 
 /** RFC 4555 §3.8: a probe of a MOBIKE initiator sees whether a NAT gave it another address. */
-export function probePayloads(host: Host, sa: IkeSa): Payload[] {
+export function probePayloads(sa: IkeSa): Payload[] {
   const { session } = sa;
   return usesMobike(session) && sa.originalInitiator
-    ? natNotifies(host, sa.spis, session.path, session.connection.encap)
+    ? natNotifies(sa.spis, session.path, session.connection.encap)
     : [];
 }
 
@@ -150,9 +151,9 @@ export function onRequest(host: Host, sa: IkeSa, notifies: readonly NotifyPayloa
   // RFC 4555 §3.5: from and to where this message was received.
   if (has(notifies, NotifyType.UPDATE_SA_ADDRESSES) && !sa.originalInitiator) {
     const findings = natFindings(sa.spis, notifies, way.local, way.remote);
-    move(host, session, { local: way.local, remote: way.remote, natLocal: findings.local, natRemote: findings.remote });
+    move(host, session, { local: way.local, remote: way.remote, ...natOf(findings) });
   }
   return detects
-    ? [...natNotifies(host, sa.spis, { ...session.path, ...way }, session.connection.encap), ...answers]
+    ? [...natNotifies(sa.spis, { ...session.path, ...way }, session.connection.encap), ...answers]
     : answers;
 }

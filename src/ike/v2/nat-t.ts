@@ -4,7 +4,6 @@ import { detectNat, forcedNatHash, type NatFindings, natDetectionHash } from "#i
 import type { Payload } from "#wire/ike/chain";
 import { NotifyType } from "#wire/ike/numbers";
 import { type NotifyPayload, notify } from "#wire/ike/v2/notify";
-import type { Host } from "./host.ts";
 import type { Path } from "./session.ts";
 
 export const IKE_PORT = 500;
@@ -16,9 +15,9 @@ interface Spis {
 }
 
 /** `forced`: makes the peer believe in a NAT, so that ESP goes in UDP (swanctl.conf `encap`). */
-export function natNotifies(host: Host, spis: Spis, path: Path, forced: boolean): Payload[] {
+export function natNotifies(spis: Spis, path: Path, forced: boolean): Payload[] {
   const source = forced
-    ? forcedNatHash(host.world.random)
+    ? forcedNatHash(spis.initiatorSpi, spis.responderSpi, path.local)
     : natDetectionHash(spis.initiatorSpi, spis.responderSpi, path.local);
   const destination = natDetectionHash(spis.initiatorSpi, spis.responderSpi, path.remote);
   return [
@@ -36,6 +35,15 @@ export function natFindings(
   const source = dataOf(notifies, NotifyType.NAT_DETECTION_SOURCE_IP);
   const destination = dataOf(notifies, NotifyType.NAT_DETECTION_DESTINATION_IP);
   return detectNat({ ...spis, source, destination }, local, remote);
+}
+
+/** What a path keeps of it. */
+export function natOf({
+  local,
+  remote,
+  remoteForces,
+}: NatFindings): Pick<Path, "natLocal" | "natRemote" | "remoteForces"> {
+  return { natLocal: local, natRemote: remote, remoteForces };
 }
 
 export function dataOf(notifies: readonly NotifyPayload[], type: number): Uint8Array[] {

@@ -19,6 +19,8 @@ export interface Path {
   readonly remote: Endpoint;
   readonly natLocal: boolean;
   readonly natRemote: boolean;
+  /** `natRemote` is what the peer made it look like (swanctl.conf `encap` there). */
+  readonly remoteForces: boolean;
 }
 
 export type ChildState =
@@ -129,6 +131,8 @@ export class Session {
   tasks: Task[] = [];
   /** Something verified came from the peer. */
   heardAt: Millis;
+  /** When a notification in clear last made us ask for the peer (RFC 7296 §2.21.4). */
+  hintedAt: Millis | undefined = undefined;
   /** The attempt this session is (attempts.ts); undefined = the peer began, or a reauthentication. */
   attempt: string | undefined = undefined;
   /** What ICMP said while nobody answered. */

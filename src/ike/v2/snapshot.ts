@@ -24,7 +24,8 @@ export function ikeSnapshot(sa: IkeSa): IkeSaSnapshot {
     remoteIdentity: peer.kind === "authenticated" ? identityToString(peer.remoteIdentity) : "",
     suite: state.kind === "Live" ? ikeSuiteName(state.suite) : "",
     natLocal: path.natLocal,
-    natRemote: path.natRemote,
+    natRemote: path.natRemote && !path.remoteForces,
+    udpForced: forced(connection.encap, path.remoteForces),
     establishedAt: state.kind === "Live" ? state.establishedAt : undefined,
     rekeyAt: deadlines.rekeyAt,
     reauthAt: peer.kind === "authenticated" ? peer.reauthAt : undefined,
@@ -32,6 +33,11 @@ export function ikeSnapshot(sa: IkeSa): IkeSaSnapshot {
     children:
       session.current === sa ? [...session.children.values()].map((child) => childSnapshot(session, child)) : [],
   };
+}
+
+function forced(ours: boolean, theirs: boolean): IkeSaSnapshot["udpForced"] {
+  if (ours) return theirs ? "both" : "ours";
+  return theirs ? "theirs" : "none";
 }
 
 function hex(spi: bigint): string {
