@@ -1,6 +1,6 @@
 /**
- * strongSwan 6.0.1 of Debian 13 in a chroot, made by the lab's script beside the repository: it has ML-KEM and raw ESP.
- * Where script or chroot is missing its tests are skipped aloud.
+ * A strongSwan of a later Debian in a chroot that scripts/newer-strongswan.sh makes: it has ML-KEM and raw ESP. Where the
+ * chroot is missing its tests are skipped aloud.
  */
 import { existsSync } from "node:fs";
 import type { TestOptions } from "node:test";
@@ -8,25 +8,21 @@ import { fileURLToPath } from "node:url";
 import type { StrongswanBuild } from "#lab/strongswan";
 import { NEEDS_STRONGSWAN } from "./strongswan.ts";
 
-const SCRIPT = fileURLToPath(new URL("../../../../shared/lab/trixie.sh", import.meta.url));
-/** strongSwan of Debian 13 has no ML-KEM; a chroot of a later Debian has. */
-const ROOTS = ["/tmp/lab-forky", "/tmp/lab-trixie"];
-const ROOT =
-  process.env["TRIXIE"] ?? ROOTS.find((root) => existsSync(`${root}/usr/sbin/charon-systemd`)) ?? "/tmp/lab-trixie";
+const SCRIPT = fileURLToPath(new URL("../../../scripts/newer-strongswan.sh", import.meta.url));
+const { ESPLANADE_NEWER_STRONGSWAN: ROOT = "/tmp/esplanade-newer-strongswan" } = process.env;
 
-const SKIP =
-  existsSync(SCRIPT) && existsSync(`${ROOT}/usr/sbin/charon-systemd`)
-    ? false
-    : `SKIPPED: no strongSwan 6 here: ../shared/lab/trixie.sh install makes ${ROOT}`;
+const SKIP = existsSync(`${ROOT}/usr/sbin/charon-systemd`)
+  ? false
+  : `SKIPPED: no newer strongSwan here: scripts/newer-strongswan.sh install makes ${ROOT}`;
 if (SKIP !== false) console.error(SKIP);
 
 export const NEEDS_NEWER_STRONGSWAN: TestOptions = { ...NEEDS_STRONGSWAN, skip: NEEDS_STRONGSWAN.skip || SKIP };
 
-const run = (program: string) => ["env", `TRIXIE=${ROOT}`, "bash", SCRIPT, "run", program];
+const run = (program: string) => ["bash", SCRIPT, "run", program];
 
 /** Words that start another program of the chroot; undefined where it has none of that path. */
 export function inChroot(program: string): readonly string[] | undefined {
-  return existsSync(SCRIPT) && existsSync(`${ROOT}${program}`) ? run(program) : undefined;
+  return existsSync(`${ROOT}${program}`) ? run(program) : undefined;
 }
 
 export const NEWER_STRONGSWAN: StrongswanBuild = {
