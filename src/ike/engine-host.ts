@@ -123,6 +123,10 @@ export class EngineHost implements Host {
     this.#touched.add(session);
   }
 
+  forgetChild(id: number): void {
+    this.#registry.disown(id);
+  }
+
   settled(sa: IkeSa): void {
     this.#halfOpen.close(sa.id);
     if (sa.session.attempt !== undefined) this.#attempts.done(sa.session.attempt);

@@ -201,6 +201,20 @@ test("mutations sealed by an authenticated peer: each is answered at most once, 
   assert.ok(heap - before.heap < FLAT_OCTETS);
 });
 
+test("a peer that comes and goes 1,500 times leaves nothing of its IKE SA behind", () => {
+  const siege = new IkeSiege(1);
+  const comeAndGo = (times: number) => {
+    for (let i = 0; i < times; i++) {
+      siege.intruder.establish(INTRUDER_SECRET);
+      siege.pause(1000);
+    }
+    return siege.footprint().heap;
+  };
+  const before = comeAndGo(1000);
+  // A session alone has over 1,000 octets.
+  assert.ok(comeAndGo(1500) - before < 1500 * 600);
+});
+
 test("mutations of IKE_AUTH by one who has the keys and not the secret: nobody is let in", (t) => {
   const seed = seedOfRun((line) => t.diagnostic(line));
   const [siege, random] = [new IkeSiege(seed), mutator(seed)];

@@ -141,6 +141,7 @@ export function removeChild(
   retireChild(host, session, child, drain, reason, cause);
   child.state = { kind: "Gone" };
   session.children.delete(child.id);
+  host.forgetChild(child.id);
   session.tasks = session.tasks.filter(({ work }) => !(work.kind === "delete-child" && work.child === child));
 }
 

@@ -56,6 +56,8 @@ export interface Host {
   remove(sa: IkeSa): void;
   /** Something happened to it: its next exchange may start. */
   touch(session: Session): void;
+  /** Nobody can mean this Child SA any more. */
+  forgetChild(id: number): void;
   /** It is half-open no longer. */
   settled(sa: IkeSa): void;
   /** An attempt ended without what was asked; the engine tells it, and tries again later where that makes sense. */
