@@ -15,6 +15,7 @@ import type { Session } from "./v2/session.ts";
 
 export class EngineHost implements Host {
   readonly world: IkeWorld;
+  readonly rekeyAtMessageId: number;
   readonly #registry: Registry;
   readonly #counters: Counters;
   readonly #jobs: Map<number, { readonly sa: IkeSa; readonly road: JobRoad }>;
@@ -39,7 +40,9 @@ export class EngineHost implements Host {
     attempts: Attempts,
     halfOpen: HalfOpen,
     touched: Set<Session>,
+    rekeyAtMessageId: number,
   ) {
+    this.rekeyAtMessageId = rekeyAtMessageId;
     this.world = world;
     this.#registry = registry;
     this.#counters = counters;

@@ -36,6 +36,7 @@ import { discard, expectsRequest, type Message, onComputed, onRequest, onRespons
 import { Session } from "./v2/session.ts";
 import { ikeSnapshot } from "./v2/snapshot.ts";
 import { nextTaskAt, pump } from "./v2/tasks.ts";
+import { REKEY_AT_MESSAGE_ID } from "./v2/window.ts";
 import { Wishes } from "./wishes.ts";
 
 /** Between two questions that notifications in clear may bring about. */
@@ -43,6 +44,8 @@ const HINT_INTERVAL = 10_000;
 
 export interface IkeEngineOptions {
   readonly halfOpen?: HalfOpenLimits;
+  /** Below 2^32; half of it where it is not given: time enough to rekey. */
+  readonly rekeyAtMessageId?: number;
 }
 
 export class IkeEngine {
@@ -69,6 +72,7 @@ export class IkeEngine {
       this.#attempts,
       this.#halfOpen,
       this.#touched,
+      options.rekeyAtMessageId ?? REKEY_AT_MESSAGE_ID,
     );
     this.#wishes = new Wishes(this.#host, this.#registry, this.#attempts);
   }

@@ -184,10 +184,7 @@ export function chooseTerms(
   const children = only === undefined ? connection.children.filter(isNegotiated) : [only];
   const selectable = { local: offered.responder, remote: offered.initiator };
   if (chooseChild(children, selectable, outer) === undefined) return noSelectors(request, children, outer);
-  const fitting = children.filter(
-    (child) => (child.mode === "transport") === request.transport || (request.transport && child.mode === "tunnel"),
-  );
-  const options = fitting.flatMap((child) => {
+  const options = children.flatMap((child) => {
     const choice = chooseProposal(request.proposals, configured(child, keying));
     const outboundSpi = choice && spiFrom(choice.proposal.spi);
     const known = choice && childSuite(protocolOf(child), choice.transforms) !== undefined;
@@ -195,7 +192,10 @@ export function chooseTerms(
       ? [{ ...child, option: { child, choice, outboundSpi } }]
       : [];
   });
-  const found = chooseChild(options, selectable, outer);
+  const asked = options.filter(({ mode }) => (mode === "transport") === request.transport);
+  // RFC 7296 §1.3.1: where transport mode is asked for, the answer may be tunnel mode.
+  const found =
+    chooseChild(asked, selectable, outer) ?? (request.transport ? chooseChild(options, selectable, outer) : undefined);
   if (found === undefined) return noProposal(request, children, keying);
   const { child: config, choice, outboundSpi } = found.child.option;
   const mode: Mode = config.mode === "transport" ? "transport" : "tunnel";

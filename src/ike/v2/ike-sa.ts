@@ -337,6 +337,9 @@ export class IkeSa {
     expireAt: undefined,
   };
 
+  /** No rekey for want of message IDs before this. */
+  renumberAt: Millis | undefined = undefined;
+
   constructor(birth: {
     readonly id: number;
     readonly session: Session;

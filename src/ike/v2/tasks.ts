@@ -5,7 +5,8 @@ import type { Host } from "./host.ts";
 import type { IkeSa, Live } from "./ike-sa.ts";
 import * as informational from "./informational.ts";
 import { hasHeir, isKept, type Session, type Task } from "./session.ts";
-import { idsRunOut } from "./window.ts";
+
+const RENUMBER_AGAIN = 10_000;
 
 /** Starts what may start; to be called after anything happened to the session. */
 export function pump(host: Host, session: Session): void {
@@ -20,14 +21,22 @@ function pumpSa(host: Host, sa: IkeSa): void {
     return;
   }
   if (state.phase.kind !== "Current" || sa.session.current !== sa) return;
-  if (idsRunOut(sa.channel.highestId) && !sa.session.tasks.some(({ work }) => work.kind === "rekey-ike"))
-    sa.session.addFirst({ kind: "rekey-ike" }, "packets", host.now);
+  renumber(host, sa);
   const task = take(host, sa.session, state);
   if (task === undefined) return;
   const { kind } = task.work;
   if (kind === "new-child" || kind === "rekey-child" || kind === "rekey-ike")
     createChildSa.begin(host, sa, state, task);
   else informational.begin(host, sa, state, task);
+}
+
+/** RFC 7296 §2.2: message IDs begin anew in another IKE SA. A refusal is not answered by asking without a pause. */
+function renumber(host: Host, sa: IkeSa): void {
+  const { channel, session } = sa;
+  if (channel.highestId < host.rekeyAtMessageId || (sa.renumberAt !== undefined && host.now < sa.renumberAt)) return;
+  if (session.tasks.some(({ work }) => work.kind === "rekey-ike")) return;
+  sa.renumberAt = millis(host.now + RENUMBER_AGAIN);
+  session.addFirst({ kind: "rekey-ike" }, "packets", host.now);
 }
 
 /** The first that is due and still makes sense; those that do not are gone. */

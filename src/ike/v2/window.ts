@@ -40,13 +40,8 @@ export const QUEUE_LIMIT = 64;
 
 /** One past the last message ID. */
 const END_OF_IDS = 2 ** 32;
-/** Half of all IDs: time enough to rekey. */
-const REKEY_AT = 2 ** 31;
-
-/** Message IDs are running out in one direction: rekey the IKE SA (RFC 7296 §2.2). */
-export function idsRunOut(nextId: number): boolean {
-  return nextId >= REKEY_AT;
-}
+/** Half of all IDs: from here on the IKE SA is to be rekeyed (RFC 7296 §2.2), and there is time enough. */
+export const REKEY_AT_MESSAGE_ID: number = END_OF_IDS / 2;
 
 /** Taken from the queue, with its ID, not sent yet. */
 interface Taken<T> {
