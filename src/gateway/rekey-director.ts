@@ -159,9 +159,10 @@ export class RekeyDirector {
     };
     family.establishedAt ??= now;
     if (input.replaces !== undefined) {
-      const ours = initiator && family.attempt !== undefined;
-      this.counts.add(ours ? (family.attempt?.trigger ?? input.trigger) : "peer", "done");
-      if (ours) family.attempt = undefined;
+      // A preflight is IKE's own wish.
+      const trigger = initiator ? (family.attempt?.trigger ?? input.trigger) : "peer";
+      this.counts.add(trigger, "done");
+      if (initiator) family.attempt = undefined;
     }
     family.failures = 0;
     const newest = family.newest;
