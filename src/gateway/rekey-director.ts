@@ -160,9 +160,10 @@ export class RekeyDirector {
     };
     family.establishedAt ??= now;
     if (input.replaces !== undefined) {
-      const ours = initiator && attempt !== undefined;
-      this.counts.add(ours ? attempt.trigger : "peer", "done");
-      if (ours) family.attempt = undefined;
+      // A preflight is IKE's own wish.
+      const trigger = initiator ? (attempt?.trigger ?? input.trigger) : "peer";
+      this.counts.add(trigger, "done");
+      if (initiator) family.attempt = undefined;
     }
     family.failures = 0;
     const newest = family.newest;

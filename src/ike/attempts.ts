@@ -2,6 +2,7 @@
 import type { Endpoint } from "#core/address";
 import type { Trigger } from "#core/ike-state";
 import { type Millis, millis } from "#core/units";
+import { Agenda } from "./agenda.ts";
 
 /** Children that wait for one attempt; connections have fewer. */
 const MAX_CHILDREN = 256;
@@ -23,6 +24,7 @@ export interface Attempt {
 
 export class Attempts {
   readonly #attempts = new Map<string, Attempt>();
+  readonly #retries = new Agenda<string>();
 
   static key(connection: string, remote: Endpoint | undefined): string {
     return remote === undefined ? connection : `${connection}@${remote.address.octets.join(".")}:${remote.port}`;
@@ -40,7 +42,7 @@ export class Attempts {
     const children = known?.children ?? [];
     const more = child === undefined || children.includes(child) ? children : [...children, child];
     if (more.length > MAX_CHILDREN) return false;
-    this.#attempts.set(key, {
+    this.#put(key, {
       connection,
       remote,
       trigger,
@@ -57,42 +59,46 @@ export class Attempts {
     if (attempt === undefined) return undefined;
     const failures = attempt.failures + 1;
     if (tries > 0 && failures >= tries) {
-      this.#attempts.delete(key);
+      this.done(key);
       return undefined;
     }
     const wait = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** (failures - 1));
     const retryAt = millis(now + wait * (0.75 + draw / 2));
-    this.#attempts.set(key, { ...attempt, failures, retryAt });
+    this.#put(key, { ...attempt, failures, retryAt });
     return retryAt;
   }
 
   done(key: string): void {
     this.#attempts.delete(key);
+    this.#retries.set(key, undefined);
+  }
+
+  #put(key: string, attempt: Attempt): void {
+    this.#attempts.set(key, attempt);
+    this.#retries.set(key, attempt.retryAt);
   }
 
   /** Those whose time has come; they are under way now. */
   due(now: Millis): Attempt[] {
     const due: Attempt[] = [];
-    for (const [key, attempt] of this.#attempts) {
-      if (attempt.retryAt === undefined || attempt.retryAt > now) continue;
-      this.#attempts.set(key, { ...attempt, retryAt: undefined });
+    for (let key = this.#retries.take(now); key !== undefined; key = this.#retries.take(now)) {
+      const attempt = this.#attempts.get(key);
+      if (attempt === undefined) continue;
+      this.#put(key, { ...attempt, retryAt: undefined });
       due.push(attempt);
     }
     return due;
   }
 
   get nextTimeout(): Millis | undefined {
-    let first: Millis | undefined;
-    for (const { retryAt } of this.#attempts.values())
-      if (retryAt !== undefined && (first === undefined || retryAt < first)) first = retryAt;
-    return first;
+    return this.#retries.next;
   }
 
   keepOnly(connections: ReadonlySet<string>): void {
-    for (const [key, { connection }] of this.#attempts) if (!connections.has(connection)) this.#attempts.delete(key);
+    for (const [key, { connection }] of this.#attempts) if (!connections.has(connection)) this.done(key);
   }
 
   cancel(connection: string): void {
-    for (const [key, attempt] of this.#attempts) if (attempt.connection === connection) this.#attempts.delete(key);
+    for (const [key, attempt] of this.#attempts) if (attempt.connection === connection) this.done(key);
   }
 }

@@ -454,7 +454,7 @@ export class IkeEngine {
     });
     // An answer longer than the question goes to proven sources only.
     ikeSaInit.hear(sa, verdict);
-    if (!proven && ikeSaInit.leastResponseOctets(host, sa, terms) > octets.length) {
+    if (!proven && ikeSaInit.responseOctets(host, sa, terms) > octets.length) {
       this.#demandCookie(question, way);
       return;
     }
@@ -466,7 +466,7 @@ export class IkeEngine {
     host.add(sa);
     this.#registry.rememberInit(sa, way.remote);
     this.#halfOpen.open(sa.id, question.address, host.now);
-    ikeSaInit.accept(host, sa, verdict, octets, proven ? Number.POSITIVE_INFINITY : octets.length);
+    ikeSaInit.accept(host, sa, verdict, octets);
   }
 
   #reportRefusal(connection: Connection, reason: string, way: Way): void {

@@ -14,7 +14,7 @@ export interface IkeDatagram {
 /** Messages of one kind that wait. */
 const WAITING = 256;
 /** Milliseconds one turn takes; a message that was begun is finished. */
-const TURN = 8;
+const TURN = 4;
 
 // RFC 7296 §3.1
 const RESPONDER_SPI = 8;

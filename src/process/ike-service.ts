@@ -78,6 +78,8 @@ export class IkeService {
   #running = false;
   #closed = false;
   #timer: NodeJS.Timeout | undefined;
+  /** When it fires; it may be too early, never too late. */
+  #timerAt = Number.POSITIVE_INFINITY;
   #addresses = "";
   #drained: (() => void) | undefined;
 
@@ -241,11 +243,16 @@ export class IkeService {
   }
 
   #setTimer(): void {
-    clearTimeout(this.#timer);
     const at = this.#control.nextTimeout;
-    if (at === undefined || this.#closed) return;
+    // Nearly every input moves deadlines away: then the timer stays.
+    if (at === undefined || at >= this.#timerAt || this.#closed) return;
+    clearTimeout(this.#timer);
+    this.#timerAt = at;
     const span = Math.min(LONGEST_TIMER, Math.max(0, Math.ceil(at - this.#parts.clock.now())));
-    this.#timer = setTimeout(() => this.#give({ kind: "timeout" }), span);
+    this.#timer = setTimeout(() => {
+      this.#timerAt = Number.POSITIVE_INFINITY;
+      this.#give({ kind: "timeout" });
+    }, span);
   }
 
   /** First the addresses that peers are spoken to from, then the others that IKE's ports have. */

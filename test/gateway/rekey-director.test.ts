@@ -295,3 +295,14 @@ test("a deadline that moved is due once, at its last time; the order is that of 
   assert.equal(taken.length, due.size);
   assert.equal(deadlines.next, undefined);
 });
+
+test("a preflight is counted as start by who made it, and as peer by the other", () => {
+  const ours = rig({});
+  ours.install(1);
+  ours.install(2, { replaces: 1, use: false });
+  assert.deepEqual(Object.keys(ours.director.counts.table), ["start"]);
+  const theirs = rig({});
+  theirs.install(1, { initiator: false });
+  theirs.install(2, { replaces: 1, use: false, initiator: false, trigger: "peer" });
+  assert.deepEqual(Object.keys(theirs.director.counts.table), ["peer"]);
+});

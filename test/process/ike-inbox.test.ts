@@ -42,8 +42,8 @@ test("messages come in their order, all of a turn's time at once", () => {
   assert.equal(turns.length, 0, "an empty inbox asks for no turn");
 });
 
-test("a turn ends after 8 ms, and the rest gets turns of its own", () => {
-  const { inbox, taken, turns } = inboxOf(3);
+test("a turn ends after 4 ms, and the rest gets turns of its own", () => {
+  const { inbox, taken, turns } = inboxOf(1.5);
   for (let i = 1; i <= 7; i++) inbox.offer(message(i, 0));
   turns.shift()?.();
   assert.deepEqual(taken, [1, 2, 3]);

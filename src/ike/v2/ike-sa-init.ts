@@ -356,28 +356,27 @@ export function hear(sa: IkeSa, { notifies }: Extract<InitVerdict, { readonly ki
   takeAbilities(sa, session.connection, notifies);
 }
 
-/** The new IKE SA of an accepted request computes its half; `room`: octets the answer may have. */
+/** The new IKE SA of an accepted request computes its half. */
 export function accept(
   host: Host,
   sa: IkeSa,
   { terms, publicKey }: Extract<InitVerdict, { readonly kind: "accepted" }>,
   initiatorInit: Uint8Array,
-  room: number,
 ): void {
   sa.channel.beginInit();
   const job = host.compute(sa, "setup", { kind: "ke-respond", method: terms.suite.keyExchange.id, publicKey });
-  sa.state = { kind: "RespondingKe", job, terms, initiatorInit, room };
+  sa.state = { kind: "RespondingKe", job, terms, initiatorInit };
 }
 
 export function onKeResponded(host: Host, sa: IkeSa, state: State<"RespondingKe">, result: JobResult): void {
-  const { terms, initiatorInit, room } = state;
+  const { terms, initiatorInit } = state;
   // A bad public value (RFC 6989): silence, as to any garbage of an unproven source.
   if (result.kind !== "ke-respond") {
     endSetup(host, sa, undefined);
     return;
   }
   const { path } = sa.session;
-  const responderInit = buildResponse(host, sa, terms, result.publicKey, room);
+  const responderInit = buildResponse(host, sa, terms, result.publicKey);
   const keys = initialIkeKeys({ ...terms, ...sa.spis }, result.shared);
   wipe(result.shared);
   applyKeys(sa, terms.suite, keys);
@@ -390,13 +389,12 @@ export function onKeResponded(host: Host, sa: IkeSa, state: State<"RespondingKe"
   sendDatagrams(host, sa.channel.answerInit(responderInit), path);
 }
 
-/** Octets the answer has at least: more than the question go to proven sources only. */
-export function leastResponseOctets(host: Host, sa: IkeSa, terms: Terms): number {
-  return buildResponse(host, sa, terms, new Uint8Array(terms.suite.keyExchange.responderOctets), 0).length;
+/** Octets the answer will have: more than the question go to proven sources only. */
+export function responseOctets(host: Host, sa: IkeSa, terms: Terms): number {
+  return buildResponse(host, sa, terms, new Uint8Array(terms.suite.keyExchange.responderOctets)).length;
 }
 
-/** `room`: what it may grow to by what can be left out. */
-function buildResponse(host: Host, sa: IkeSa, terms: Terms, publicKey: Uint8Array, room: number): Uint8Array {
+function buildResponse(host: Host, sa: IkeSa, terms: Terms, publicKey: Uint8Array): Uint8Array {
   const { connection, path } = sa.session;
   const { number, chosen, suite, responderNonce } = terms;
   const payloads: Payload[] = [
@@ -407,13 +405,10 @@ function buildResponse(host: Host, sa: IkeSa, terms: Terms, publicKey: Uint8Arra
     ...certificateRequest(connection, host.credentials),
     ...abilities(connection, sa.channel.fragments !== "none"),
     ...(suite.additional.length > 0 ? [notify(NotifyType.INTERMEDIATE_EXCHANGE_SUPPORTED)] : []),
+    // RFC 6023 §3
+    ...(connection.childless === "never" ? [] : [notify(NotifyType.CHILDLESS_IKEV2_SUPPORTED)]),
   ];
-  const header = initHeader(sa.initiatorSpi, sa.responderSpi, IkeFlag.RESPONSE);
-  const least = encodeMessage(header, payloads);
-  if (connection.childless === "never") return least;
-  // RFC 6023 §3
-  const whole = encodeMessage(header, [...payloads, notify(NotifyType.CHILDLESS_IKEV2_SUPPORTED)]);
-  return whole.length <= room ? whole : least;
+  return encodeMessage(initHeader(sa.initiatorSpi, sa.responderSpi, IkeFlag.RESPONSE), payloads);
 }
 
 /** A repeat of the request that made this IKE SA gets the same octets (RFC 7296 §2.1). */

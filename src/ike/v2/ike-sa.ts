@@ -283,7 +283,6 @@ export type IkeSaState =
       readonly job: number;
       readonly terms: Terms;
       readonly initiatorInit: Uint8Array;
-      readonly room: number;
     }
   | { readonly kind: "AwaitIkeAuthRequest"; readonly handshake: Handshake }
   | {

@@ -8,6 +8,9 @@ import { attackedConfig } from "#test/sim/ike-attacked";
 import { espProposal, ikeProposal, mirrored } from "#test/sim/ike-config";
 import { assertSettled, initiate, only, twoNodes } from "#test/sim/ike-established";
 import { Intruder } from "#test/sim/ike-intruder";
+import { decodeChain } from "#wire/ike/chain";
+import { decodeHeader, IKE_HEADER_LENGTH } from "#wire/ike/header";
+import { NotifyType } from "#wire/ike/numbers";
 
 test("a responder under load asks for a cookie and keeps nothing until it comes back (RFC 7296 §2.6)", () => {
   const halfOpen = { ...DEFAULT_HALF_OPEN_LIMITS, cookieTotal: 0 };
@@ -84,6 +87,24 @@ test("a late copy of a former cookie is not taken for a new one (RFC 7296 §2.6)
   sim.deliverHeld();
   assertSettled(pair);
   assert.equal(a.reportsOf("failed").length + b.reportsOf("failed").length, 0);
+});
+
+test("an answer that says CHILDLESS_IKEV2_SUPPORTED waits for a cookie where the question is shorter (RFC 6023 §3)", () => {
+  const config = mirrored({ childless: "allow" });
+  const { sim, b } = twoNodes({}, { a: config.a, b: attackedConfig(config.b) });
+  const intruder = new Intruder(sim, b);
+  const payloads = intruder.initPayloads();
+  const question = intruder.init(payloads);
+  const [demand] = intruder.throw(question);
+  assert.ok(demand && demand.octets.length <= question.length);
+  assert.equal(b.counter("cookies_sent"), 1);
+  const { initiatorSpi } = decodeHeader(question);
+  const [cookie] = decodeChain(decodeHeader(demand.octets).nextPayload, demand.octets, IKE_HEADER_LENGTH);
+  assert.ok(cookie?.kind === "N");
+  const [answer] = intruder.throw(intruder.init([cookie, ...payloads], initiatorSpi));
+  assert.ok(answer);
+  const said = decodeChain(decodeHeader(answer.octets).nextPayload, answer.octets, IKE_HEADER_LENGTH);
+  assert.ok(said.some((one) => one.kind === "N" && one.type === NotifyType.CHILDLESS_IKEV2_SUPPORTED));
 });
 
 test("another group is asked for once and taken, if it is ours (RFC 7296 §1.2, §3.4)", () => {
