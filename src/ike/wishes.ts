@@ -133,6 +133,9 @@ export class Wishes {
     const session = this.#sessionOf(connection, input.remote);
     if (session !== undefined) {
       this.#askChild(session, config, input);
+      // What is asked for while it is set up is asked for again with the rest should that fail.
+      if (session.attempt !== undefined && session.peer.kind === "unknown")
+        this.#attempts.ask(connection.name, input.remote, input.child, input.trigger);
       return;
     }
     if (input.packet !== undefined && input.child !== undefined)
@@ -199,6 +202,14 @@ export class Wishes {
     const other = this.#sessionOf(connection, attempt.remote);
     if (other !== undefined) {
       this.#attempts.done(key);
+      for (const config of connection.children)
+        if (attempt.children.includes(config.name))
+          this.#askChild(other, config, {
+            kind: "initiate",
+            connection: connection.name,
+            child: config.name,
+            trigger: attempt.trigger,
+          });
       return;
     }
     const session = this.#open(connection, attempt.remote, attempt.trigger, undefined);

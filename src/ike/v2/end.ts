@@ -85,6 +85,7 @@ export function dropOwn(host: Host, sa: IkeSa): void {
     session.addFirst({ kind: "delete-child", child: own.child, reason: "deleted" }, "close", host.now);
   if (own.kind === "AwaitCreateChildSaResponse" && own.offer.kind === "child") giveBack(host, own.offer);
   if ("run" in own && own.run.plan.kind === "child") host.world.spis.giveBack(own.run.plan.inboundSpi);
+  if (own.kind !== "Idle") session.deletedEarly.clear();
   wipeOwn(own);
   state.own = { kind: "Idle" };
 }
