@@ -287,6 +287,7 @@ export class Wishes {
     if (session.attempt !== undefined) this.#attempts.done(session.attempt);
     for (const heir of this.#registry.sessions)
       if (heir.reauthenticates === session && heir.current !== undefined) this.#delete(heir.current, reason);
+    session.tasks = [];
     if (state.kind === "Live") {
       closeIke(host, sa, reason);
       return;
@@ -326,7 +327,13 @@ export class Wishes {
     const state = session.current?.state;
     if (former?.current === undefined || state?.kind !== "Live" || state.own.kind !== "Idle") return;
     if (former.current.state.kind !== "Live" || former.current.state.phase.kind === "Closing") return;
-    if (session.tasks.some(({ work }) => work.kind === "new-child")) return;
+    for (const { work, trigger } of former.tasks)
+      if (work.kind === "new-child" && !hasChild(session, work.config.name)) session.add(work, trigger, this.#host.now);
+    former.tasks = former.tasks.filter(({ work }) => work.kind !== "new-child");
+    if (session.tasks.some(({ work }) => work.kind === "new-child")) {
+      this.#host.touch(session);
+      return;
+    }
     for (const child of former.children.values())
       for (const heir of session.children.values())
         if (heir.config.name === child.config.name)

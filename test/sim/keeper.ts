@@ -31,6 +31,11 @@ export class Keeper {
     for (const child of this.#children) this.#start(child, [0, 0]);
   }
 
+  /** Somebody deleted what was there or under way. */
+  startAgain(): void {
+    for (const child of this.#children) if (!this.#has(child)) this.#start(child, AGAIN);
+  }
+
   stop(): void {
     this.#working = false;
   }

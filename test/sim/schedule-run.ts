@@ -132,7 +132,9 @@ class Life {
   #onIke(kind: "rekey-ike" | "reauthenticate" | "delete-ike", node: IkeNode): void {
     const ike = node.sas.find(({ state }) => state === "established")?.id ?? node.sas[0]?.id;
     if (ike === undefined) return;
+    const keeper = this.#keepers[node.name === "a" ? "a" : "b"];
     node.give(kind === "delete-ike" ? { kind, ike, reason: "schedule" } : { kind, ike, trigger: "time" });
+    if (kind === "delete-ike") keeper?.startAgain();
   }
 
   #restart(side: Side, down: number): void {
