@@ -11,7 +11,7 @@ export const LaneEvent = {
   HARD: 2,
   /** A packet of policy `value` asks for an SA (RFC 4301 §4.4.1). Followed by its flow: family, source, destination. */
   ACQUIRE: 3,
-  /** The first packet that verified on inbound `slot`. */
+  /** The first packet that verified on inbound `slot`; `value` 1: a dummy, which proves that the peer has the SA too. */
   FIRST_PACKET: 4,
   /** A packet with an SPI nobody knows; `value` is the SPI. */
   UNKNOWN_SPI: 5,

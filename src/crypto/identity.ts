@@ -5,6 +5,7 @@ import {
   type DistinguishedName,
   nameFromDer,
   nameFromText,
+  nameKey,
   namesEqual,
   nameToString,
   nameWildcards,
@@ -214,6 +215,16 @@ export function identitiesEqual(a: Identity, b: Identity): boolean {
     return names !== undefined && namesEqual(...names);
   }
   return equalOctets(a.data, b.data);
+}
+
+/** Equal where `identitiesEqual` holds, and nowhere else; undefined = equal to nobody. */
+export function identityKey({ type, data }: Identity): string | undefined {
+  if (type === IdType.ID_NULL) return undefined;
+  if (type === IdType.ID_DER_ASN1_DN) {
+    const name = nameFromDer(data);
+    return name && `${type} ${nameKey(name)}`;
+  }
+  return `${type} ${hexOf(isText(type) ? lower(data) : data)}`;
 }
 
 function bothNames(a: Identity, b: Identity): [DistinguishedName, DistinguishedName] | undefined {

@@ -8,17 +8,17 @@ import { assert, ConfigError } from "#core/errors";
 import type { Policy } from "#core/policy";
 import type { RandomSource } from "#core/ports";
 import { laneOfSpi, nearestSpiOfLane } from "#core/steering";
-import { type Slot, type Spi, slot as slotOf, spi as spiOf, spiToString } from "#core/units";
-import { WordArena } from "#ipsec/arena";
+import { type Slot, type Spi, spi as spiOf, spiToString } from "#core/units";
 import { jitterSoftLimits } from "#ipsec/lifetime";
-import { windowWords } from "#ipsec/replay-window";
-import { Sa, type SaInstall, SaNumber, type SaTable, saStateName } from "#ipsec/sa";
+import { Sa, type SaInstall, type SaTable } from "#ipsec/sa";
+import { type ChildCounters, type ChildUsage, countersOf, usageOf } from "./child-usage.ts";
 import type { LaneCommand, LaneKey } from "./lane-command.ts";
 import type { LaneSocket } from "./lane-context.ts";
 import { policySnapshot } from "./policy-snapshot.ts";
-import { buildInstall, buildKey, childMtu, type Placement, selectorWords } from "./sa-install.ts";
+import { buildInstall, buildKey, childMtu, type Placement } from "./sa-install.ts";
 import { buildMove, type Place, withoutKeys } from "./sa-move.ts";
 import { inboundSpisOf, refuseBadKeys, refuseForeignSpi } from "./sa-refusals.ts";
+import { type SaRanges, SaRoom } from "./sa-room.ts";
 
 /** Control's end of a lane. */
 export interface LaneLink {
@@ -44,49 +44,10 @@ export interface InstalledChild {
   readonly mtu: number;
 }
 
-export interface DirectionCounters {
-  readonly spi: string;
-  readonly state: string;
-  readonly packets: number;
-  /** Octets of inner packets. */
-  readonly octets: number;
-  /** Octets the key has processed. */
-  readonly keyOctets: number;
-  readonly drops: number;
-  readonly icvFailures: number;
-}
-
-/** How far one direction of a pair has come: what lifetimes are about. */
-export interface DirectionUsage {
-  readonly keyOctets: number;
-  readonly octets: number;
-  readonly packets: number;
-  readonly lastUsed: number;
-  /** A `SaState`. */
-  readonly state: number;
-}
-
-export interface ChildUsage {
-  readonly inbound: DirectionUsage;
-  readonly outbound: DirectionUsage;
-}
-
-export interface ChildCounters {
-  readonly policy: string;
-  readonly remote: string;
-  readonly inbound: DirectionCounters;
-  readonly outbound: DirectionCounters;
-}
-
-interface Ranges {
-  readonly windows: readonly { readonly offset: number; readonly length: number }[];
-  readonly selectors: { readonly offset: number; readonly length: number };
-}
-
 interface Entry {
   readonly child: InstalledChild;
   readonly inboundSpis: readonly Spi[];
-  readonly ranges: Ranges;
+  readonly ranges: SaRanges;
   /** Without keys. */
   readonly spec: ChildSaSpec;
 }
@@ -99,9 +60,7 @@ export class DataPlane {
   readonly #lanes: readonly LaneLink[];
   readonly #random: RandomSource;
   readonly #softJitter: number;
-  readonly #used: Uint8Array;
-  readonly #windows: WordArena;
-  readonly #selectors: WordArena;
+  readonly #room: SaRoom;
   readonly #children = new Map<number, Entry>();
   /** Inbound SPIs of all children. */
   readonly #spis = new Set<Spi>();
@@ -124,9 +83,7 @@ export class DataPlane {
     this.#table = table;
     this.#lanes = lanes;
     this.#random = random;
-    this.#used = new Uint8Array(table.capacity);
-    this.#windows = new WordArena(table.windows.length);
-    this.#selectors = new WordArena(table.selectors.length);
+    this.#room = new SaRoom(table);
   }
 
   get lanes(): number {
@@ -165,8 +122,7 @@ export class DataPlane {
     const lanes = this.#lanes.length;
     const { capacity } = this.#table;
     assert(lane >= 0 && lane < lanes, `lane ${lane} exists`);
-    const factor = commonFactor(lanes, capacity);
-    const slot = this.#freeSlot((candidate) => candidate % factor === lane % factor);
+    const slot = this.#room.freeSlotOf(lane, lanes);
     const drawn = new Int32Array(1);
     for (;;) {
       this.#random.fill(new Uint8Array(drawn.buffer));
@@ -204,10 +160,9 @@ export class DataPlane {
     refuseBadKeys(spec);
     refuseForeignSpi(spec, this.#lanes.length);
     this.#refuseUsedSpi(spec);
-    this.#refuseFullTable(spec);
-    const ranges = this.#takeRanges(spec);
+    const ranges = this.#room.takeRanges(spec);
     const mtu = childMtu(spec, spec.pathMtu);
-    const slots = this.#takeSlots(spec);
+    const slots = this.#room.takeSlots(spec);
     const installs: SaInstall[] = [];
     const keys: LaneKey[] = [];
     const protocols: readonly ProtocolSpec[] = spec.outerAh === undefined ? [spec] : [spec, spec.outerAh];
@@ -257,6 +212,13 @@ export class DataPlane {
     return command;
   }
 
+  /** One dummy packet (RFC 4303 §2.6): the peer learns that we have the pair. Not of AH alone, which knows none. */
+  prove(id: number): void {
+    const { child, spec } = this.#entry(id);
+    if (spec.protocol === "ah") return;
+    this.#lanes[child.lane]?.send({ kind: "dummy", id: ++this.#commands, slot: child.outbound, octets: 0 });
+  }
+
   /** Nothing leaves by the child any more; it still listens. */
   retire(id: number): number {
     const { child } = this.#entry(id);
@@ -289,18 +251,7 @@ export class DataPlane {
   /** Read in place from shared memory. */
   usage(id: number): ChildUsage {
     const { child } = this.#entry(id);
-    return { inbound: this.#usageOf(child.inbound), outbound: this.#usageOf(child.outbound) };
-  }
-
-  #usageOf(slot: Slot): DirectionUsage {
-    const number = (column: number) => this.#table.number(slot, column);
-    return {
-      keyOctets: number(SaNumber.KEY_OCTETS),
-      octets: number(SaNumber.OCTETS),
-      packets: number(SaNumber.PACKETS),
-      lastUsed: number(SaNumber.LAST_USED),
-      state: this.#table.state(slot),
-    };
+    return { inbound: usageOf(this.#table, child.inbound), outbound: usageOf(this.#table, child.outbound) };
   }
 
   remove(id: number): number {
@@ -328,9 +279,7 @@ export class DataPlane {
     const entry = this.#leaving.get(command);
     if (entry === undefined) return;
     this.#leaving.delete(command);
-    for (const slot of slotsOf(entry.child)) this.#used[slot] = 0;
-    for (const range of entry.ranges.windows) this.#windows.give(range.offset, range.length);
-    this.#selectors.give(entry.ranges.selectors.offset, entry.ranges.selectors.length);
+    this.#room.give(slotsOf(entry.child), entry.ranges);
   }
 
   /** Read in place from shared memory; no lane is asked. */
@@ -339,8 +288,8 @@ export class DataPlane {
     return {
       policy: child.policy,
       remote: child.remote,
-      inbound: this.#direction(child.inbound, child.inboundSpi),
-      outbound: this.#direction(child.outbound, child.outboundSpi),
+      inbound: countersOf(this.#table, child.inbound, child.inboundSpi),
+      outbound: countersOf(this.#table, child.outbound, child.outboundSpi),
     };
   }
 
@@ -351,19 +300,6 @@ export class DataPlane {
     const inbound = child.inbound === slot || child.inboundAh === slot;
     const spi = spiOf(this.#table.column(slot, Sa.SPI));
     return `${inbound ? "inbound" : "outbound"} SA ${spiToString(spi)} of ${child.policy}`;
-  }
-
-  #direction(slot: Slot, spi: Spi): DirectionCounters {
-    const number = (column: number) => this.#table.number(slot, column);
-    return {
-      spi: spiToString(spi),
-      state: saStateName(this.#table.state(slot)),
-      packets: number(SaNumber.PACKETS),
-      octets: number(SaNumber.OCTETS),
-      keyOctets: number(SaNumber.KEY_OCTETS),
-      drops: number(SaNumber.DROPS),
-      icvFailures: number(SaNumber.ICV_FAILURES),
-    };
   }
 
   #entry(id: number): Entry {
@@ -381,63 +317,6 @@ export class DataPlane {
     }
   }
 
-  /** Before anything is taken: a refused installation leaves nothing behind. */
-  #refuseFullTable(spec: ChildSaSpec): void {
-    const needed = spec.outerAh === undefined ? 2 : 4;
-    let free = 0;
-    for (let slot = 0; slot < this.#used.length && free < needed; slot++) if (this.#used[slot] === 0) free++;
-    if (free < needed)
-      throw ConfigError.of(
-        "slots",
-        `all ${this.#used.length} slots are in use`,
-        "give a larger 'slots', a power of two",
-      );
-  }
-
-  #takeRanges(spec: ChildSaSpec): Ranges {
-    const words = windowWords(spec.replayWindow);
-    const count = spec.outerAh === undefined ? 1 : 2;
-    const windows: { offset: number; length: number }[] = [];
-    for (let i = 0; i < count; i++) windows.push({ offset: this.#windows.take(words), length: words });
-    const length = selectorWords(spec);
-    const selectors = { offset: this.#selectors.take(length), length };
-    if (windows.every((w) => w.offset >= 0) && selectors.offset >= 0) return { windows, selectors };
-    for (const w of windows) if (w.offset >= 0) this.#windows.give(w.offset, w.length);
-    if (selectors.offset >= 0) this.#selectors.give(selectors.offset, selectors.length);
-    throw ConfigError.of(
-      "slots",
-      "replay windows and selectors of all SAs together do not fit",
-      "give more slots, or smaller replay windows",
-    );
-  }
-
-  #takeSlots(spec: ChildSaSpec): { inbound: Slot; outbound: Slot }[] {
-    const protocols = spec.outerAh === undefined ? [spec] : [spec, spec.outerAh];
-    const slots: { inbound: Slot; outbound: Slot }[] = [];
-    for (const protocol of protocols) {
-      const carried = protocol.inbound.spi & (this.#table.capacity - 1);
-      const inbound = this.#used[carried] === 0 ? carried : this.#freeSlot();
-      this.#used[inbound] = 1;
-      const outbound = this.#freeSlot();
-      this.#used[outbound] = 1;
-      slots.push({ inbound: slotOf(inbound), outbound: slotOf(outbound) });
-    }
-    return slots;
-  }
-
-  #nextFree = 0;
-
-  /** A free slot of those that are `suitable`, or -1; `#refuseFullTable` has looked whether there is one at all. */
-  #freeSlot(suitable: (slot: number) => boolean = () => true): number {
-    for (let i = 0; i < this.#used.length; i++) {
-      const candidate = (this.#nextFree + i) % this.#used.length;
-      if (this.#used[candidate] !== 0 || !suitable(candidate)) continue;
-      this.#nextFree = candidate + 1;
-      return candidate;
-    }
-    return -1;
-  }
-
   #forgetOutbound({ id, outboundSpi }: InstalledChild): void {
     const others = (this.#byOutboundSpi.get(outboundSpi) ?? []).filter((child) => child.id !== id);
     if (others.length > 0) this.#byOutboundSpi.set(outboundSpi, others);
@@ -447,7 +326,7 @@ export class DataPlane {
   #remember(
     spec: ChildSaSpec,
     slots: readonly { inbound: Slot; outbound: Slot }[],
-    ranges: Ranges,
+    ranges: SaRanges,
     mtu: number,
   ): InstalledChild {
     const [main, ah] = slots;
@@ -476,11 +355,6 @@ export class DataPlane {
     this.#children.set(child.id, { child, inboundSpis, ranges, spec: withoutKeys(spec) });
     return child;
   }
-}
-
-/** The largest power of two that divides both: residues by it are the same for an SPI and for the slot it carries. */
-function commonFactor(lanes: number, capacity: number): number {
-  return Math.min(lanes & -lanes, capacity);
 }
 
 function remoteText({ remote, encapsulation }: Place): string {

@@ -2,7 +2,7 @@
 import type { Trigger } from "#core/ike-state";
 import type { RandomSource } from "#core/ports";
 import type { Millis } from "#core/units";
-import type { ChildUsage } from "./data-plane.ts";
+import type { ChildUsage } from "./child-usage.ts";
 import type { PairLimits } from "./rekey-timing.ts";
 
 export interface DirectorWorld {
@@ -28,6 +28,8 @@ export type DirectorInput =
     }
   /** IKE wants it used, or the peer uses it. */
   | { readonly kind: "use"; readonly id: number }
+  /** The peer proved to have it: a dummy packet came. */
+  | { readonly kind: "proven"; readonly id: number }
   /** The lane went over to it by itself. */
   | { readonly kind: "switched"; readonly id: number }
   /** A lane told a limit of one direction of it. */
@@ -43,6 +45,8 @@ export type DirectorEffect =
   /** Of the data plane. */
   | { readonly kind: "use"; readonly id: number }
   | { readonly kind: "succeed"; readonly id: number; readonly successor: number | undefined }
+  /** One dummy packet by it. */
+  | { readonly kind: "prove"; readonly id: number }
   /** Nothing is sent by it any more: packets of its policy wait. */
   | { readonly kind: "retire"; readonly id: number }
   | { readonly kind: "discard"; readonly id: number }

@@ -1,7 +1,7 @@
 /** A family of pairs as people see it: totals that never fall, rate, what is next. */
 import { type Millis, millis } from "#core/units";
+import type { ChildUsage } from "./child-usage.ts";
 import type { TunnelSnapshot } from "./control-doors.ts";
-import type { ChildUsage } from "./data-plane.ts";
 import { PairFamily } from "./pair-family.ts";
 
 /** What a family knows of its tunnel; `state` undefined = it has no pair. */

@@ -13,7 +13,7 @@ import { LaneEvent } from "#core/event-ring";
 import type { IkeReport } from "#core/ike-state";
 import { type Millis, millis } from "#core/units";
 import { wipe } from "#crypto/octets";
-import type { IkeEffect, IkeInput, NegotiatedChild } from "#ike/effects";
+import type { EndCause, IkeEffect, IkeInput, NegotiatedChild } from "#ike/effects";
 import { packetSelectors } from "./acquire.ts";
 import { childPolicyName } from "./child-policies.ts";
 import { childSpecOf, keepaliveOf } from "./child-spec.ts";
@@ -37,9 +37,6 @@ interface Installed {
   readonly tunnel: Tunnel;
   readonly facts: Pick<NegotiatedChild, "local" | "remote" | "localSelectors" | "remoteSelectors">;
 }
-
-/** How the engine says that a peer has fallen silent. */
-const SILENCE = /\b(?:silent|silence|dead|dpd|(?:not|no longer|never) answer(?:s|ed)?|no answer)\b/i;
 
 export class IkeControl {
   readonly #world: ControlWorld;
@@ -246,6 +243,10 @@ export class IkeControl {
         this.#direct({ kind: "switched", id }, now);
         break;
       case LaneEvent.FIRST_PACKET:
+        if (value === 1) {
+          this.#direct({ kind: "proven", id }, now);
+          return;
+        }
         this.#engine({ kind: "first-packet", id }, now);
         this.#direct({ kind: "use", id }, now);
         return;
@@ -295,7 +296,7 @@ export class IkeControl {
         this.#direct({ kind: "use", id: effect.id }, now);
         break;
       case "remove-child-sa":
-        this.#remove(effect.id, effect.drain, effect.reason, now);
+        this.#remove(effect.id, effect.drain, effect.cause, now);
         break;
       case "move-child-sa":
         this.#move(effect);
@@ -362,8 +363,8 @@ export class IkeControl {
     this.#engine({ kind: "delete-child", id: child.id, reason: why }, now);
   }
 
-  #remove(id: number, drain: boolean, reason: string, now: Millis): void {
-    this.#whyLost = this.#ending.delete(id) ? "operator" : SILENCE.test(reason) ? "dpd" : "close";
+  #remove(id: number, drain: boolean, cause: EndCause, now: Millis): void {
+    this.#whyLost = this.#ending.delete(id) ? "operator" : cause;
     this.#direct({ kind: "removed", id, drain }, now);
     this.#effects.push(...this.#commands.happened(`gone ${id}`));
   }
@@ -417,11 +418,13 @@ export class IkeControl {
     const { plane } = this.#world;
     switch (effect.kind) {
       case "use":
+      case "prove":
       case "retire":
       case "succeed": {
         const pair = this.#pairs.get(effect.id);
         if (pair === undefined) return;
         if (effect.kind === "use") plane.use(pair.plane);
+        else if (effect.kind === "prove") plane.prove(pair.plane);
         else if (effect.kind === "retire") plane.retire(pair.plane);
         else plane.succeed(pair.plane, this.#pairs.get(effect.successor ?? -1)?.plane);
         return;

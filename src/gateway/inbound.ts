@@ -35,6 +35,7 @@ const SMALLEST_AH = 12;
 const KEEPALIVE_OCTET = 0xff;
 const EXTENSION_LIMIT = 8;
 const FRAGMENT_BITS: number = IPV4_MF | IPV4_OFFSET_MASK;
+const BUNDLED_AH: number = SaFlag.AH | SaFlag.BUNDLED;
 /** Bundles' ESP in one batch at most. */
 const SECOND_ROUND = 4096;
 
@@ -239,7 +240,8 @@ export class Inbound {
   #afterGood(row: number, slot: number, life: number): void {
     const at = slot * SA_COLUMNS + Sa.FLAGS;
     const flags = this.#columns[at] ?? 0;
-    if ((flags & SaFlag.USED) === 0) {
+    // What the AH of a bundle carried is not known yet: its ESP tells.
+    if ((flags & SaFlag.USED) === 0 && (flags & BUNDLED_AH) !== BUNDLED_AH) {
       this.#columns[at] = flags | SaFlag.USED;
       this.#context.events.push(LaneEvent.FIRST_PACKET, slot, 0);
     }
@@ -248,8 +250,18 @@ export class Inbound {
   }
 
   #refused(slot: number, code: number): number {
+    if (code === Drop.DUMMY) this.#proven(slot);
     if (code === Drop.HARD_LIFETIME) this.#context.limits.hard(slot, LaneEvent.HARD);
     return code;
+  }
+
+  /** RFC 4303 §2.6: it verified and carried nothing. The peer has the SA, and may not use it yet. */
+  #proven(slot: number): void {
+    const at = slot * SA_COLUMNS + Sa.FLAGS;
+    const flags = this.#columns[at] ?? 0;
+    if ((flags & (SaFlag.USED | SaFlag.PROVEN)) !== 0) return;
+    this.#columns[at] = flags | SaFlag.PROVEN;
+    this.#context.events.push(LaneEvent.FIRST_PACKET, slot, 1);
   }
 
   #countFailure(rows: Int32Array, row: number): void {

@@ -7,7 +7,7 @@
 import type { Trigger } from "#core/ike-state";
 import { type Millis, millis, type Octets, octets } from "#core/units";
 import { SaState } from "#ipsec/sa";
-import type { ChildUsage } from "./data-plane.ts";
+import type { ChildUsage } from "./child-usage.ts";
 import type { Dimension, PairLimits } from "./rekey-timing.ts";
 
 export interface Pair {
@@ -17,7 +17,9 @@ export interface Pair {
   readonly replaces: number | undefined;
   /** We began the exchange that made it: we lead its replacement, and we delete what it replaces. */
   readonly leads: boolean;
-  /** When the peer has its inbound side for sure: our answer to its request has come there. */
+  /** The peer has its inbound side for sure: it answered, proved it, or went on from it. */
+  proven: boolean;
+  /** Without proof it must do after this: our answer to the peer's request has come there, repeats of it too. */
   readonly ripeAt: Millis;
   /** It waits in the lane behind the one in front. */
   linked: boolean;
@@ -76,6 +78,8 @@ export class PairFamily {
   /** A soft limit was told: look closely. */
   watched = false;
   #calmSince: Millis | undefined;
+  /** Nothing can be sent by the current pair any more. */
+  #waitsSince: Millis | undefined;
   /** The peer takes spares by itself when its outbound SA ends. */
   peerGoesOver = false;
   readonly rate: Rate = { octets: 0, packets: 0 };
@@ -195,6 +199,23 @@ export class PairFamily {
     }
     this.#calmSince ??= now;
     return this.#calmSince + span;
+  }
+
+  /** The peer has the pair, and so all that came before it in its line. */
+  prove(id: number): void {
+    let pair = this.spares.find((spare) => spare.id === id);
+    while (pair !== undefined && !pair.proven) {
+      pair.proven = true;
+      const older: number | undefined = pair.replaces;
+      pair = this.spares.find((spare) => spare.id === older);
+    }
+  }
+
+  /** When packets that wait for an SA stop waiting for a proof; Infinity = none wait. */
+  riskAt(usage: ChildUsage, span: number, now: Millis): number {
+    const ended = usage.outbound.state === SaState.DEAD;
+    this.#waitsSince = ended ? (this.#waitsSince ?? now) : undefined;
+    return (this.#waitsSince ?? Number.POSITIVE_INFINITY) + span;
   }
 
   /** A spare that replaces the current one, or one that does; rivals of the current one are not (RFC 7296 §2.8.1). */

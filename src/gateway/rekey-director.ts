@@ -11,10 +11,11 @@
 import type { Trigger } from "#core/ike-state";
 import { type Millis, millis } from "#core/units";
 import { SaState } from "#ipsec/sa";
-import type { ChildUsage } from "./data-plane.ts";
+import type { ChildUsage } from "./child-usage.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { DirectorEffect, DirectorInput, DirectorWorld } from "./director-doors.ts";
 import { type FamilyStatus, FamilyStatuses } from "./family-status.ts";
+import { HOLD_TIME } from "./held-packets.ts";
 import { endedBy, type Pair, PairFamily } from "./pair-family.ts";
 import { RekeyCounts } from "./rekey-counts.ts";
 import { backOff, DIMENSIONS, type Dimension, followerLimit, leadTime, softLimit, sparesFor } from "./rekey-timing.ts";
@@ -31,7 +32,10 @@ const LONGEST_LOOK = 250;
 const FIRST_LOOK = 10;
 const LOOKS_A_LIFE = 32;
 const DRAIN_LOOK = 1000;
-const SHORTEST_RIPENING = 20;
+/** After our answer to the peer's request: it was lost, and strongSwan repeats the request after 4 s. */
+const SETTLING = 5000;
+/** Packets wait for the proof no longer; they are dropped after `HOLD_TIME`, what the peer does not have costs the same. */
+const LONGEST_WAIT: number = HOLD_TIME - 500;
 /** Traffic that needed spares has not come back for so long: the newest of them is enough. */
 const CALM = 60_000;
 /** A rate over a longer time is an average with idle time in it. */
@@ -105,6 +109,9 @@ export class RekeyDirector {
         family.notePeer((id) => this.#world.usage(id));
         this.#use(family, input.id, true, now);
         break;
+      case "proven":
+        family.prove(input.id);
+        break;
       case "switched":
         this.#use(family, input.id, false, now);
         break;
@@ -140,7 +147,8 @@ export class RekeyDirector {
       addedAt: now,
       replaces: input.replaces,
       leads: initiator,
-      ripeAt: initiator ? now : millis(now + Math.max(SHORTEST_RIPENING, family.roundTrip)),
+      proven: initiator,
+      ripeAt: millis(now + SETTLING),
       linked: false,
       heardPackets: 0,
       heardAt: now,
@@ -157,7 +165,10 @@ export class RekeyDirector {
     }
     family.failures = 0;
     const newest = family.newest;
+    // Only who has a pair can agree on what replaces it.
+    if (input.replaces !== undefined) family.prove(input.replaces);
     family.spares.push(pair);
+    if (initiator && input.replaces !== undefined) this.#effects.push({ kind: "prove", id });
     if (input.use) this.#use(family, id, false, now);
     else if (newest === undefined) this.#use(family, id, true, now);
     else {
@@ -217,19 +228,34 @@ export class RekeyDirector {
   }
 
   /**
-   * Spares become successors in the lane. One that the peer asked for does when our answer must have come to the peer:
-   * packets wait for it meanwhile, where they need it. Returns when there is more to do.
+   * Spares become successors in the lane. One that the peer asked for does when the peer is known to have it: packets
+   * wait for that meanwhile, where they need it. Returns when there is more to do.
    */
   #link(family: PairFamily, now: Millis): number {
+    let next = Number.POSITIVE_INFINITY;
     let before = family.current;
-    for (const spare of family.spares) {
-      if (now < spare.ripeAt) return spare.ripeAt;
+    for (const [at, spare] of family.spares.entries()) {
+      const ripeAt = this.#ripeAt(family, spare, now);
+      if (now < ripeAt) {
+        next = Math.min(next, ripeAt);
+        continue;
+      }
       if (!spare.linked && before !== undefined)
         this.#effects.push({ kind: "succeed", id: before.id, successor: spare.id });
+      // What waited there waits behind this one now.
+      if (!spare.linked) for (const other of family.spares.slice(at + 1)) other.linked = false;
       spare.linked = true;
       before = spare;
     }
-    return Number.POSITIVE_INFINITY;
+    return next;
+  }
+
+  /** From when on we send by the spare, proven or not. */
+  #ripeAt(family: PairFamily, spare: Pair, now: Millis): number {
+    if (spare.proven) return Number.NEGATIVE_INFINITY;
+    const { current } = family;
+    if (current === undefined) return spare.ripeAt;
+    return Math.min(spare.ripeAt, family.riskAt(this.#world.usage(current.id), LONGEST_WAIT, now));
   }
 
   #relink(family: PairFamily, now: Millis): void {
@@ -353,8 +379,8 @@ export class RekeyDirector {
   }
 
   #useRipe(family: PairFamily, now: Millis): void {
-    const [spare] = family.spares;
-    if (spare !== undefined && now >= spare.ripeAt) this.#use(family, spare.id, true, now);
+    const spare = family.spares.find((one) => now >= this.#ripeAt(family, one, now));
+    if (spare !== undefined) this.#use(family, spare.id, true, now);
   }
 
   #ask(family: PairFamily, trigger: Dimension, now: Millis): void {

@@ -75,6 +75,9 @@ export interface NegotiatedChild {
   readonly took: Millis;
 }
 
+/** Why a pair ends: of itself or by somebody's wish, or because the peer does not answer any more. */
+export type EndCause = "close" | "dpd";
+
 export type IkeEffect =
   | { readonly kind: "send"; readonly octets: Uint8Array; readonly local: Endpoint; readonly remote: Endpoint }
   /**
@@ -84,7 +87,13 @@ export type IkeEffect =
   | { readonly kind: "install-child-sa"; readonly child: NegotiatedChild; readonly outbound: "use" | "later" }
   | { readonly kind: "use-child-sa"; readonly id: number }
   /** `drain`: nothing is sent any more; inbound stays a while for packets under way. */
-  | { readonly kind: "remove-child-sa"; readonly id: number; readonly drain: boolean; readonly reason: string }
+  | {
+      readonly kind: "remove-child-sa";
+      readonly id: number;
+      readonly drain: boolean;
+      readonly cause: EndCause;
+      readonly reason: string;
+    }
   /** NAT remap or MOBIKE: the pair's outer addresses are these now. */
   | {
       readonly kind: "move-child-sa";

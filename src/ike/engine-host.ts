@@ -7,6 +7,7 @@ import type { Attempts } from "./attempts.ts";
 import type { Counter, Counters } from "./counters.ts";
 import type { IkeEffect, IkeWorld } from "./effects.ts";
 import type { HalfOpen } from "./half-open.ts";
+import type { Peers } from "./peers.ts";
 import type { Registry } from "./registry.ts";
 import { type Failure, type Host, type JobRoad, report, type Way } from "./v2/host.ts";
 import type { IkeSa } from "./v2/ike-sa.ts";
@@ -48,8 +49,8 @@ export class EngineHost implements Host {
     this.#touched = touched;
   }
 
-  get sessions(): ReadonlySet<Session> {
-    return this.#registry.sessions;
+  get peers(): Peers {
+    return this.#registry.peers;
   }
 
   sasOf(session: Session): readonly IkeSa[] {
@@ -137,7 +138,7 @@ export class EngineHost implements Host {
       retryAt = this.#attempts.failed(attempt, connection.keyingTries, this.now, (draw[0] ?? 0) / 256);
     }
     const former =
-      reauthenticates !== undefined && this.sessions.has(reauthenticates) ? reauthenticates.peer : undefined;
+      reauthenticates !== undefined && this.#registry.sessions.has(reauthenticates) ? reauthenticates.peer : undefined;
     if (reauthenticates !== undefined && former?.kind === "authenticated" && peer.kind === "unknown") {
       retryAt = millis(this.now + 30_000);
       reauthenticates.peer = { ...former, reauthAt: retryAt };

@@ -11,7 +11,7 @@ import { ProtocolError, WireError } from "#core/errors";
 import type { IkeSnapshot } from "#core/ike-state";
 import type { Millis } from "#core/units";
 import { decodeChain } from "#wire/ike/chain";
-import { decodeHeader, IKE_HEADER_LENGTH, type IkeHeader } from "#wire/ike/header";
+import { decodeHeader, IKE_HEADER_LENGTH, type IkeHeader, LENGTH } from "#wire/ike/header";
 import { ExchangeType, IkeFlag, NotifyType } from "#wire/ike/numbers";
 import { notify } from "#wire/ike/v2/notify";
 import { Agenda } from "./agenda.ts";
@@ -199,6 +199,8 @@ export class IkeEngine {
 
   #header(octets: Uint8Array): IkeHeader | undefined {
     if (octets.length < IKE_HEADER_LENGTH) return undefined;
+    // Before anything that may throw: most noise ends here.
+    if (new DataView(octets.buffer, octets.byteOffset).getUint32(LENGTH) !== octets.length) return undefined;
     try {
       return decodeHeader(octets);
     } catch (error) {
@@ -358,7 +360,7 @@ export class IkeEngine {
     const cookie = payloads[0]?.kind === "N" && payloads[0].type === NotifyType.COOKIE ? payloads[0].data : undefined;
     const proven =
       cookie !== undefined && this.#cookies.check(cookie, { ...question, initiatorSpi: header.initiatorSpi }, host.now);
-    if (load === "demand-cookie" && !proven) {
+    if (!proven && (load === "demand-cookie" || !this.#halfOpen.look(host.now))) {
       this.#demandCookie(question, way);
       return;
     }

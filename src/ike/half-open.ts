@@ -20,6 +20,9 @@ export interface HalfOpenLimits {
   readonly burst: number;
   readonly ratePerSource: number;
   readonly burstPerSource: number;
+  /** First messages without a cookie that are looked at closely, a second and at once; then everybody needs one. */
+  readonly rateUnproven: number;
+  readonly burstUnproven: number;
 }
 
 export const DEFAULT_HALF_OPEN_LIMITS: HalfOpenLimits = {
@@ -32,6 +35,8 @@ export const DEFAULT_HALF_OPEN_LIMITS: HalfOpenLimits = {
   burst: 1000,
   ratePerSource: 200,
   burstPerSource: 200,
+  rateUnproven: 200,
+  burstUnproven: 200,
 };
 
 /** Sources whose budget is remembered; the least recently seen is forgotten, which only gives it a full one. */
@@ -64,6 +69,7 @@ export class HalfOpen {
   /** Not larger than `#entries`. */
   readonly #perSource = new Map<string, number>();
   #global: Bucket | undefined;
+  #unproven: Bucket | undefined;
   /** Least recently used first. */
   readonly #budgets = new Map<string, Bucket>();
 
@@ -81,6 +87,15 @@ export class HalfOpen {
     if (this.#entries.size >= total || ofSource >= blockPerSource) return "refuse";
     const busy = this.#entries.size >= cookieTotal || this.#globalBucket(now).tokens < burst / 2;
     return busy || ofSource >= cookiePerSource ? "demand-cookie" : "accept";
+  }
+
+  /** A first message without a cookie; false = a cookie is cheaper than to look at what it proposes. */
+  look(now: Millis): boolean {
+    const { rateUnproven, burstUnproven } = this.#limits;
+    const bucket = filled(this.#unproven ?? { tokens: burstUnproven, at: now }, rateUnproven, burstUnproven, now);
+    const granted = bucket.tokens >= 1;
+    this.#unproven = granted ? { ...bucket, tokens: bucket.tokens - 1 } : bucket;
+    return granted;
   }
 
   /** Takes the price of one key exchange; false = no budget, drop the request. */

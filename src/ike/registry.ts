@@ -1,5 +1,6 @@
 /** Which IKE SAs, sessions, children and jobs there are, found by all that names them. */
 import type { Endpoint } from "#core/address";
+import { Peers } from "./peers.ts";
 import type { IkeSa } from "./v2/ike-sa.ts";
 import type { Child, Session } from "./v2/session.ts";
 
@@ -16,6 +17,7 @@ export class Registry {
   readonly #bySession = new Map<Session, Set<IkeSa>>();
   readonly #owners = new Map<number, Session>();
   readonly sessions: Set<Session> = new Set();
+  readonly peers: Peers = new Peers();
 
   add(sa: IkeSa): void {
     const { session } = sa;
@@ -40,6 +42,7 @@ export class Registry {
     if (sas === undefined || sas.size > 0) return;
     this.#bySession.delete(session);
     this.sessions.delete(session);
+    this.peers.remove(session);
   }
 
   rememberInit(sa: IkeSa, remote: Endpoint): void {

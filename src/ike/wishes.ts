@@ -300,7 +300,7 @@ export class Wishes {
   /** Make before break (RFC 7296 §2.8.3): a new IKE SA with the same children; the former goes when they stand. */
   #reauthenticate(session: Session, trigger: Trigger): void {
     const host = this.#host;
-    if (session.current?.state.kind !== "Live") return;
+    if (!isAlive(session)) return;
     for (const other of this.#registry.sessions)
       if (other.reauthenticates === session || isNewer(other, session)) return;
     const { connection } = session;

@@ -86,6 +86,8 @@ export const SaFlag = {
   HARD_TOLD: 8192,
   /** The first good packet was told to control. */
   USED: 16384,
+  /** A dummy packet came before: told to control. */
+  PROVEN: 32768,
 } as const;
 
 /** Float64 columns of a row. */

@@ -1,7 +1,7 @@
 /** What the two gateways count, compared; and what the kernels between them threw away. */
 import { readFileSync } from "node:fs";
 import { setTimeout as after } from "node:timers/promises";
-import type { ChildCounters } from "#gateway/data-plane";
+import type { ChildCounters } from "#gateway/child-usage";
 import type { Box } from "./box.ts";
 import type { Gateways } from "./lab.ts";
 

@@ -13,8 +13,8 @@ import type {
 } from "#core/operator";
 import type { Clock } from "#core/ports";
 import { type Millis, spiToString } from "#core/units";
+import type { ChildCounters } from "#gateway/child-usage";
 import type { ControlOutcome, TunnelSnapshot } from "#gateway/control-doors";
-import type { ChildCounters } from "#gateway/data-plane";
 import type { Gateway } from "#src/main";
 
 /** Why tunnels are not up: told by reports, forgotten when they are up again. Bounded by what is configured. */

@@ -2,7 +2,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { IdType } from "#core/identity";
-import { identitiesEqual, identityMatch, identityToString, parseIdentity, readIdentity } from "#crypto/identity";
+import {
+  identitiesEqual,
+  identityKey,
+  identityMatch,
+  identityToString,
+  parseIdentity,
+  readIdentity,
+} from "#crypto/identity";
 import { hex, toHex } from "#test/vectors/load";
 import { id } from "./x509/pki.ts";
 
@@ -93,7 +100,10 @@ test("names compare without regard to ASCII case, DNs by RFC 5280 §7.1, key ids
     ["C=ch, O=ACME  Ltd, CN=gw", "C=CH, O= acme ltd , CN=GW"],
     ["/O=Büro/CN=x", "O=BÜRO, CN=x"],
   ];
-  for (const [a, b] of same) assert.ok(identitiesEqual(id(a), id(b)), `${a} = ${b}`);
+  for (const [a, b] of same) {
+    assert.ok(identitiesEqual(id(a), id(b)), `${a} = ${b}`);
+    assert.equal(identityKey(id(a)), identityKey(id(b)));
+  }
   const different: readonly (readonly [string, string])[] = [
     ["gw.example.org", "email:gw.example.org"],
     ["fqdn:10.0.0.1", "10.0.0.1"],
@@ -103,9 +113,13 @@ test("names compare without regard to ASCII case, DNs by RFC 5280 §7.1, key ids
     ["O=Acme, OU=gw", "O=Acme, CN=gw"],
     ["gw.example.org", "gw.example.org."],
   ];
-  for (const [a, b] of different) assert.ok(!identitiesEqual(id(a), id(b)), `${a} ≠ ${b}`);
+  for (const [a, b] of different) {
+    assert.ok(!identitiesEqual(id(a), id(b)), `${a} ≠ ${b}`);
+    assert.notEqual(identityKey(id(a)), identityKey(id(b)));
+  }
   const nobody = { type: IdType.ID_NULL, data: new Uint8Array(0) };
   assert.ok(!identitiesEqual(nobody, nobody));
+  assert.equal(identityKey(nobody), undefined);
 });
 
 test("row 30: patterns match what they say, and the closest counts most", () => {

@@ -8,7 +8,7 @@ import { HOLD_TIME } from "#gateway/held-packets";
 import { ControlPair, childConfig, connectionConfig } from "#test/sim/control-pair";
 import { address, words } from "#test/sim/gateway-pair";
 import { selector } from "#test/sim/specs";
-import { dropsOf, LEFT_4, RIGHT_4, rightward } from "#test/sim/traffic";
+import { dropsOf, LEFT_4, lossesOf, RIGHT_4, rightward } from "#test/sim/traffic";
 
 function between(child: Partial<ChildConfig>, change: Partial<Connection> = {}): ControlPair {
   const pair = new ControlPair({ delay: 20 });
@@ -153,7 +153,7 @@ test("both sides rekey at once: one pair is left at each end, and no packet is l
   pair.run(20_000);
   assert.equal(arrived(pair), sent);
   assert.equal(pair.left.gateway.port.written.length, sent);
-  assert.deepEqual([dropsOf(pair.left.gateway), dropsOf(pair.right.gateway)], [{}, {}]);
+  assert.deepEqual([lossesOf(pair.left.gateway), lossesOf(pair.right.gateway)], [{}, {}]);
   assert.deepEqual([pair.left.gateway.plane.children.length, pair.right.gateway.plane.children.length], [1, 1]);
   const spis = (side: "left" | "right") => {
     const [child] = pair[side].gateway.plane.children;

@@ -4,7 +4,7 @@ import type { ChildConfig } from "#core/connection";
 import { millis, octets } from "#core/units";
 import { ControlPair, childConfig, connectionConfig, type PairOptions } from "#test/sim/control-pair";
 import { packet } from "#test/sim/packets";
-import { dropsOf, LEFT_4, RIGHT_4 } from "#test/sim/traffic";
+import { LEFT_4, lossesOf, RIGHT_4 } from "#test/sim/traffic";
 
 /** A stream of numbered packets both ways, and what came of it. */
 class Stream {
@@ -47,7 +47,7 @@ class Stream {
       "each once and in order",
     );
     assert.equal(this.back.length, Math.ceil(this.sent / 10));
-    assert.deepEqual([dropsOf(this.pair.left.gateway), dropsOf(this.pair.right.gateway)], [{}, {}]);
+    assert.deepEqual([lossesOf(this.pair.left.gateway), lossesOf(this.pair.right.gateway)], [{}, {}]);
     assert.equal(this.pair.clear, 0);
   }
 }
@@ -160,7 +160,7 @@ test("the peer has no limits and never begins: our own are kept in both directio
   pair.run(2);
   stream.take();
   assert.equal(stream.back.length, stream.sent);
-  assert.deepEqual([dropsOf(pair.left.gateway), dropsOf(pair.right.gateway)], [{}, {}]);
+  assert.deepEqual([lossesOf(pair.left.gateway), lossesOf(pair.right.gateway)], [{}, {}]);
   assert.ok(pair.left.worst <= 1);
   assert.ok(done(pair, "octets") >= 26);
 });

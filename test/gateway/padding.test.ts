@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type ChildSaSpec, UNLIMITED } from "#core/child-sa-spec";
+import { LaneEvent } from "#core/event-ring";
 import { carry, type VirtualGateway } from "#test/sim/gateway-pair";
 import { TCP } from "#test/sim/packets";
 import { childSpec, joined, protocolSpec, suiteOf } from "#test/sim/specs";
@@ -54,6 +55,21 @@ test("dummy packets look like others on the wire, are counted by the receiver an
     assert.deepEqual(dropsOf(right), { DUMMY: 3 });
     assert.equal(right.plane.counters(theirs.id).inbound.drops, 0, "a dummy is no loss");
     assert.equal(right.plane.counters(theirs.id).inbound.packets, 4);
+  }
+});
+
+test("a first dummy tells that the peer has the SA, once; the first packet after it tells that the peer uses it", () => {
+  for (const change of [{}, RAW, BUNDLE]) {
+    const { left, right, theirs } = joined(childSpec(change));
+    const firsts = () =>
+      right.events().flatMap(({ kind, slot, value }) => (kind === LaneEvent.FIRST_PACKET ? [[slot, value]] : []));
+    for (let i = 0; i < 3; i++) dummy(left, left.plane.children[0]?.outbound ?? -1, 0);
+    pass(left, right, []);
+    assert.deepEqual(firsts(), [[theirs.inbound, 1]]);
+    pass(left, right, [rightward(20), rightward(20)]);
+    dummy(left, left.plane.children[0]?.outbound ?? -1, 0);
+    pass(left, right, []);
+    assert.deepEqual(firsts(), [[theirs.inbound, 0]]);
   }
 });
 

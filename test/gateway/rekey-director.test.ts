@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Millis, millis } from "#core/units";
-import type { ChildUsage } from "#gateway/data-plane";
+import type { ChildUsage } from "#gateway/child-usage";
 import { Deadlines } from "#gateway/deadlines";
 import type { DirectorEffect, DirectorInput } from "#gateway/director-doors";
 import { RekeyDirector } from "#gateway/rekey-director";
@@ -168,8 +168,9 @@ test("rekey: the new pair is used, the old one deleted at the peer, and discarde
   until(director, 13_000, (effect, now) => note([effect], now));
   usage.set(1, usageOf(1100, 6, SaState.MATURE, 13_100));
   until(director, 19_999, (effect, now) => note([effect], now));
-  assert.deepEqual(seen.slice(0, 4), ["10000 rekey 1", "10100 succeed 1", "10100 use 2", "10100 delete 1"]);
-  const [discard] = seen.slice(4);
+  assert.deepEqual(seen.slice(0, 4), ["10000 rekey 1", "10100 prove 2", "10100 succeed 1", "10100 use 2"]);
+  const [deleted, discard] = seen.slice(4);
+  assert.equal(deleted, "10100 delete 1");
   assert.match(discard ?? "", /^18\d{3} discard 1$/);
   assert.deepEqual(director.counts.table, { time: { done: 1, failed: 0, overtaken: 0 } });
 });
@@ -209,14 +210,68 @@ test("the peer's rekey of the same pair makes ours void, and is no failure", () 
   assert.equal(director.family("net")?.current?.id, 2);
 });
 
-test("an answer that the peer may not have yet: its pair becomes a successor only when it must have come", () => {
-  const { director, install } = rig({ lifeTime: millis(20_000) });
+/** Pair 2 is the peer's, who may have got our answer at time 1000 or not. */
+function unproven(): Rig & { readonly seen: string[]; note(effects: readonly DirectorEffect[], now: number): void } {
+  const parts = rig({ lifeTime: millis(60_000) });
+  parts.install(1);
+  assert.deepEqual(parts.install(2, { replaces: 1, use: false, initiator: false }, 1000), []);
+  const seen: string[] = [];
+  const note = (effects: readonly DirectorEffect[], now: number) => {
+    for (const effect of effects) seen.push(`${now} ${effect.kind} ${"id" in effect ? effect.id : ""}`);
+  };
+  return { ...parts, seen, note };
+}
+
+test("an answer that the peer may not have got: its pair becomes a successor when the peer proves to have it", () => {
+  const { director, seen, note } = unproven();
+  until(director, 1500, (effect, now) => note([effect], now));
+  assert.deepEqual(seen, []);
+  assert.deepEqual(director.handle({ kind: "proven", id: 2 }, millis(1500)), [
+    { kind: "succeed", id: 1, successor: 2 },
+  ]);
+  assert.equal(director.family("net")?.current?.id, 1, "a proof is not a use");
+});
+
+test("what the peer makes of a pair, or its use, proves it too", () => {
+  const { director, install } = unproven();
+  const effects = install(3, { replaces: 2, use: false, initiator: false }, 1400);
+  assert.deepEqual(effects, [{ kind: "succeed", id: 1, successor: 2 }], "3 itself is not proven");
+  const used = unproven();
+  used.note(used.director.handle({ kind: "use", id: 2 }, millis(1300)), 1300);
+  assert.deepEqual(used.seen, ["1300 use 2"]);
+  assert.equal(director.family("net")?.current?.id, 1);
+});
+
+test("a peer that proves nothing: its pair is used when repeats of a lost answer must have come", () => {
+  const { director, seen, note } = unproven();
+  until(director, 20_000, (effect, now) => note([effect], now));
+  assert.deepEqual(seen, ["6000 succeed 1"]);
+});
+
+test("at the hard limit packets wait for the proof, and take the risk before they would be dropped", () => {
+  const waiting = unproven();
+  const dead = usageOf(10, 1, SaState.DEAD);
+  waiting.usage.set(1, dead);
+  const { director, seen, note } = waiting;
+  note(director.handle({ kind: "limit", id: 1, hard: true }, millis(1100)), 1100);
+  until(director, 2000, (effect, now) => note([effect], now));
+  assert.deepEqual(seen, []);
+  until(director, 10_000, (effect, now) => note([effect], now));
+  const [first = ""] = seen;
+  assert.match(first, /^4600 (use|succeed) /);
+});
+
+test("a pair of ours is proven to the peer by one dummy packet; a rival in front of it that is not holds nothing up", () => {
+  const { director, install } = rig({ lifeTime: millis(60_000) });
   install(1);
-  const effects = install(2, { replaces: 1, use: false, initiator: false }, 1000);
-  assert.deepEqual(effects, []);
-  const seen: DirectorEffect[] = [];
-  until(director, 1200, (effect) => seen.push(effect));
-  assert.deepEqual(seen, [{ kind: "succeed", id: 1, successor: 2 }]);
+  assert.deepEqual(install(2, { replaces: 1, use: false, initiator: false }, 1000), []);
+  const effects = install(3, { replaces: 1, use: false }, 1010);
+  assert.deepEqual(effects.slice(0, 3), [
+    { kind: "prove", id: 3 },
+    { kind: "succeed", id: 1, successor: 3 },
+    { kind: "use", id: 3 },
+  ]);
+  assert.equal(director.family("net")?.current?.id, 3);
 });
 
 test("a deadline that moved is due once, at its last time; the order is that of time", () => {

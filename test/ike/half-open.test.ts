@@ -118,3 +118,11 @@ test("a clock that stands still or an unknown id changes nothing; the same id op
   halfOpen.close(1);
   assert.equal(halfOpen.rememberedSources, 0);
 });
+
+test("row 7: what proposes without a cookie is looked at 200 times a second, whoever sends it", () => {
+  const halfOpen = new HalfOpen();
+  const looked = (from: number, count: number) =>
+    Array.from({ length: count }, (_, i) => halfOpen.look(millis(from + (i * 1000) / count))).filter(Boolean).length;
+  assert.equal(looked(0, 20_000), LIMITS.burstUnproven + LIMITS.rateUnproven - 1);
+  assert.equal(looked(1000, 20_000), LIMITS.rateUnproven);
+});

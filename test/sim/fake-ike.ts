@@ -228,7 +228,7 @@ export class FakeIke implements IkePort {
   #remove(pair: Pair): void {
     this.pairs.delete(pair.id);
     if (pair.successor !== undefined) this.#use(pair.successor);
-    this.#effects.push({ kind: "remove-child-sa", id: pair.id, drain: true, reason: "deleted" });
+    this.#effects.push({ kind: "remove-child-sa", id: pair.id, drain: true, cause: "close", reason: "deleted" });
   }
 
   #use(pair: Pair): void {

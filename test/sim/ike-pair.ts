@@ -11,7 +11,7 @@ import { type Millis, millis, type Spi, spi } from "#core/units";
 import { runJob } from "#crypto/ike-jobs";
 import { portableKeyExchange } from "#crypto/key-agreement";
 import { wipe } from "#crypto/octets";
-import type { IkeEffect, IkeInput, NegotiatedChild } from "#ike/effects";
+import type { EndCause, IkeEffect, IkeInput, NegotiatedChild } from "#ike/effects";
 import { IkeEngine, type IkeEngineOptions } from "#ike/engine";
 import { decodeHeader } from "#wire/ike/header";
 import { ExchangeType, IkeFlag, nameOf } from "#wire/ike/numbers";
@@ -87,6 +87,8 @@ export class IkeNode {
   readonly engine: IkeEngine;
   readonly reports: IkeReport[] = [];
   readonly installed: Map<number, InstalledPair> = new Map();
+  /** Of pairs that were removed, in order. */
+  readonly ends: EndCause[] = [];
   /** Drawn and neither installed nor given back. */
   readonly loose: Set<Spi> = new Set();
   readonly #sim: IkeSim;
@@ -168,6 +170,7 @@ export class IkeNode {
         return;
       }
       case "remove-child-sa":
+        this.ends.push(effect.cause);
         assert(this.installed.delete(effect.id), `${this.name} removes a pair that is not installed`);
         return;
       case "move-child-sa": {

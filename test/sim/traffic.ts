@@ -62,6 +62,12 @@ export function dropsOf(gateway: VirtualGateway): Record<string, number> {
   return out;
 }
 
+/** The same without dummies (RFC 4303 §2.6), which carry nothing. */
+export function lossesOf(gateway: VirtualGateway): Record<string, number> {
+  const { DUMMY: _, ...losses } = dropsOf(gateway);
+  return losses;
+}
+
 /** "SOFT 3": kind and slot of all events since the last call. */
 export function told(gateway: VirtualGateway): string[] {
   const names = Object.entries(LaneEvent);

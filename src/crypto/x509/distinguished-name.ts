@@ -151,6 +151,11 @@ export function namesEqual(a: DistinguishedName, b: DistinguishedName): boolean 
   return equalOctets(a.der, b.der) || (a.rdns.length === b.rdns.length && nameWithin(a, b));
 }
 
+/** The same for equal names, and for no others. */
+export function nameKey({ rdns }: DistinguishedName): string {
+  return JSON.stringify(rdns.map(rdnKey));
+}
+
 /** Does `name` lie below `base` (RFC 5280 §4.2.1.10)? Equal names do. */
 export function nameWithin(base: DistinguishedName, name: DistinguishedName): boolean {
   return (

@@ -74,7 +74,7 @@ function onSilence(host: Host, sa: IkeSa, over: number): void {
   if (state.kind === "Live") {
     const closing = state.phase.kind === "Closing";
     if (!closing) host.count("ike_peer_dead");
-    ended(host, sa, state.phase.kind === "Closing" ? state.phase.reason : "dpd");
+    ended(host, sa, state.phase.kind === "Closing" ? state.phase.reason : "dpd", closing ? "close" : "dpd");
     return;
   }
   endSetup(host, sa, noAnswer(sa, over));

@@ -1,6 +1,6 @@
 /** How IKE SAs and Child SAs end: everything that hung on them goes, keys are wiped, and somebody is told. */
 import { millis } from "#core/units";
-import { identitiesEqual } from "#crypto/identity";
+import type { EndCause } from "#ike/effects";
 import { type Failure, type Host, report } from "./host.ts";
 import { type ChildOffer, type IkeSa, wipeOwn, wipePeer, wipeState } from "./ike-sa.ts";
 import { type Child, hasHeir, isKept, type Session, type Task } from "./session.ts";
@@ -100,41 +100,46 @@ export function dropPeer(host: Host, sa: IkeSa): void {
 }
 
 /** Nothing is sent on the pair any more; what it was replaced by comes into use, or somebody hears that it is down. */
-export function retireChild(host: Host, session: Session, child: Child, drain: boolean, reason: string): void {
+export function retireChild(
+  host: Host,
+  session: Session,
+  child: Child,
+  drain: boolean,
+  reason: string,
+  cause: EndCause = "close",
+): void {
   if (child.state.kind !== "Installed") return;
   child.state = { kind: "Deleting" };
   const heirs = child.successors.map(({ to }) => to).filter(isKept);
   for (const heir of heirs) useChild(host, heir);
   session.tasks = session.tasks.filter(({ work }) => !(work.kind === "rekey-child" && work.child === child));
   host.count("child_deleted");
-  host.emit({ kind: "remove-child-sa", id: child.id, drain, reason });
+  host.emit({ kind: "remove-child-sa", id: child.id, drain, cause, reason });
   if (hasHeir(child) || hasTwin(host, session, child)) return;
   report(host, { kind: "child-down", connection: session.connection.name, child: child.config.name, reason });
 }
 
 /** Another pair of the same child with the same peer is there: of a collision, or because this one was made anew. */
 function hasTwin(host: Host, session: Session, child: Child): boolean {
-  for (const other of host.sessions) {
-    const same = other === session || (other.connection.name === session.connection.name && samePeer(other, session));
-    if (!same) continue;
+  const { peer, connection } = session;
+  const same = peer.kind === "authenticated" ? host.peers.of(connection.name, peer.remoteIdentity) : [];
+  for (const other of new Set([session, ...same]))
     for (const twin of other.children.values())
       if (twin !== child && twin.config.name === child.config.name && isKept(twin)) return true;
-  }
   return false;
 }
 
-function samePeer(a: Session, b: Session): boolean {
-  return (
-    a.peer.kind === "authenticated" &&
-    b.peer.kind === "authenticated" &&
-    identitiesEqual(a.peer.remoteIdentity, b.peer.remoteIdentity)
-  );
-}
-
 /** Takes a Child SA out for good. */
-export function removeChild(host: Host, session: Session, child: Child, drain: boolean, reason: string): void {
+export function removeChild(
+  host: Host,
+  session: Session,
+  child: Child,
+  drain: boolean,
+  reason: string,
+  cause: EndCause = "close",
+): void {
   if (child.state.kind === "Gone") return;
-  retireChild(host, session, child, drain, reason);
+  retireChild(host, session, child, drain, reason, cause);
   child.state = { kind: "Gone" };
   session.children.delete(child.id);
   session.tasks = session.tasks.filter(({ work }) => !(work.kind === "delete-child" && work.child === child));
@@ -185,10 +190,11 @@ export function endSession(
   sas: readonly IkeSa[],
   how: "drain" | "at once",
   reason: string,
+  cause: EndCause = "close",
 ): void {
   const current = session.current;
   const tasks = tasksOf(session, host.sasOf(session));
-  for (const child of [...session.children.values()]) removeChild(host, session, child, how === "drain", reason);
+  for (const child of [...session.children.values()]) removeChild(host, session, child, how === "drain", reason, cause);
   for (const sa of sas) if (sa.state.kind !== "Refused") destroy(host, sa);
   giveUpTasks(host, session, tasks, reason);
   if (current === undefined) return;

@@ -24,12 +24,9 @@ const TWIN_EXPECTED = 60_000;
 type Claims = Pick<AuthRequest | AuthResponse, "localIdentity" | "remoteIdentity">;
 
 function* twins(host: Host, session: Session, claims: Claims): Generator<Session> {
-  for (const other of host.sessions) {
+  for (const other of host.peers.of(session.connection.name, claims.remoteIdentity)) {
     if (other === session || other.peer.kind !== "authenticated" || other.current === undefined) continue;
-    if (other.connection.name !== session.connection.name) continue;
-    const { localIdentity, remoteIdentity } = other.peer;
-    if (identitiesEqual(localIdentity, claims.localIdentity) && identitiesEqual(remoteIdentity, claims.remoteIdentity))
-      yield other;
+    if (identitiesEqual(other.peer.localIdentity, claims.localIdentity)) yield other;
   }
 }
 
@@ -48,6 +45,7 @@ export function establish(host: Host, sa: IkeSa, handshake: Handshake, claims: A
   const others = [...twins(host, session, claims)];
   const reauthAt = due(host, connection, connection.reauthTime);
   session.peer = { kind: "authenticated", localIdentity, remoteIdentity, at: host.now, reauthAt, mobike };
+  host.peers.add(session);
   session.additional = additional;
   session.current = sa;
   session.heardAt = host.now;

@@ -6,6 +6,7 @@ import type { IkeReport } from "#core/ike-state";
 import type { Millis } from "#core/units";
 import type { Counter } from "#ike/counters";
 import type { IkeEffect, IkeWorld } from "#ike/effects";
+import type { Peers } from "#ike/peers";
 import type { Payload } from "#wire/ike/chain";
 import type { ExchangeType } from "#wire/ike/numbers";
 import type { Plain } from "./channel.ts";
@@ -37,7 +38,8 @@ export interface Host {
   readonly world: IkeWorld;
   readonly connections: readonly Connection[];
   readonly credentials: Credentials;
-  readonly sessions: ReadonlySet<Session>;
+  /** The authenticated sessions. */
+  readonly peers: Peers;
   /** All IKE SAs of a session, its rekeyed ones too. */
   sasOf(session: Session): readonly IkeSa[];
   emit(effect: IkeEffect): void;

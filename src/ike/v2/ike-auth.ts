@@ -119,10 +119,7 @@ const NO_CHILD: Problem = {
 /** RFC 7296 §2.4: this is the only IKE SA between the two of us. */
 function isFirstContact(host: Host, session: Session): boolean {
   if (session.reauthenticates !== undefined || session.connection.unique === "never") return false;
-  for (const other of host.sessions)
-    if (other !== session && other.connection.name === session.connection.name && other.peer.kind === "authenticated")
-      return false;
-  return true;
+  return !host.peers.knows(session.connection.name);
 }
 
 export function onSigned(host: Host, sa: IkeSa, state: State<"Signing">, result: JobResult): void {

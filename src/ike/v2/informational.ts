@@ -2,6 +2,7 @@
 //   HDR, SK {[N,] [D,] [CP,] …}  -->
 //                                <--  HDR, SK {[N,] [D,] [CP,] …}
 import { ProtocolId } from "#core/proposal";
+import type { EndCause } from "#ike/effects";
 import type { Payload } from "#wire/ike/chain";
 import { ExchangeType, NotifyType } from "#wire/ike/numbers";
 import { shape } from "#wire/ike/shape";
@@ -96,7 +97,7 @@ export function onResponse(host: Host, sa: IkeSa, live: Live, own: OwnExchange, 
 }
 
 /** Our delete of this IKE SA was answered, or nobody is there to answer. */
-export function ended(host: Host, sa: IkeSa, reason: string): void {
+export function ended(host: Host, sa: IkeSa, reason: string, cause: EndCause = "close"): void {
   const { session } = sa;
   if (session.current !== sa) {
     destroy(host, sa);
@@ -104,7 +105,7 @@ export function ended(host: Host, sa: IkeSa, reason: string): void {
   }
   const heir = heirOf(sa);
   if (heir === undefined) {
-    endSession(host, session, host.sasOf(session), "drain", reason);
+    endSession(host, session, host.sasOf(session), "drain", reason, cause);
     return;
   }
   adopt(host, sa, heir, "peer");

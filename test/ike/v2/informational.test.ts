@@ -68,6 +68,7 @@ test("a silent peer is asked after dpd_delay, and given up after the window's re
     a.reportsOf("ike-down").map(({ reason }) => reason),
     ["dpd"],
   );
+  assert.deepEqual(a.ends, ["dpd"]);
   assert.equal(a.installed.size, 0);
 });
 

@@ -1,0 +1,61 @@
+/** What the SAs of a child have carried, read in place from shared memory: no lane is asked. */
+import { type Slot, type Spi, spiToString } from "#core/units";
+import { SaNumber, type SaTable, saStateName } from "#ipsec/sa";
+
+export interface DirectionCounters {
+  readonly spi: string;
+  readonly state: string;
+  readonly packets: number;
+  /** Octets of inner packets. */
+  readonly octets: number;
+  /** Octets the key has processed. */
+  readonly keyOctets: number;
+  readonly drops: number;
+  readonly icvFailures: number;
+}
+
+/** How far one direction of a pair has come: what lifetimes are about. */
+export interface DirectionUsage {
+  readonly keyOctets: number;
+  readonly octets: number;
+  readonly packets: number;
+  readonly lastUsed: number;
+  /** A `SaState`. */
+  readonly state: number;
+}
+
+export interface ChildUsage {
+  readonly inbound: DirectionUsage;
+  readonly outbound: DirectionUsage;
+}
+
+export interface ChildCounters {
+  readonly policy: string;
+  readonly remote: string;
+  readonly inbound: DirectionCounters;
+  readonly outbound: DirectionCounters;
+}
+
+export function usageOf(table: SaTable, slot: Slot): DirectionUsage {
+  const number = (column: number) => table.number(slot, column);
+  return {
+    keyOctets: number(SaNumber.KEY_OCTETS),
+    octets: number(SaNumber.OCTETS),
+    packets: number(SaNumber.PACKETS),
+    lastUsed: number(SaNumber.LAST_USED),
+    state: table.state(slot),
+  };
+}
+
+export function countersOf(table: SaTable, slot: Slot, spi: Spi): DirectionCounters {
+  const number = (column: number) => table.number(slot, column);
+  return {
+    spi: spiToString(spi),
+    state: saStateName(table.state(slot)),
+    packets: number(SaNumber.PACKETS),
+    octets: number(SaNumber.OCTETS),
+    keyOctets: number(SaNumber.KEY_OCTETS),
+    drops: number(SaNumber.DROPS),
+    icvFailures: number(SaNumber.ICV_FAILURES),
+  };
+}
