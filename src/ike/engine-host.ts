@@ -144,9 +144,11 @@ export class EngineHost implements Host {
       this.world.random.fill(draw);
       retryAt = this.#attempts.failed(attempt, connection.keyingTries, this.now, (draw[0] ?? 0) / 256);
     }
-    if (reauthenticates?.peer.kind === "authenticated" && peer.kind === "unknown") {
+    const former =
+      reauthenticates !== undefined && this.#registry.sessions.has(reauthenticates) ? reauthenticates.peer : undefined;
+    if (reauthenticates !== undefined && former?.kind === "authenticated" && peer.kind === "unknown") {
       retryAt = millis(this.now + 30_000);
-      reauthenticates.peer = { ...reauthenticates.peer, reauthAt: retryAt };
+      reauthenticates.peer = { ...former, reauthAt: retryAt };
       this.#touched.add(reauthenticates);
     }
     report(this, { ...failure, kind: "failed", connection: connection.name, retryAt });

@@ -133,6 +133,9 @@ export class Wishes {
     const session = this.#sessionOf(connection, input.remote);
     if (session !== undefined) {
       this.#askChild(session, config, input);
+      // What is asked for while it is set up is asked for again with the rest should that fail.
+      if (session.attempt !== undefined && session.peer.kind === "unknown")
+        this.#attempts.ask(connection.name, input.remote, input.child, input.trigger);
       return;
     }
     if (input.packet !== undefined && input.child !== undefined)
@@ -199,6 +202,14 @@ export class Wishes {
     const other = this.#sessionOf(connection, attempt.remote);
     if (other !== undefined) {
       this.#attempts.done(key);
+      for (const config of connection.children)
+        if (attempt.children.includes(config.name))
+          this.#askChild(other, config, {
+            kind: "initiate",
+            connection: connection.name,
+            child: config.name,
+            trigger: attempt.trigger,
+          });
       return;
     }
     const session = this.#open(connection, attempt.remote, attempt.trigger, undefined);
@@ -276,6 +287,7 @@ export class Wishes {
     if (session.attempt !== undefined) this.#attempts.done(session.attempt);
     for (const heir of this.#registry.sessions)
       if (heir.reauthenticates === session && heir.current !== undefined) this.#delete(heir.current, reason);
+    session.tasks = [];
     if (state.kind === "Live") {
       closeIke(host, sa, reason);
       return;
@@ -288,7 +300,7 @@ export class Wishes {
   /** Make before break (RFC 7296 §2.8.3): a new IKE SA with the same children; the former goes when they stand. */
   #reauthenticate(session: Session, trigger: Trigger): void {
     const host = this.#host;
-    if (session.current?.state.kind !== "Live") return;
+    if (!isAlive(session)) return;
     for (const other of this.#registry.sessions)
       if (other.reauthenticates === session || isNewer(other, session)) return;
     const { connection } = session;
@@ -315,7 +327,13 @@ export class Wishes {
     const state = session.current?.state;
     if (former?.current === undefined || state?.kind !== "Live" || state.own.kind !== "Idle") return;
     if (former.current.state.kind !== "Live" || former.current.state.phase.kind === "Closing") return;
-    if (session.tasks.some(({ work }) => work.kind === "new-child")) return;
+    for (const { work, trigger } of former.tasks)
+      if (work.kind === "new-child" && !hasChild(session, work.config.name)) session.add(work, trigger, this.#host.now);
+    former.tasks = former.tasks.filter(({ work }) => work.kind !== "new-child");
+    if (session.tasks.some(({ work }) => work.kind === "new-child")) {
+      this.#host.touch(session);
+      return;
+    }
     for (const child of former.children.values())
       for (const heir of session.children.values())
         if (heir.config.name === child.config.name)

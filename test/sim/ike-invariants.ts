@@ -53,3 +53,44 @@ function noneElse(node: IkeNode, children: readonly string[]): string[] {
   if (node.engine.nextTimeout !== undefined) found.push(`${node.name} has a timer`);
   return found;
 }
+
+/** What a node still has after everything was deleted. */
+export function leftovers(node: IkeNode): string[] {
+  const { sas, halfOpen } = node.engine.snapshot();
+  const found: string[] = [];
+  if (sas.length > 0)
+    found.push(`${node.name} still has ${sas.length} IKE SAs: ${sas.map((sa) => sa.state).join(", ")}`);
+  if (halfOpen > 0) found.push(`${node.name} still has ${halfOpen} half-open IKE SAs`);
+  if (node.installed.size > 0) found.push(`${node.name} still has ${node.installed.size} pairs`);
+  if (node.loose.size > 0) found.push(`${node.name} lost ${node.loose.size} SPIs`);
+  if (node.engine.nextTimeout !== undefined) found.push(`${node.name} still has a timer`);
+  return found;
+}
+
+/** Between two engines of ours nothing is malformed or forged, no job fails and no bound is reached. */
+const IMPOSSIBLE = [
+  "jobs_failed",
+  "drop_malformed_header",
+  "drop_major_version",
+  "drop_ikev1",
+  "drop_unknown_exchange",
+  "drop_wrong_direction",
+  "drop_half_open_limit",
+  "drop_budget",
+  "drop_zero_spi",
+  "drop_not_configured",
+  "drop_not_verified",
+  "drop_fragment",
+  "drop_malformed",
+  "authentication_failed",
+  "queue_full",
+  "child_limit",
+] as const;
+
+export function unexpectedCounts(node: IkeNode): string[] {
+  const { counters } = node.engine.snapshot();
+  return IMPOSSIBLE.flatMap((name) => {
+    const count = counters[name] ?? 0;
+    return count === 0 ? [] : [`${node.name} counted ${count} ${name}`];
+  });
+}

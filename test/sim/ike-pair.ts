@@ -10,6 +10,7 @@ import type { IkeReport, IkeSaSnapshot } from "#core/ike-state";
 import { type Millis, millis, type Spi, spi } from "#core/units";
 import { runJob } from "#crypto/ike-jobs";
 import { portableKeyExchange } from "#crypto/key-agreement";
+import { wipe } from "#crypto/octets";
 import type { EndCause, IkeEffect, IkeInput, NegotiatedChild } from "#ike/effects";
 import { IkeEngine, type IkeEngineOptions } from "#ike/engine";
 import { decodeHeader } from "#wire/ike/header";
@@ -42,6 +43,17 @@ export interface SimOptions {
   /** From the installation of a rekeyed pair of ours to its use, and from there to the delete of the former. */
   readonly switchAfter?: readonly [least: number, most: number];
   readonly engine?: IkeEngineOptions;
+  /** Gateways change their addresses: what leaves from one they no longer have is lost. */
+  readonly roaming?: boolean;
+}
+
+/** Who looks on: traces, and what acts on what a node does. */
+export interface SimObserver {
+  readonly given?: (node: IkeNode, input: IkeInput) => void;
+  /** After it was carried out. */
+  readonly done?: (node: IkeNode, effect: IkeEffect) => void;
+  /** `arrivals`: how many of it the network carries. */
+  readonly carried?: (node: IkeNode, datagram: Datagram, arrivals: number) => void;
 }
 
 interface Event {
@@ -80,7 +92,10 @@ export class IkeNode {
   /** Drawn and neither installed nor given back. */
   readonly loose: Set<Spi> = new Set();
   readonly #sim: IkeSim;
+  /** Which pairs took over from one. */
+  readonly #heirs = new Map<number, number[]>();
   #lastSpi: number;
+  #alive = true;
 
   constructor(sim: IkeSim, name: string, address: IpAddress, number: number, options: IkeEngineOptions) {
     this.name = name;
@@ -102,7 +117,32 @@ export class IkeNode {
   }
 
   give(input: IkeInput): void {
-    for (const effect of this.engine.handle(input, this.#sim.now)) this.#carryOut(effect);
+    if (!this.#alive) return;
+    const { observers } = this.#sim;
+    for (const { given } of observers) given?.(this, input);
+    for (const effect of this.engine.handle(input, this.#sim.now)) {
+      this.#carryOut(effect);
+      for (const { done } of observers) done?.(this, effect);
+    }
+  }
+
+  /** See `IkeSim.kill`. */
+  kill(): void {
+    this.#alive = false;
+  }
+
+  /** The pair that took over from this one is there, or one that took over from that one. */
+  #isSucceeded(former: number): boolean {
+    return (this.#heirs.get(former) ?? []).some((heir) => this.installed.has(heir) || this.#isSucceeded(heir));
+  }
+
+  /** The simulation's clock. */
+  get now(): Millis {
+    return this.#sim.now;
+  }
+
+  get alive(): boolean {
+    return this.#alive;
   }
 
   configure(config: IkeConfig): void {
@@ -151,6 +191,8 @@ export class IkeNode {
     for (const other of this.installed.values())
       assert(other.child.inbound.spi !== child.inbound.spi, `${this.name} has two SAs of one SPI`);
     this.installed.set(child.id, { child, outbound: outbound === "use" });
+    if (child.replaces !== undefined)
+      this.#heirs.set(child.replaces, [...(this.#heirs.get(child.replaces) ?? []), child.id]);
     if (outbound === "later" && child.initiator && child.replaces !== undefined)
       this.#switchOver(child, child.replaces);
   }
@@ -158,10 +200,12 @@ export class IkeNode {
   /** What the rekey director does: sends on the new pair, and has the former one deleted. */
   #switchOver(child: NegotiatedChild, former: number): void {
     this.#sim.after(this.#sim.options.switchAfter ?? [5, 20], () => {
+      if (!this.#alive || !this.#isSucceeded(former)) return;
       const pair = this.installed.get(child.id);
-      if (pair === undefined) return;
-      pair.outbound = true;
-      this.#sim.packet(this, child);
+      if (pair !== undefined) {
+        pair.outbound = true;
+        this.#sim.packet(this, child);
+      }
       this.give({ kind: "delete-child", id: former, reason: "rekeyed" });
     });
   }
@@ -198,6 +242,7 @@ export class IkeSim {
   held: Datagram[] | undefined = undefined;
   /** Everything that was sent, also what was lost. */
   readonly sent: Datagram[] = [];
+  readonly observers: SimObserver[] = [];
   /** NAT boxes and the like: what becomes of a datagram; undefined = it is lost. */
   translate: (datagram: Datagram) => Datagram | undefined = (datagram) => datagram;
 
@@ -220,9 +265,15 @@ export class IkeSim {
     node.address = endpoint(address, 0).address;
   }
 
+  /** The process of this node dies without a word; whatever was under way to it is lost. */
+  kill(node: IkeNode): void {
+    this.#nodes.splice(this.#nodes.indexOf(node), 1);
+    node.kill();
+  }
+
   /** The process of this node dies and another takes its place: nothing is remembered. */
   restart(node: IkeNode): IkeNode {
-    this.#nodes.splice(this.#nodes.indexOf(node), 1);
+    if (node.alive) this.kill(node);
     this.#born += 1;
     const fresh = new IkeNode(this, node.name, node.address, this.#born, this.options.engine ?? {});
     this.#nodes.push(fresh);
@@ -248,10 +299,9 @@ export class IkeSim {
 
   send(node: IkeNode, datagram: Datagram): void {
     this.sent.push(datagram);
-    assert(
-      compareAddresses(datagram.from.address, node.address) === 0,
-      `${node.name} sends from ${addressToString(datagram.from.address)}`,
-    );
+    const isOwn = compareAddresses(datagram.from.address, node.address) === 0;
+    assert(isOwn || this.options.roaming === true, `${node.name} sends from ${addressToString(datagram.from.address)}`);
+    if (!isOwn) return;
     const carried = this.translate(datagram);
     if (carried === undefined) return;
     if (this.held !== undefined) {
@@ -259,8 +309,13 @@ export class IkeSim {
       return;
     }
     const copies = this.chance() < this.weather.duplicates ? 2 : 1;
-    for (let copy = 0; copy < copies; copy++)
-      if (this.chance() >= this.weather.loss) this.after(this.weather.delay, () => this.arrive(carried));
+    let arrivals = 0;
+    for (let copy = 0; copy < copies; copy++) {
+      if (this.chance() < this.weather.loss) continue;
+      arrivals += 1;
+      this.after(this.weather.delay, () => this.arrive(carried));
+    }
+    for (const { carried: tell } of this.observers) tell?.(node, carried, arrivals);
   }
 
   arrive({ octets, from, to }: Datagram): void {
@@ -312,8 +367,11 @@ export class IkeSim {
         const privateKey = fresh();
         return { kind: "ke-generate", privateKey, publicKey: privateKey.slice() };
       }
-      case "ke-agree":
-        return { kind: "ke-agree", shared: xor(work.privateKey, work.publicKey) };
+      case "ke-agree": {
+        const shared = xor(work.privateKey, work.publicKey);
+        wipe(work.privateKey);
+        return { kind: "ke-agree", shared };
+      }
       case "ke-respond": {
         const publicKey = fresh();
         return { kind: "ke-respond", publicKey, shared: xor(publicKey, work.publicKey) };

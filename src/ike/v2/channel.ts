@@ -5,7 +5,7 @@ import type { Millis } from "#core/units";
 import type { Counter } from "#ike/counters";
 import { encodeChain, type Payload } from "#wire/ike/chain";
 import { encodeHeader, type IkeHeader } from "#wire/ike/header";
-import { type ExchangeType, IkeFlag } from "#wire/ike/numbers";
+import { type ExchangeType, IkeFlag, PayloadType } from "#wire/ike/numbers";
 import {
   DEFAULT_DATAGRAM_LIMIT,
   FragmentAssembler,
@@ -219,6 +219,8 @@ export class Channel {
     const fragment = peekFragment(octets);
     if (fragment !== undefined && !(this.#fragments !== "none" && assembler.wants(header.messageId, fragment)))
       return { kind: "dropped", counter: "drop_fragment" };
+    if (header.nextPayload !== PayloadType.SK && header.nextPayload !== PayloadType.SKF)
+      return { kind: "dropped", counter: "drop_unprotected" };
     const opened = opener.open(octets);
     if (opened === undefined) return { kind: "dropped", counter: "drop_not_verified" };
     if (opened.kind === "whole") {

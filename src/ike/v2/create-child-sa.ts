@@ -268,6 +268,7 @@ export function onKeAgreed(host: Host, sa: IkeSa, live: Live, own: Own<"Agreeing
 function finish(host: Host, sa: IkeSa, live: Live, task: Task, run: KeyRun): void {
   live.own = { kind: "Idle" };
   settle(host, sa, run);
+  sa.session.deletedEarly.clear();
   if (task.work.kind !== "rekey-child" || !task.work.preflight) return;
   const names = { connection: sa.session.connection.name, child: task.work.child.config.name };
   report(host, { kind: "rekey", ...names, trigger: task.trigger, result: "preflight passed" });
@@ -294,7 +295,7 @@ export function onRequest(host: Host, sa: IkeSa, live: Live, payloads: readonly 
   }
   if (TSi === undefined || TSr === undefined) throw new ProtocolError(NotifyType.INVALID_SYNTAX, "TSi or TSr missing");
   const rekey = N.find(({ type }) => type === NotifyType.REKEY_SA);
-  const rekeyed = rekey && rekeyedChild(host, sa, rekey);
+  const rekeyed = rekey && rekeyedChild(host, sa, live, rekey);
   if (rekey !== undefined && rekeyed === undefined) return;
   if (rekeyed === undefined && session.children.size >= MAX_CHILDREN) {
     host.count("child_limit");
@@ -322,11 +323,16 @@ function deny(host: Host, sa: IkeSa, type: NotifyType, data?: Uint8Array): void 
 }
 
 /** Answers by itself where it may not be. */
-function rekeyedChild(host: Host, sa: IkeSa, { protocol, spi }: NotifyPayload): Child | undefined {
+function rekeyedChild(host: Host, sa: IkeSa, live: Live, { protocol, spi }: NotifyPayload): Child | undefined {
   if (protocol !== ProtocolId.ESP && protocol !== ProtocolId.AH)
     throw new ProtocolError(NotifyType.INVALID_SYNTAX, `REKEY_SA of protocol ${protocol}`);
   const value = spiFrom(spi);
   const child = value && sa.session.childByOutbound(value, protocol === ProtocolId.AH ? "ah" : "esp");
+  // It may be the one that the peer has made for us, and whose answer is not here yet.
+  if (child === undefined && isOwn(live, "new-child", "rekey-child")) {
+    deny(host, sa, NotifyType.TEMPORARY_FAILURE);
+    return undefined;
+  }
   if (child === undefined) {
     // RFC 7296 §2.25.1: with the SPI that is not there.
     const data = new Uint8Array(0);

@@ -3,7 +3,7 @@ import { millis } from "#core/units";
 import type { EndCause } from "#ike/effects";
 import { type Failure, type Host, report } from "./host.ts";
 import { type ChildOffer, type IkeSa, wipeOwn, wipePeer, wipeState } from "./ike-sa.ts";
-import { type Child, hasHeir, isKept, type Session } from "./session.ts";
+import { type Child, hasHeir, isKept, type Session, type Task } from "./session.ts";
 
 /** A refused IKE_AUTH still answers repeats so long. */
 const REFUSED_LINGERS = millis(10_000);
@@ -85,6 +85,7 @@ export function dropOwn(host: Host, sa: IkeSa): void {
     session.addFirst({ kind: "delete-child", child: own.child, reason: "deleted" }, "close", host.now);
   if (own.kind === "AwaitCreateChildSaResponse" && own.offer.kind === "child") giveBack(host, own.offer);
   if ("run" in own && own.run.plan.kind === "child") host.world.spis.giveBack(own.run.plan.inboundSpi);
+  if (own.kind !== "Idle") session.deletedEarly.clear();
   wipeOwn(own);
   state.own = { kind: "Idle" };
 }
@@ -159,7 +160,28 @@ export function closeIke(host: Host, sa: IkeSa, reason: string): void {
   state.phase = { kind: "Closing", reason };
   if (session.current !== sa) return;
   for (const child of [...session.children.values()]) retireChild(host, session, child, true, reason);
+  giveUpTasks(host, session, session.tasks, reason);
+}
+
+/** Children that were asked for and will not be made by this session: whoever wants them asks again. */
+function giveUpTasks(host: Host, session: Session, tasks: readonly Task[], reason: string): void {
   session.tasks = [];
+  for (const { work } of tasks)
+    if (work.kind === "new-child")
+      host.failed(session, {
+        child: work.config.name,
+        stage: "CREATE_CHILD_SA",
+        notify: undefined,
+        from: "us",
+        reason: `the IKE SA ended before: ${reason}`,
+        remedy: "none needed: it is asked for again over another IKE SA",
+      });
+}
+
+/** What is under way or waits. */
+function tasksOf(session: Session, sas: readonly IkeSa[]): readonly Task[] {
+  const underWay = sas.flatMap(({ state }) => (state.kind === "Live" && "task" in state.own ? [state.own.task] : []));
+  return [...underWay, ...session.tasks];
 }
 
 /** The session is over, with all IKE SAs and Child SAs it has. */
@@ -172,9 +194,10 @@ export function endSession(
   cause: EndCause = "close",
 ): void {
   const current = session.current;
+  const tasks = tasksOf(session, host.sasOf(session));
   for (const child of [...session.children.values()]) removeChild(host, session, child, how === "drain", reason, cause);
-  session.tasks = [];
   for (const sa of sas) if (sa.state.kind !== "Refused") destroy(host, sa);
+  giveUpTasks(host, session, tasks, reason);
   if (current === undefined) return;
   host.count("ike_deleted");
   report(host, { kind: "ike-down", ike: current.id, connection: session.connection.name, reason });

@@ -18,6 +18,8 @@ import { adopt, heirOf } from "./rekey.ts";
 import type { Child, Task } from "./session.ts";
 
 const REQUEST = { N: "many", D: "many", CP: "optional", V: "many" } as const;
+/** One answer names one. */
+const MAX_DELETED_EARLY = 16;
 const RESPONSE = { N: "many", D: "many", CP: "optional", V: "many" } as const;
 
 // ── initiator ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -169,6 +171,13 @@ function endAll(host: Host, sa: IkeSa, reason: string): void {
   linger(host, sa);
 }
 
+/** Our request for a pair is out, and its answer may name an SPI that the peer has deleted by then. */
+function isMakingChild({ state }: IkeSa): boolean {
+  if (state.kind !== "Live" || !("task" in state.own) || state.own.kind === "GeneratingKe") return false;
+  const { kind } = state.own.task.work;
+  return kind === "new-child" || kind === "rekey-child";
+}
+
 /** The sender's inbound SPIs; the answer has ours of the same pairs. */
 function onDeleteChildren(host: Host, sa: IkeSa, payload: DeletePayload): Payload[] {
   const { session } = sa;
@@ -178,7 +187,11 @@ function onDeleteChildren(host: Host, sa: IkeSa, payload: DeletePayload): Payloa
     const value = spiFrom(octets);
     const child = value && session.childByOutbound(value, protocol);
     // Unknown ones are left out: a second delete, or one that crossed ours.
-    if (child === undefined) continue;
+    if (child === undefined) {
+      if (value !== undefined && isMakingChild(sa) && session.deletedEarly.size < MAX_DELETED_EARLY)
+        session.deletedEarly.add(value);
+      continue;
+    }
     // RFC 7296 §1.4.1: both at once; each side's own delete says its half.
     if (child.state.kind === "Installed") answered.push(child.inboundSpi);
     removeChild(host, session, child, true, "the peer deleted it");

@@ -13,7 +13,7 @@ import { millis } from "#core/units";
 import { wipe } from "#crypto/octets";
 import { rekeyedIkeKeys } from "#ike/keymat";
 import { compareNonces, installChild, lowestNonce } from "./child-sa.ts";
-import { closeIke, dropOwn, retireChild, useChild } from "./end.ts";
+import { closeIke, dropOwn, removeChild, retireChild, useChild } from "./end.ts";
 import { enliven } from "./establish.ts";
 import { type Host, report } from "./host.ts";
 import { applyKeys, type ChildPlan, type IkePlan, IkeSa, type KeyRun } from "./ike-sa.ts";
@@ -34,16 +34,21 @@ export function settle(host: Host, sa: IkeSa, run: KeyRun): void {
 // ── Child SAs ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 function settleChild(host: Host, sa: IkeSa, plan: ChildPlan, shared: readonly Uint8Array[]): void {
+  const { session } = sa;
   const child = installChild(host, sa, plan, shared);
   const former = plan.replaces;
+  if (plan.by === "us" && session.deletedEarly.has(plan.outboundSpi)) {
+    removeChild(host, session, child, true, "the peer deleted it before its answer came");
+    return;
+  }
   if (former === undefined) {
-    resolveTwins(host, sa.session, child);
+    resolveTwins(host, session, child);
     return;
   }
   former.successors.push({ to: child, by: plan.by, lowestNonce: lowestNonce(plan) });
   const trigger = plan.by === "us" ? plan.trigger : "peer";
-  report(host, { kind: "rekey", ...names(sa.session, child), trigger, result: "done" });
-  resolveChildren(host, sa.session, former);
+  report(host, { kind: "rekey", ...names(session, child), trigger, result: "done" });
+  resolveChildren(host, session, former);
 }
 
 function names({ connection }: Session, { config }: Child): { readonly connection: string; readonly child: string } {

@@ -129,6 +129,8 @@ export class Session {
   peer: PeerKnowledge = { kind: "unknown" };
   readonly children: Map<number, Child> = new Map();
   tasks: Task[] = [];
+  /** Outbound SPIs that the peer deleted before its answer told us of them: lost answers come late. */
+  readonly deletedEarly: Set<Spi> = new Set();
   /** Something verified came from the peer. */
   heardAt: Millis;
   /** When a notification in clear last made us ask for the peer (RFC 7296 §2.21.4). */

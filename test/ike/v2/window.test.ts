@@ -5,10 +5,10 @@ import { AssertionError } from "#core/errors";
 import { millis } from "#core/units";
 import {
   DEFAULT_RETRANSMISSION,
-  REKEY_AT_MESSAGE_ID,
   OwnRequests,
   PeerRequests,
   QUEUE_LIMIT,
+  REKEY_AT_MESSAGE_ID,
   type RequestVerdict,
   type RetransmissionPolicy,
 } from "#ike/v2/window";

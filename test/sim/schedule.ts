@@ -1,0 +1,135 @@
+/** What happens in one simulated life of two gateways, drawn from a seed: the network's weather, configurations, and steps. */
+import type { Weather } from "./ike-pair.ts";
+
+export type Side = "a" | "b";
+
+/** One thing that somebody does; `pick` chooses among the children that are there then. */
+export type Deed =
+  | { readonly kind: "rekey-child"; readonly side: Side; readonly pick: number }
+  | { readonly kind: "delete-child"; readonly side: Side; readonly pick: number }
+  | { readonly kind: "rekey-ike"; readonly side: Side }
+  | { readonly kind: "reauthenticate"; readonly side: Side }
+  | { readonly kind: "delete-ike"; readonly side: Side }
+  /** Killed without a goodbye; its successor comes up after a while. */
+  | { readonly kind: "restart"; readonly side: Side; readonly down: number }
+  /** Nothing passes for so long. */
+  | { readonly kind: "silence"; readonly span: number }
+  /** a gets another address; behind a NAT, the NAT another port. */
+  | { readonly kind: "move" };
+
+export interface Step {
+  /** Milliseconds after the step before. */
+  readonly wait: number;
+  readonly deeds: readonly Deed[];
+}
+
+export interface Schedule {
+  readonly seed: number;
+  readonly weather: Weather;
+  readonly jobTime: readonly [number, number];
+  readonly switchAfter: readonly [number, number];
+  /** Whose children are to be up: that side starts them, and again when they are lost. */
+  readonly owners: readonly Side[];
+  readonly children: readonly string[];
+  readonly pfs: boolean;
+  readonly mobike: boolean;
+  readonly nat: boolean;
+  readonly dpdDelay: number;
+  /** Of the second owner's start; what the steps wait for. */
+  readonly stagger: number;
+  readonly settleIn: number;
+  readonly steps: readonly Step[];
+}
+
+/** Well spread numbers from consecutive seeds (MurmurHash3's finalizer); 0 up to but not with 1. */
+class Draw {
+  #state: number;
+
+  constructor(seed: number) {
+    this.#state = mix(seed + 1);
+  }
+
+  chance(): number {
+    this.#state = (this.#state + 0x9e37_79b9) >>> 0;
+    return mix(this.#state) / 2 ** 32;
+  }
+
+  whole(least: number, most: number): number {
+    return least + Math.floor(this.chance() * (most - least + 1));
+  }
+
+  /** True with this probability. */
+  is(probability: number): boolean {
+    return this.chance() < probability;
+  }
+
+  of<T>(choices: readonly [T, ...T[]]): T {
+    return choices[this.whole(0, choices.length - 1)] ?? choices[0];
+  }
+}
+
+export function mix(seed: number): number {
+  let h = seed >>> 0;
+  h = Math.imul(h ^ (h >>> 16), 0x85eb_ca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2_ae35);
+  return (h ^ (h >>> 16)) >>> 0;
+}
+
+const CHILDREN = ["net", "voice", "backup"];
+
+export function makeSchedule(seed: number): Schedule {
+  const draw = new Draw(seed);
+  const nat = draw.is(0.2);
+  const mobike = draw.is(0.3);
+  // Nobody can start towards a gateway that moves, or that a NAT hides.
+  const hidden = nat || mobike;
+  const owners: readonly Side[] = hidden ? ["a"] : draw.of([["a"], ["b"], ["a", "b"], ["a", "b"]]);
+  const children = CHILDREN.slice(0, draw.of([1, 1, 2, 3]));
+  const quick = draw.is(0.3);
+  const wild = draw.is(0.5);
+  const steps: Step[] = [];
+  const count = draw.whole(5, 25);
+  for (let i = 0; i < count; i++) steps.push(makeStep(draw, hidden, wild));
+  return {
+    seed,
+    weather: {
+      delay: quick ? [1, 5] : [1, draw.whole(10, 300)],
+      loss: draw.is(0.25) ? 0 : draw.chance() * 0.3,
+      duplicates: draw.is(0.3) ? 0 : draw.chance() * 0.2,
+    },
+    jobTime: [0, draw.of([0, 5, 40, 150])],
+    switchAfter: [0, draw.of([0, 20, 200, 1000])],
+    owners,
+    children,
+    pfs: draw.is(0.5),
+    mobike,
+    nat,
+    dpdDelay: draw.of([20_000, 30_000, 60_000]),
+    stagger: draw.is(0.5) ? draw.whole(0, 400) : draw.whole(0, 5_000),
+    settleIn: draw.is(0.7) ? 5_000 : draw.whole(0, 1_500),
+    steps,
+  };
+}
+
+function makeStep(draw: Draw, hidden: boolean, wild: boolean): Step {
+  const deeds = [makeDeed(draw, hidden, wild)];
+  while (deeds.length < 4 && draw.is(0.25)) deeds.push(makeDeed(draw, hidden, wild));
+  const wait = draw.is(0.15) ? draw.whole(1_000, 30_000) : draw.whole(0, draw.of([0, 50, 400]));
+  return { wait, deeds };
+}
+
+/** A tame schedule has rekeys and deletes only. */
+function makeDeed(draw: Draw, hidden: boolean, wild: boolean): Deed {
+  const side = draw.of<Side>(["a", "b"]);
+  const pick = draw.whole(0, 5);
+  const lot = draw.chance();
+  if (lot < 0.42) return { kind: "rekey-child", side, pick };
+  if (lot < 0.66) return { kind: "rekey-ike", side };
+  if (lot < 0.76) return { kind: "delete-child", side, pick };
+  if (!wild) return { kind: "rekey-child", side, pick };
+  if (lot < 0.84) return { kind: "reauthenticate", side: hidden ? "a" : side };
+  if (lot < 0.89) return { kind: "delete-ike", side };
+  if (lot < 0.94) return { kind: "restart", side, down: draw.is(0.5) ? 0 : draw.whole(0, 8_000) };
+  if (lot < 0.97 && hidden) return { kind: "move" };
+  return { kind: "silence", span: draw.is(0.7) ? draw.whole(200, 20_000) : draw.whole(20_000, 260_000) };
+}
