@@ -312,11 +312,12 @@ export function compareNonces(a: Uint8Array, b: Uint8Array): number {
   return a.length - b.length;
 }
 
+/** A copy: the exchange's own are wiped with it. */
 export function lowestNonce({
   initiatorNonce,
   responderNonce,
 }: Pick<ChildPlan, "initiatorNonce" | "responderNonce">): Uint8Array {
-  return compareNonces(initiatorNonce, responderNonce) < 0 ? initiatorNonce : responderNonce;
+  return (compareNonces(initiatorNonce, responderNonce) < 0 ? initiatorNonce : responderNonce).slice();
 }
 
 // ── both ─────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -373,7 +373,8 @@ function onChildRequest(
   const responderNonce = freshNonce(host);
   const common = { initiatorNonce, responderNonce, by: "peer", trigger: "peer", startedAt: host.now } as const;
   const plan = { kind: "child", ...chosen.terms, ...common, replaces: rekeyed } as const;
-  const payloads: Payload[] = [...chosen.payloads, { kind: "Nonce", data: responderNonce }];
+  // The answer goes out after the keys are made and the nonce is wiped.
+  const payloads: Payload[] = [...chosen.payloads, { kind: "Nonce", data: responderNonce.slice() }];
   const method = childSuite(plan.protocol, plan.chosen)?.keyExchange?.id;
   respond(host, sa, live, { plan, shared: [], remaining: additionalMethods(plan) }, rekeyed, payloads, method, KE);
 }
@@ -431,7 +432,7 @@ function onIkeRekey(
   };
   const payloads: Payload[] = [
     { kind: "SA", proposals: [answer] },
-    { kind: "Nonce", data: responderNonce },
+    { kind: "Nonce", data: responderNonce.slice() },
   ];
   respond(
     host,

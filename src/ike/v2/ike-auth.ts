@@ -9,6 +9,7 @@ import type { Connection } from "#core/connection";
 import { ProtocolError } from "#core/errors";
 import type { JobResult } from "#core/ike-job";
 import { identityMatch } from "#crypto/identity";
+import { wipe } from "#crypto/octets";
 import { connectionForPeer, connectionsFor, type PeerClaim } from "#ike/pad";
 import { chooseProposal } from "#ike/proposal";
 import type { Payload } from "#wire/ike/chain";
@@ -33,7 +34,16 @@ import { endSetup, refuseSetup } from "./end.ts";
 import { establish, refusesTwin } from "./establish.ts";
 import { childAnswer, firstChild, takeChild } from "./first-child.ts";
 import { type Failure, type Host, sendRequest, sendResponse } from "./host.ts";
-import type { AuthOffer, AuthRequest, AuthResponse, ChildOffer, Handshake, IkeSa, IkeSaState } from "./ike-sa.ts";
+import type {
+  AuthOffer,
+  AuthRequest,
+  AuthResponse,
+  ChildOffer,
+  ChildRequest,
+  Handshake,
+  IkeSa,
+  IkeSaState,
+} from "./ike-sa.ts";
 import { additionalOf, addressPayloads } from "./mobike-addresses.ts";
 import { has } from "./nat-t.ts";
 import type { Session } from "./session.ts";
@@ -267,6 +277,7 @@ function verifyProblem(result: JobResult): Problem {
 function finish(host: Host, sa: IkeSa, handshake: Handshake, response: AuthResponse): void {
   establish(host, sa, handshake, response);
   takeChild(host, sa, response.child);
+  wipe(handshake.initiatorNonce, handshake.responderNonce);
 }
 
 // ── responder ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -427,7 +438,6 @@ function answer(
   proof: { readonly method: number; readonly data: Uint8Array },
 ): void {
   const { connection } = request;
-  const { initiatorNonce, responderNonce } = handshake;
   establish(host, sa, handshake, request);
   const common: Payload[] = [
     idPayload("IDr", request.localIdentity),
@@ -435,19 +445,21 @@ function answer(
     { kind: "AUTH", method: proof.method, data: proof.data },
     ...(request.mobike ? [notify(NotifyType.MOBIKE_SUPPORTED), ...addressPayloads(host, sa.session)] : []),
   ];
-  if (request.child === undefined) {
-    sendResponse(host, sa, common);
-    return;
-  }
-  const chosen = chooseTerms(host, sa.session, request.child, "ike-auth", undefined);
+  sendResponse(host, sa, [...common, ...(request.child ? childPayloads(host, sa, handshake, request.child) : [])]);
+  wipe(handshake.initiatorNonce, handshake.responderNonce);
+}
+
+/** Makes the Child SA that goes with IKE_AUTH, or says why not. */
+function childPayloads(host: Host, sa: IkeSa, handshake: Handshake, request: ChildRequest): readonly Payload[] {
+  const { initiatorNonce, responderNonce } = handshake;
+  const chosen = chooseTerms(host, sa.session, request, "ike-auth", undefined);
   if (chosen.kind === "refused") {
     // RFC 7296 §1.2: the IKE SA stands without the Child SA.
     host.count("child_refused");
-    sendResponse(host, sa, [...common, notify(chosen.notify)]);
     host.failed(sa.session, refusalOf(undefined, STAGE, chosen));
-    return;
+    return [notify(chosen.notify)];
   }
   const plan = { kind: "child", ...chosen.terms, initiatorNonce, responderNonce, replaces: undefined } as const;
   installChild(host, sa, { ...plan, by: "peer", trigger: "peer", startedAt: host.now }, []);
-  sendResponse(host, sa, [...common, ...chosen.payloads]);
+  return chosen.payloads;
 }

@@ -429,13 +429,15 @@ function wipeHandshake(handshake: Handshake): void {
 }
 
 export function wipeRun(run: KeyRun): void {
-  wipe(...run.shared);
+  const { initiatorNonce, responderNonce } = run.plan;
+  wipe(...run.shared, initiatorNonce, responderNonce);
 }
 
 export function wipeOwn(own: OwnExchange): void {
   switch (own.kind) {
     case "AwaitCreateChildSaResponse":
-      own.ke === undefined ? undefined : wipe(own.ke.privateKey);
+      wipe(own.nonce);
+      if (own.ke !== undefined) wipe(own.ke.privateKey);
       return;
     case "AwaitIkeFollowUpKeResponse":
       wipe(own.ke.privateKey);

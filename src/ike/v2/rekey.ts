@@ -16,7 +16,7 @@ import { compareNonces, installChild, lowestNonce } from "./child-sa.ts";
 import { closeIke, dropOwn, removeChild, retireChild, useChild } from "./end.ts";
 import { enliven } from "./establish.ts";
 import { type Host, report } from "./host.ts";
-import { applyKeys, type ChildPlan, type IkePlan, IkeSa, type KeyRun } from "./ike-sa.ts";
+import { applyKeys, type ChildPlan, type IkePlan, IkeSa, type KeyRun, wipeRun } from "./ike-sa.ts";
 import { type Child, hasHeir, isKept, type Session } from "./session.ts";
 import { ikeSnapshot } from "./snapshot.ts";
 
@@ -29,6 +29,7 @@ const MADE_AT_ONCE = 30_000;
 export function settle(host: Host, sa: IkeSa, run: KeyRun): void {
   if (run.plan.kind === "child") settleChild(host, sa, run.plan, run.shared);
   else settleIke(host, sa, run.plan, run.shared);
+  wipeRun(run);
 }
 
 // ── Child SAs ────────────────────────────────────────────────────────────────────────────────────────────────────────
