@@ -46,6 +46,7 @@ export function establish(host: Host, sa: IkeSa, handshake: Handshake, claims: A
   const reauthAt = due(host, connection, connection.reauthTime);
   session.peer = { kind: "authenticated", localIdentity, remoteIdentity, at: host.now, reauthAt, mobike };
   host.peers.add(session);
+  session.origin = { by: sa.originalInitiator ? "us" : "peer", initiatorSpi: sa.initiatorSpi };
   session.additional = additional;
   session.current = sa;
   session.heardAt = host.now;
@@ -113,11 +114,12 @@ function meetTwin(host: Host, sa: IkeSa, twin: Session, startedAt: Millis, initi
   const { session } = sa;
   const { unique } = session.connection;
   if (unique === "never" || session.reauthenticates === twin || twin.reauthenticates === session) return;
-  const { current: other, peer } = twin;
-  if (other === undefined || peer.kind !== "authenticated") return;
-  if (peer.at >= startedAt && other.originalInitiator !== sa.originalInitiator) {
-    const loser = other.initiatorSpi < sa.initiatorSpi ? sa : other;
-    loser.deadlines.abandonAt = millis(host.now + (loser.originalInitiator ? TWIN_SETTLES : TWIN_EXPECTED));
+  const { current: other, peer, origin } = twin;
+  if (other === undefined || peer.kind !== "authenticated" || origin === undefined) return;
+  const by = sa.originalInitiator ? "us" : "peer";
+  if (peer.at >= startedAt && origin.by !== by) {
+    const [loser, maker] = origin.initiatorSpi < sa.initiatorSpi ? [sa, by] : [other, origin.by];
+    loser.deadlines.abandonAt = millis(host.now + (maker === "us" ? TWIN_SETTLES : TWIN_EXPECTED));
     host.touch(twin);
     return;
   }
