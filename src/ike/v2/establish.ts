@@ -52,6 +52,7 @@ export function establish(host: Host, sa: IkeSa, handshake: Handshake, claims: A
   const reauthAt = due(host, connection, connection.reauthTime);
   session.peer = { kind: "authenticated", localIdentity, remoteIdentity, at: host.now, reauthAt, mobike };
   host.peers.add(session);
+  session.origin = { by: sa.originalInitiator ? "us" : "peer", initiatorSpi: sa.initiatorSpi };
   session.additional = additional;
   session.current = sa;
   session.heardAt = host.now;
@@ -122,11 +123,12 @@ function meetTwin(host: Host, sa: IkeSa, twin: Session, startedAt: Millis, initi
   // Both sides reauthenticated at once: one heir is enough, however many beginnings may stand beside each other.
   const heirs = session.reauthenticates !== undefined || twin.reauthenticates !== undefined;
   if (unique === "never" && !heirs) return;
-  const { current: other, peer } = twin;
-  if (other === undefined || peer.kind !== "authenticated") return;
-  if (peer.at >= startedAt && other.originalInitiator !== sa.originalInitiator) {
-    const loser = other.initiatorSpi < sa.initiatorSpi ? sa : other;
-    loser.deadlines.abandonAt = millis(host.now + (loser.originalInitiator ? TWIN_SETTLES : TWIN_EXPECTED));
+  const { current: other, peer, origin } = twin;
+  if (other === undefined || peer.kind !== "authenticated" || origin === undefined) return;
+  const by = sa.originalInitiator ? "us" : "peer";
+  if (peer.at >= startedAt && origin.by !== by) {
+    const [loser, maker] = origin.initiatorSpi < sa.initiatorSpi ? [sa, by] : [other, origin.by];
+    loser.deadlines.abandonAt = millis(host.now + (maker === "us" ? TWIN_SETTLES : TWIN_EXPECTED));
     host.touch(twin);
     return;
   }

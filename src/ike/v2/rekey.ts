@@ -58,7 +58,9 @@ function names({ connection }: Session, { config }: Child): { readonly connectio
 
 function resolveChildren(host: Host, session: Session, former: Child): void {
   // One that was rekeyed again already stood: its exchange counts.
-  const stood = former.successors.filter(({ to }) => isKept(to) || hasHeir(to));
+  // What a reauthentication made of it has no nonces, and is no rekey.
+  const rekeys = former.successors.filter(({ lowestNonce }) => lowestNonce.length > 0);
+  const stood = rekeys.filter(({ to }) => isKept(to) || hasHeir(to));
   const ours = stood.find(({ by }) => by === "us");
   const theirs = stood.find(({ by }) => by === "peer");
   if (ours === undefined || theirs === undefined) return;

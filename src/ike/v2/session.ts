@@ -129,6 +129,8 @@ export class Session {
   peer: PeerKnowledge = { kind: "unknown" };
   readonly children: Map<number, Child> = new Map();
   tasks: Task[] = [];
+  /** Who began it, and its first SPI: rekeys change neither. */
+  origin: { readonly by: "us" | "peer"; readonly initiatorSpi: bigint } | undefined = undefined;
   /** Outbound SPIs that the peer deleted before its answer told us of them: lost answers come late. */
   readonly deletedEarly: Set<Spi> = new Set();
   /** Something verified came from the peer. */
