@@ -55,6 +55,7 @@ const MENDED: readonly (readonly [fault: string, seed: number])[] = [
   ["a child that was asked for while the IKE SA was set up was forgotten when that failed", 13],
   ["a child that was asked for over an IKE SA that was reauthenticated away was forgotten", 34],
   ["a start that joined a reauthentication was promised a retry that never came", 139],
+  ["the same, while the former IKE SA lingered to answer repeats", 6757],
   ["an IKE SA that was being deleted was reauthenticated", 304],
   ["a reauthenticated pair lost a rekey collision that it had no part in", 1175],
   ["two IKE SAs made at once both stayed when one was rekeyed before the other stood", 1289],
