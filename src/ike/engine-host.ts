@@ -144,8 +144,8 @@ export class EngineHost implements Host {
       this.world.random.fill(draw);
       retryAt = this.#attempts.failed(attempt, connection.keyingTries, this.now, (draw[0] ?? 0) / 256);
     }
-    const former =
-      reauthenticates !== undefined && this.#registry.sessions.has(reauthenticates) ? reauthenticates.peer : undefined;
+    // One that is gone, or lingers to answer repeats, is not tried again.
+    const former = reauthenticates?.current?.state.kind === "Live" ? reauthenticates.peer : undefined;
     if (reauthenticates !== undefined && former?.kind === "authenticated" && peer.kind === "unknown") {
       retryAt = millis(this.now + 30_000);
       reauthenticates.peer = { ...former, reauthAt: retryAt };

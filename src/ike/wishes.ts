@@ -300,7 +300,8 @@ export class Wishes {
   /** Make before break (RFC 7296 §2.8.3): a new IKE SA with the same children; the former goes when they stand. */
   #reauthenticate(session: Session, trigger: Trigger): void {
     const host = this.#host;
-    if (!isAlive(session)) return;
+    // One that lost against its twin has no heirs.
+    if (!isAlive(session) || session.current?.deadlines.abandonAt !== undefined) return;
     for (const other of this.#registry.sessions)
       if (other.reauthenticates === session || isNewer(other, session)) return;
     const { connection } = session;

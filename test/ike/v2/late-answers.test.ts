@@ -40,7 +40,7 @@ test("a pair that the peer rekeys before its answer came is kept by both: TEMPOR
   b.give({ kind: "rekey-child", id: made, trigger: "operator" });
   sim.driveFor(200_000);
   assert.deepEqual(violations(sim, a, b, ["net", "more"]), []);
-  assert.ok(b.counter("temporary_failures") >= 1, "it was told to wait");
+  assert.ok(b.counter("temporary_failures") > 0);
 });
 
 test("a pair that the peer deleted before its answer came does not stay", () => {
@@ -55,9 +55,11 @@ const MENDED: readonly (readonly [fault: string, seed: number])[] = [
   ["a child that was asked for while the IKE SA was set up was forgotten when that failed", 13],
   ["a child that was asked for over an IKE SA that was reauthenticated away was forgotten", 34],
   ["a start that joined a reauthentication was promised a retry that never came", 139],
+  ["the same, while the former IKE SA lingered to answer repeats", 6757],
   ["an IKE SA that was being deleted was reauthenticated", 304],
   ["a reauthenticated pair lost a rekey collision that it had no part in", 1175],
   ["two IKE SAs made at once both stayed when one was rekeyed before the other stood", 1289],
+  ["an IKE SA that had lost against its twin was reauthenticated, and its heir stayed", 723],
 ];
 
 for (const [fault, seed] of MENDED)
