@@ -6,7 +6,7 @@ import type { IpAddress } from "./address.ts";
 import type { Identity } from "./identity.ts";
 import type { Proposal } from "./proposal.ts";
 import type { TrafficSelector } from "./selector.ts";
-import type { Millis, Octets } from "./units.ts";
+import { type Millis, millis, type Octets, octets } from "./units.ts";
 
 /** One of the places a peer may be at, or we may speak from. Names are looked up before IKE sees them. */
 export type HostPattern =
@@ -64,6 +64,21 @@ export interface ChildLifetime {
 
 export type ChildAction = "none" | "trap" | "start" | "trap|start";
 
+/**
+ * When a child's flow may go in clear because nobody answers (the documents' "fall back to clear", docs/requirements.md S53–S55).
+ * Never once the flow has been secured.
+ */
+export interface ClearFallback {
+  /** Since the negotiation began, without an answer. */
+  readonly after: Millis;
+  /** A refused negotiation (no common proposal, failed authentication) falls back too; silence alone otherwise. */
+  readonly mismatchToo: boolean;
+  readonly retry: /** Negotiation is tried again every so often (S54). */
+    | { readonly mode: "interval"; readonly every: Millis }
+    /** Tried again with the first packet after `idle` without one, or after `longest` in any case (S55). */
+    | { readonly mode: "idle"; readonly idle: Millis; readonly longest: Millis };
+}
+
 export interface ChildConfig {
   /** Unique in its connection. The policy of the data plane is named `connection/child`. */
   readonly name: string;
@@ -71,6 +86,20 @@ export interface ChildConfig {
   readonly mode: "tunnel" | "transport" | "pass" | "drop";
   /** Of protocol ESP, or AH. */
   readonly proposals: readonly Proposal[];
+  /**
+   * Of protocol AH, applied over ESP: the child is an AH+ESP bundle then (RFC 2401 §4.5), which IKEv1 alone negotiates.
+   * Empty: `proposals` alone.
+   */
+  readonly outerProposals: readonly Proposal[];
+  /**
+   * Session key PFS with IKEv1 (S25–S27): by the KE transforms of `proposals`, or always with main mode's group. IKEv2 goes by
+   * the proposals.
+   */
+  readonly sessionPfs: "by-proposal" | "main-mode-group";
+  /** undefined = never (S53). */
+  readonly fallback: ClearFallback | undefined;
+  /** Packets in clear from the peer are taken too, and answered under protection: "inbound pass-through" (S81). */
+  readonly acceptClear: boolean;
   readonly local: readonly SelectorConfig[];
   readonly remote: readonly SelectorConfig[];
   readonly lifetime: ChildLifetime;
@@ -87,6 +116,24 @@ export interface ChildConfig {
   readonly priority: number;
   /** Program that is told of up and down with PLUTO_* environment; undefined = none. */
   readonly updown: string | undefined;
+}
+
+/** What only IKEv1 has (RFC 2408, 2409), and its main mode as the documents speak of it. */
+export interface Version1Config {
+  /** RFC 2409 §5.4, as initiator and responder; otherwise main mode alone. */
+  readonly aggressive: boolean;
+  /** Aggressive mode with a pre-shared key: anybody may guess the key off line. */
+  readonly aggressivePsk: boolean;
+  /** Life of an ISAKMP SA: `rekeyTime` + `overTime` of the connection; this one counts the octets its cipher processed (S16). */
+  readonly lifeOctets: Octets;
+  /** RFC 2408 §3.1: `when-asked` answers a peer's commit bit with CONNECTED; `always` sets it as responder (S30). */
+  readonly commitBit: "never" | "when-asked" | "always";
+  /** An ISAKMP SA without quick modes is ended after this long; Infinity = at its lifetime (S72, S73). */
+  readonly idleTime: Millis;
+  /** Windows' vendor IDs, fragments and acknowledged deletes (MS-IKEE). */
+  readonly microsoft: boolean;
+  /** A 3DES offer that the peer refuses is repeated with DES (S77). */
+  readonly exportDowngrade: boolean;
 }
 
 export interface Connection {
@@ -124,6 +171,18 @@ export interface Connection {
   readonly randTime: Millis;
   /** Try Child SAs' KE method once at set-up, so that a mismatch does not wait for the first rekey. */
   readonly pfsPreflight: boolean;
+  readonly v1: Version1Config;
+  /**
+   * Session key refresh limit: so many session keys (Child SAs) are made from one master key, then a new IKE SA is negotiated first. 0 = no limit, 1 = master key
+   * PFS (S19–S23, S29). IKEv2: the same with reauthentication's place taken by a rekey of the IKE SA.
+   */
+  readonly refreshLimit: number;
+  /** As responder: whoever asks one IKE SA for more than one session key is refused (S31). */
+  readonly masterPfs: boolean;
+  /** Repeats of an unanswered message and the wait before the first, doubled each time (S52). */
+  readonly retransmission: { readonly tries: number; readonly first: Millis; readonly longest: Millis };
+  /** A refused offer is answered with what would be accepted (S51); only to peers with an address in the configuration. */
+  readonly alternatives: boolean;
 }
 
 /** A shared secret and whom it is for; no owners = for anybody. */
@@ -155,3 +214,32 @@ export interface IkeConfig {
   readonly connections: readonly Connection[];
   readonly credentials: Credentials;
 }
+
+const FOREVER: Millis = millis(Number.POSITIVE_INFINITY);
+
+/** Where a configuration says nothing. Repeats: RFC 2408 leaves them open; five after 1, 2, 4, 8, 16 s (S52). */
+export const DEFAULT_CONNECTION_POLICY: Pick<
+  Connection,
+  "v1" | "refreshLimit" | "masterPfs" | "retransmission" | "alternatives"
+> = {
+  v1: {
+    aggressive: false,
+    aggressivePsk: false,
+    lifeOctets: octets(Number.POSITIVE_INFINITY),
+    commitBit: "when-asked",
+    idleTime: FOREVER,
+    microsoft: false,
+    exportDowngrade: false,
+  },
+  refreshLimit: 0,
+  masterPfs: false,
+  retransmission: { tries: 5, first: millis(1_000), longest: millis(16_000) },
+  alternatives: false,
+};
+
+export const DEFAULT_CHILD_POLICY: Pick<ChildConfig, "outerProposals" | "sessionPfs" | "fallback" | "acceptClear"> = {
+  outerProposals: [],
+  sessionPfs: "by-proposal",
+  fallback: undefined,
+  acceptClear: false,
+};

@@ -45,6 +45,6 @@ export function childSpecOf(
     tfcLength: config.tfcLength,
     mssClamp: config.mssClamp,
     keepaliveInterval: keepaliveOf(child.behindNat),
-    outerAh: undefined,
+    outerAh: child.outerAh,
   };
 }

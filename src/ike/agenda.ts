@@ -88,3 +88,11 @@ export class Agenda<T> {
     heap[at] = last;
   }
 }
+
+/** The earliest of what is due at all. */
+export function earliest(deadlines: Iterable<Millis | undefined>): Millis | undefined {
+  let first: Millis | undefined;
+  for (const deadline of deadlines)
+    if (deadline !== undefined && (first === undefined || deadline < first)) first = deadline;
+  return first;
+}

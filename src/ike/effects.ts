@@ -3,12 +3,12 @@
  * Addresses are the outer ones; `nat` port datagrams come and go without their non-ESP marker.
  */
 import type { Endpoint } from "#core/address";
-import type { Mode, Protocol, SaKeys, SuiteIds } from "#core/child-sa-spec";
+import type { Mode, Protocol, ProtocolSpec, SaKeys, SuiteIds } from "#core/child-sa-spec";
 import type { IkeConfig } from "#core/connection";
 import type { Job, JobResult } from "#core/ike-job";
 import type { IkeReport, Trigger } from "#core/ike-state";
 import type { TrafficSelector } from "#core/selector";
-import type { Millis, Spi } from "#core/units";
+import type { Millis, Octets, Spi } from "#core/units";
 
 export type IkeInput =
   | { readonly kind: "configure"; readonly config: IkeConfig }
@@ -57,6 +57,10 @@ export interface NegotiatedChild {
   readonly inbound: SaKeys;
   readonly outbound: SaKeys;
   readonly esn: boolean;
+  /** The AH over this ESP (IKEv1's AH+ESP bundle); its keys are wiped with the pair's. */
+  readonly outerAh: ProtocolSpec | undefined;
+  /** What the peer's lifetimes leave of ours (RFC 2407 §4.5, RESPONDER-LIFETIME §4.6.3.1); undefined: IKEv2 negotiates none. */
+  readonly agreedLifetime: { readonly time: Millis; readonly octets: Octets } | undefined;
   readonly encapsulation: "udp" | "none";
   readonly local: Endpoint;
   readonly remote: Endpoint;

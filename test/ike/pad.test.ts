@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseAddress } from "#core/address";
-import type { Connection, HostPattern, SharedSecret } from "#core/connection";
+import { type Connection, DEFAULT_CONNECTION_POLICY, type HostPattern, type SharedSecret } from "#core/connection";
 import { type Identity, IdType } from "#core/identity";
 import { millis } from "#core/units";
 import { identityMatch } from "#crypto/identity";
@@ -35,6 +35,7 @@ function connection(wanted: Wanted): Connection {
   const hosts = (text: string) => text.split(",").map(host);
   const rest = { certificates: [], hashes: [] };
   return {
+    ...DEFAULT_CONNECTION_POLICY,
     name,
     version,
     localAddresses: hosts(local),

@@ -1,5 +1,11 @@
 /** Two gateways that key themselves, on a virtual clock: real data planes and controls, `FakeIke` between them. */
-import type { ChildConfig, Connection, IkeConfig } from "#core/connection";
+import {
+  type ChildConfig,
+  type Connection,
+  DEFAULT_CHILD_POLICY,
+  DEFAULT_CONNECTION_POLICY,
+  type IkeConfig,
+} from "#core/connection";
 import type { Policy } from "#core/policy";
 import { type Millis, millis, octets } from "#core/units";
 import { runJob } from "#crypto/ike-jobs";
@@ -20,6 +26,7 @@ export function childConfig(
   lifetime: Partial<ChildConfig["lifetime"]> = {},
 ): ChildConfig {
   return {
+    ...DEFAULT_CHILD_POLICY,
     name: "net",
     mode: "tunnel",
     proposals: [],
@@ -55,6 +62,7 @@ export function childConfig(
 export function connectionConfig(children: readonly ChildConfig[], change: Partial<Connection> = {}): Connection {
   const local = { method: "psk", identity: undefined, certificates: [], hashes: [], rsaPss: false } as const;
   return {
+    ...DEFAULT_CONNECTION_POLICY,
     name: "gw",
     version: 2,
     localAddresses: [{ kind: "address", address: address("192.0.2.1") }],

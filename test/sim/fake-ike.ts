@@ -267,6 +267,8 @@ export class FakeIke implements IkePort {
     const asker = keysOf(request.seed, ours ? inbound : outbound);
     const answerer = keysOf(request.seed + 1, ours ? outbound : inbound);
     const child: NegotiatedChild = {
+      outerAh: undefined,
+      agreedLifetime: undefined,
       id,
       ike: 1,
       connection: this.#connection,

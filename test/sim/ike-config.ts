@@ -1,12 +1,14 @@
 /** Connections for IKE's tests, with swanctl.conf's defaults where a test says nothing else. */
 import { type Prefix, parsePrefix } from "#core/address";
-import type {
-  ChildConfig,
-  Connection,
-  Credentials,
-  IkeConfig,
-  LocalAuthentication,
-  RemoteAuthentication,
+import {
+  type ChildConfig,
+  type Connection,
+  type Credentials,
+  DEFAULT_CHILD_POLICY,
+  DEFAULT_CONNECTION_POLICY,
+  type IkeConfig,
+  type LocalAuthentication,
+  type RemoteAuthentication,
 } from "#core/connection";
 import { assert } from "#core/errors";
 import type { Identity } from "#core/identity";
@@ -81,6 +83,7 @@ export function childConfig(
 ): ChildConfig {
   const list = (value: string | readonly string[]) => (typeof value === "string" ? [value] : value);
   return {
+    ...DEFAULT_CHILD_POLICY,
     name: "net",
     mode: "tunnel",
     proposals: [espProposal()],
@@ -131,6 +134,7 @@ export function remoteAuth(over: Partial<RemoteAuthentication> = {}): RemoteAuth
 
 export function connection(local: string, remote: string, over: Partial<Connection> = {}): Connection {
   return {
+    ...DEFAULT_CONNECTION_POLICY,
     name: "gw",
     version: 2,
     localAddresses: [{ kind: "address", address: endpoint(local, 0).address }],

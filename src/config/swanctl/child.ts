@@ -1,5 +1,5 @@
 /** A section of `children`: what one pair of SAs carries and how long it lives. */
-import type { ChildAction, ChildConfig } from "#core/connection";
+import { type ChildAction, type ChildConfig, DEFAULT_CHILD_POLICY } from "#core/connection";
 import { type Proposal, ProtocolId } from "#core/proposal";
 import type { Section } from "./inherit.ts";
 import { readChildLifetime } from "./lifetimes.ts";
@@ -46,6 +46,7 @@ export function readChild(section: Section, connection: SectionReader, weak: Wea
   );
   const mode = reader.choice("mode", ["tunnel", "transport", "pass", "drop"], "tunnel");
   const config: ChildConfig = {
+    ...DEFAULT_CHILD_POLICY,
     name: section.name,
     mode,
     proposals: readChildProposals(reader, weak),

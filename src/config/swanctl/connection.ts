@@ -1,5 +1,5 @@
 /** A section of `connections`: the peer, how it is reached and what is negotiated with it. */
-import type { Connection, LocalAuthentication } from "#core/connection";
+import { type Connection, DEFAULT_CONNECTION_POLICY, type LocalAuthentication } from "#core/connection";
 import { ProtocolId } from "#core/proposal";
 import { millis } from "#core/units";
 import { readLocal, readRemote } from "./authentication.ts";
@@ -50,6 +50,7 @@ export function readConnection(
   for (const [key, setting] of section.sections.get("children")?.settings ?? [])
     findings.error(setting, `'${key}' stands outside of a child`, "children { NAME { … } }: name the child first");
   const config: Connection = {
+    ...DEFAULT_CONNECTION_POLICY,
     name: section.name,
     version: readVersion(reader),
     localAddresses: readHosts(reader, "local_addrs"),

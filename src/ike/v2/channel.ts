@@ -1,7 +1,9 @@
 /** How one IKE SA speaks: message IDs, repeats, fragments and seals of both directions. Knows no exchange. */
+
 import type { Endpoint } from "#core/address";
 import type { RandomSource } from "#core/ports";
 import type { Millis } from "#core/units";
+import { earliest } from "#ike/agenda";
 import type { Counter } from "#ike/counters";
 import { encodeChain, type Payload } from "#wire/ike/chain";
 import { encodeHeader, type IkeHeader } from "#wire/ike/header";
@@ -309,11 +311,3 @@ const EMPTY: Plain = {
   firstType: 0,
   inner: new Uint8Array(0),
 };
-
-/** The earliest of what is due at all. */
-export function earliest(deadlines: Iterable<Millis | undefined>): Millis | undefined {
-  let first: Millis | undefined;
-  for (const deadline of deadlines)
-    if (deadline !== undefined && (first === undefined || deadline < first)) first = deadline;
-  return first;
-}

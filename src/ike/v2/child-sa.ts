@@ -358,6 +358,8 @@ export function installChild(host: Host, sa: IkeSa, plan: ChildPlan, shared: rea
   host.emit({
     kind: "install-child-sa",
     child: {
+      outerAh: undefined,
+      agreedLifetime: undefined,
       id: child.id,
       ike: sa.id,
       connection: connection.name,

@@ -6,11 +6,11 @@ import type { IkeReport } from "#core/ike-state";
 import type { Millis } from "#core/units";
 import type { Counter } from "#ike/counters";
 import type { IkeEffect, IkeWorld } from "#ike/effects";
-import type { Peers } from "#ike/peers";
 import type { Payload } from "#wire/ike/chain";
 import type { ExchangeType } from "#wire/ike/numbers";
 import type { Plain } from "./channel.ts";
 import type { IkeSa } from "./ike-sa.ts";
+import type { Peers } from "./peers.ts";
 import type { Session } from "./session.ts";
 import type { Datagrams } from "./window.ts";
 

@@ -17,11 +17,13 @@ import type { Transform } from "#core/proposal";
 import type { TrafficSelector } from "#core/selector";
 import type { Millis, Spi } from "#core/units";
 import { wipe } from "#crypto/octets";
+import { earliest } from "#ike/agenda";
 import { type IkeKeys, wipeIkeKeys } from "#ike/keymat";
 import type { IkeSuite } from "#ike/suite";
 import type { Payload } from "#wire/ike/chain";
 import type { SaProposal } from "#wire/ike/v2/sa";
-import { Channel, earliest } from "./channel.ts";
+import { Channel } from "./channel.ts";
+
 import type { Child, Session, Successor, Task } from "./session.ts";
 
 /** A key pair of ours under way. */

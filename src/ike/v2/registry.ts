@@ -1,8 +1,8 @@
 /** Which IKE SAs, sessions, children and jobs there are, found by all that names them. */
 import type { Endpoint } from "#core/address";
+import type { IkeSa } from "./ike-sa.ts";
 import { Peers } from "./peers.ts";
-import type { IkeSa } from "./v2/ike-sa.ts";
-import type { Child, Session } from "./v2/session.ts";
+import type { Child, Session } from "./session.ts";
 
 /** IPv6 zones and ports apart: one stranger's IKE_SA_INIT. */
 function initKey(initiatorSpi: bigint, { address, port }: Endpoint): string {

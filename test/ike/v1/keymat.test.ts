@@ -5,7 +5,7 @@ import { spi } from "#core/units";
 import { joinOctets } from "#crypto/octets";
 import { PrfId, prf, prfByName } from "#crypto/prf";
 import { encryptionByName, integrityByName } from "#crypto/transforms";
-import { type IsakmpKeys, isakmpCipherKey, isakmpKeys, quickModeKeys, wipeIsakmpKeys } from "#ike/keymat-v1";
+import { type IsakmpKeys, isakmpCipherKey, isakmpKeys, quickModeKeys, wipeIsakmpKeys } from "#ike/v1/keymat";
 import { hex, sharedJson, skipShared, toHex, vectorJson } from "#test/vectors/load";
 
 /** In hex; the names are CAVS's. */

@@ -1,7 +1,7 @@
 /** Authenticated sessions by who the peer is: twins of one peer are found among thousands of others. */
 import type { Identity } from "#core/identity";
 import { identityKey } from "#crypto/identity";
-import type { Session } from "./v2/session.ts";
+import type { Session } from "./session.ts";
 
 export class Peers {
   /** By the connection's name, then by the peer's identity; nothing is empty. */

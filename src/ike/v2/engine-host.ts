@@ -3,29 +3,29 @@ import type { Endpoint } from "#core/address";
 import type { Connection, Credentials } from "#core/connection";
 import type { Job } from "#core/ike-job";
 import { type Millis, millis } from "#core/units";
-import type { Attempts } from "./attempts.ts";
-import type { Counter, Counters } from "./counters.ts";
-import type { IkeEffect, IkeWorld } from "./effects.ts";
-import type { HalfOpen } from "./half-open.ts";
+import type { Attempts } from "#ike/attempts";
+import type { Counter, Counters } from "#ike/counters";
+import type { IkeEffect, IkeWorld } from "#ike/effects";
+import type { HalfOpen } from "#ike/half-open";
+import type { Numbers } from "#ike/version-engine";
+import { type Failure, type Host, type JobRoad, report, type Way } from "./host.ts";
+import type { IkeSa } from "./ike-sa.ts";
 import type { Peers } from "./peers.ts";
 import type { Registry } from "./registry.ts";
-import { type Failure, type Host, type JobRoad, report, type Way } from "./v2/host.ts";
-import type { IkeSa } from "./v2/ike-sa.ts";
-import type { Session } from "./v2/session.ts";
+import type { Session } from "./session.ts";
 
 export class EngineHost implements Host {
   readonly world: IkeWorld;
   readonly rekeyAtMessageId: number;
   readonly #registry: Registry;
   readonly #counters: Counters;
+  readonly #numbers: Numbers;
   readonly #jobs: Map<number, { readonly sa: IkeSa; readonly road: JobRoad }>;
   readonly #attempts: Attempts;
   readonly #halfOpen: HalfOpen;
   readonly #touched: Set<Session>;
   #effects: IkeEffect[] = [];
   #removed: IkeSa[] = [];
-  #lastId = 0;
-  #lastJob = 0;
   now: Millis = millis(0);
   way: Way | undefined = undefined;
   connections: readonly Connection[] = [];
@@ -36,6 +36,7 @@ export class EngineHost implements Host {
     world: IkeWorld,
     registry: Registry,
     counters: Counters,
+    numbers: Numbers,
     jobs: Map<number, { readonly sa: IkeSa; readonly road: JobRoad }>,
     attempts: Attempts,
     halfOpen: HalfOpen,
@@ -46,6 +47,7 @@ export class EngineHost implements Host {
     this.world = world;
     this.#registry = registry;
     this.#counters = counters;
+    this.#numbers = numbers;
     this.#jobs = jobs;
     this.#attempts = attempts;
     this.#halfOpen = halfOpen;
@@ -84,7 +86,7 @@ export class EngineHost implements Host {
   }
 
   compute(sa: IkeSa, road: JobRoad, work: Job): number {
-    const job = ++this.#lastJob;
+    const job = this.#numbers.nextJob();
     this.#jobs.set(job, { sa, road });
     this.count("jobs_started");
     this.emit({ kind: "compute", job, work });
@@ -92,7 +94,7 @@ export class EngineHost implements Host {
   }
 
   nextId(): number {
-    return ++this.#lastId;
+    return this.#numbers.nextId();
   }
 
   drawIkeSpi(): bigint {

@@ -6,8 +6,8 @@ import type { SaKeys } from "#core/child-sa-spec";
 import type { Spi } from "#core/units";
 import { joinOctets, wipe } from "#crypto/octets";
 import { prf } from "#crypto/prf";
-import type { ChildKeys } from "./keymat.ts";
-import type { ChildSuite } from "./suite.ts";
+import type { ChildKeys } from "#ike/keymat";
+import type { ChildSuite } from "#ike/suite";
 
 /** Spelled as in RFC 2409 §5. */
 export interface IsakmpKeys {

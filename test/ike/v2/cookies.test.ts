@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type IpAddress, parseAddress } from "#core/address";
 import { millis } from "#core/units";
-import { type CookieRequest, Cookies, SECRET_LIFETIME } from "#ike/cookies";
+import { type CookieRequest, Cookies, SECRET_LIFETIME } from "#ike/v2/cookies";
+import { countingRandom, ramp } from "#test/ike/counting-random";
 import { toHex } from "#test/vectors/load";
-import { countingRandom, ramp } from "./counting-random.ts";
 
 const T0 = millis(5_000_000);
 
