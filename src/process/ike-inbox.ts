@@ -4,6 +4,8 @@
  */
 import type { Endpoint } from "#core/address";
 import type { Clock } from "#core/ports";
+import { RESPONDER_SPI } from "#wire/ike/header";
+import { IKE_SPI_LENGTH } from "#wire/ike/spi";
 
 export interface IkeDatagram {
   readonly octets: Uint8Array;
@@ -15,10 +17,6 @@ export interface IkeDatagram {
 const WAITING = 256;
 /** Milliseconds one turn takes; a message that was begun is finished. */
 const TURN = 4;
-
-// RFC 7296 §3.1
-const RESPONDER_SPI = 8;
-const RESPONDER_SPI_END = 16;
 
 export class IkeInbox {
   /** Of SAs that are there, if they tell the truth; and of those who want one. Neither can keep the other out. */
@@ -45,7 +43,7 @@ export class IkeInbox {
 
   /** False: there is no room. */
   offer(datagram: IkeDatagram): boolean {
-    const spi = datagram.octets.subarray(RESPONDER_SPI, RESPONDER_SPI_END);
+    const spi = datagram.octets.subarray(RESPONDER_SPI, RESPONDER_SPI + IKE_SPI_LENGTH);
     const queue = spi.some((octet) => octet !== 0) ? this.#known : this.#fresh;
     if (queue.length >= WAITING || this.#closed) {
       this.#dropped++;
