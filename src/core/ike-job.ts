@@ -1,6 +1,9 @@
 /** The slow work of IKE: what an engine gives away and what comes back. Plain data, so that it can cross threads. */
 import type { Identity } from "./identity.ts";
 
+/** Beyond IKEv2's Auth Methods, which have one octet: IKEv1's Authentication Methods (RFC 2409 appendix A), added to this. */
+export const IKEV1_METHODS = 0x100;
+
 /** Slow work. Secrets in it are the receiver's to wipe. KE methods: crypto/key-exchange.ts. */
 export type Job =
   | { readonly kind: "ke-generate"; readonly method: number }
@@ -23,9 +26,11 @@ export type Job =
       readonly ownHashes: readonly number[];
       readonly rsaPss: boolean;
     }
+  /** HASH_I or HASH_R (RFC 2409 §5.1, RFC 4754); `method`: IKEv1's number, which the key has to fit. */
+  | { readonly kind: "sign-hash"; readonly pkcs8: Uint8Array; readonly method: number; readonly hash: Uint8Array }
   | {
       readonly kind: "verify-peer";
-      /** Auth Method of the AUTH payload, and its data. */
+      /** Auth Method of the AUTH payload, and its data; `IKEV1_METHODS` and more: a SIG payload's, `octets` are its HASH then. */
       readonly method: number;
       readonly signature: Uint8Array;
       readonly octets: Uint8Array;
@@ -46,7 +51,7 @@ export type JobResult =
   | { readonly kind: "ke-generate"; readonly publicKey: Uint8Array; readonly privateKey: Uint8Array }
   | { readonly kind: "ke-agree"; readonly shared: Uint8Array }
   | { readonly kind: "ke-respond"; readonly publicKey: Uint8Array; readonly shared: Uint8Array }
-  /** Auth Method number and the AUTH payload's data. */
+  /** Auth Method number and the AUTH payload's data; of `sign-hash` its method and the SIG payload's data. */
   | { readonly kind: "sign"; readonly method: number; readonly signature: Uint8Array }
   /** `subject`: for messages; `notAfter`: epoch milliseconds, for metrics; undefined without certificate. */
   | { readonly kind: "verify-peer"; readonly subject: string; readonly notAfter: number | undefined }

@@ -2,6 +2,7 @@
 import type { Job, JobResult } from "#core/ike-job";
 import type { KeyExchangeProvider } from "#core/key-exchange-provider";
 import type { RandomSource } from "#core/ports";
+import { signHash } from "./isakmp-signature.ts";
 import { agree, generateKey, KeyExchangeError, respond } from "./key-agreement.ts";
 import { wipe } from "./octets.ts";
 import { verifyPeer } from "./peer-verification.ts";
@@ -26,7 +27,7 @@ export function runJob(job: Job, world: JobWorld): JobResult {
     return { kind: "failed", why: `${job.kind} ended with a fault of ours (${name}): report it` };
   } finally {
     if (job.kind === "ke-agree") wipe(job.privateKey);
-    if (job.kind === "sign") wipe(job.pkcs8);
+    if (job.kind === "sign" || job.kind === "sign-hash") wipe(job.pkcs8);
   }
 }
 
@@ -40,6 +41,8 @@ function run(job: Job, { random, wallClock, keyExchange }: JobWorld): JobResult 
       return { kind: "ke-respond", ...respond(job.method, job.publicKey, random, keyExchange) };
     case "sign":
       return { kind: "sign", ...signAuth(job) };
+    case "sign-hash":
+      return { kind: "sign", method: job.method, signature: signHash(job) };
     case "verify-peer":
       return verifyPeer(job, wallClock);
     default:

@@ -1,11 +1,12 @@
 /** Is the peer who it claims to be: identity, signature of AUTH, and the chain or the pin that makes its key trusted. */
-import type { Job, JobResult } from "#core/ike-job";
+import { IKEV1_METHODS, type Job, type JobResult } from "#core/ike-job";
 import { type Certificate, parseCertificate } from "#crypto/x509/certificate";
 import { certificateProves, namesText } from "#crypto/x509/certificate-identity";
 import { describe, validateChain, validityProblem } from "#crypto/x509/chain";
 import { DerError } from "#crypto/x509/der";
 import { nameToString } from "#crypto/x509/distinguished-name";
 import { identityToString } from "./identity.ts";
+import { verifyHash } from "./isakmp-signature.ts";
 import { equalOctets } from "./octets.ts";
 import { SignatureError, verifyAuth } from "./signature.ts";
 
@@ -37,7 +38,8 @@ function tryParse(octets: Uint8Array): Certificate | undefined {
 /** Why the signature is not one of this key; undefined = it is. */
 function authProblem(job: VerifyPeer, spki: Uint8Array): string | undefined {
   try {
-    verifyAuth({ ...job, spki });
+    if (job.method < IKEV1_METHODS) verifyAuth({ ...job, spki });
+    else verifyHash({ ...job, spki, method: job.method - IKEV1_METHODS, hash: job.octets });
     return undefined;
   } catch (error) {
     if (error instanceof SignatureError) return error.message;

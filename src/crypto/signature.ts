@@ -106,7 +106,8 @@ export function signAuth(request: SignRequest): AuthSignature {
   return { method: SignatureMethod.DIGITAL_SIGNATURE, signature: data };
 }
 
-function ownKey(pkcs8: Uint8Array): { readonly key: KeyObject; readonly publicKey: PublicKey } {
+/** Throws SignatureError. `pkcs8` stays the caller's to wipe. */
+export function ownKey(pkcs8: Uint8Array): { readonly key: KeyObject; readonly publicKey: PublicKey } {
   let key: KeyObject;
   let spki: Uint8Array;
   try {

@@ -21,7 +21,7 @@ export function packJob(work: Job): { readonly work: Job; readonly secrets: read
     const privateKey = moved(work.privateKey);
     return { work: { ...work, privateKey }, secrets: [privateKey] };
   }
-  if (work.kind === "sign") {
+  if (work.kind === "sign" || work.kind === "sign-hash") {
     const pkcs8 = moved(work.pkcs8);
     return { work: { ...work, pkcs8 }, secrets: [pkcs8] };
   }
