@@ -1,6 +1,44 @@
-/** What is to be done over a line's current ISAKMP SA. */
+/** What is to be done over a line's current ISAKMP SA: the list, not the doing (phase2.ts). */
+import type { Protocol } from "#core/child-sa-spec";
+import type { ChildConfig } from "#core/connection";
 import type { Trigger } from "#core/ike-state";
+import type { TrafficSelector } from "#core/selector";
+import type { Millis, Spi } from "#core/units";
+import type { Pair } from "./pairs.ts";
+
+/** Things to do that may wait. */
+export const MAX_TASKS = 512;
+
+export interface PacketSelectors {
+  readonly local: TrafficSelector;
+  readonly remote: TrafficSelector;
+}
+
+export type TaskWork =
+  | { readonly kind: "new-pair"; readonly config: ChildConfig; readonly packet: PacketSelectors | undefined }
+  | { readonly kind: "replace-pair"; readonly pair: Pair }
+  | { readonly kind: "delete-pair"; readonly pair: Pair; readonly reason: string }
+  /** What the peer may hold and we do not. */
+  | { readonly kind: "disown"; readonly protocol: Protocol; readonly spi: Spi };
 
 export interface Task {
+  readonly work: TaskWork;
   readonly trigger: Trigger;
+  /** Times it was put back for a new main mode: once at most. */
+  readonly tries: number;
+  readonly notBefore: Millis;
+}
+
+export type QuickWork = Extract<TaskWork, { readonly kind: "new-pair" | "replace-pair" }>;
+
+export interface QuickTask extends Task {
+  readonly work: QuickWork;
+}
+
+export function isQuickTask(task: Task): task is QuickTask {
+  return task.work.kind === "new-pair" || task.work.kind === "replace-pair";
+}
+
+export function configOf(work: QuickWork): ChildConfig {
+  return work.kind === "new-pair" ? work.config : work.pair.config;
 }
