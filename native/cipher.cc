@@ -2,9 +2,12 @@
 
 namespace esplanade {
 
-Cipher::Cipher(uint8_t* slab, size_t slab_length, size_t capacity, IpsecMbUse use)
+Cipher::Cipher(uint8_t* slab, size_t slab_length, size_t capacity, Libraries use)
     : slab_(slab), slab_length_(slab_length), keys_(capacity) {
-  if (use == IpsecMbUse::kWhereAvailable) ipsec_mb_ = IpsecMb::Make(openssl_, memory_);
+  if (use != Libraries::kOpenSslOnly) ipsec_mb_ = IpsecMb::Make(openssl_, memory_);
+  // With AVX-512 ipsec-mb's are twice as wide.
+  const bool wider = ipsec_mb_ != nullptr && ipsec_mb_->has_avx512();
+  if (use == Libraries::kAll && !wider) vaes_ = VaesGcm::Make(openssl_, memory_);
 }
 
 bool Cipher::Install(size_t slot, const KeyMaterial& material) {

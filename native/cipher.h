@@ -6,11 +6,12 @@
 
 namespace esplanade {
 
-enum class IpsecMbUse { kWhereAvailable, kNever };
+// What of our own and of others' code may serve keys; the fastest that the CPU has is taken.
+enum class Libraries { kAll, kWithoutVaes, kOpenSslOnly };
 
 class Cipher {
  public:
-  Cipher(uint8_t* slab, size_t slab_length, size_t capacity, IpsecMbUse use);
+  Cipher(uint8_t* slab, size_t slab_length, size_t capacity, Libraries use);
   Cipher(const Cipher&) = delete;
   Cipher& operator=(const Cipher&) = delete;
 
@@ -21,11 +22,12 @@ class Cipher {
   void Seal(Row* rows, size_t count) { Run<Direction::kSeal>(rows, count); }
   void Open(Row* rows, size_t count) { Run<Direction::kOpen>(rows, count); }
 
-  // "ipsec-mb 1.3.0", "openssl 3.0.19", "own"; nullptr for an empty slot.
+  // "vaes", "ipsec-mb 1.3.0", "openssl 3.0.19", "own"; nullptr for an empty slot.
   const char* implementation(size_t slot) const;
   bool has_ipsec_mb() const { return ipsec_mb_ != nullptr; }
+  bool has_vaes() const { return vaes_ != nullptr; }
   const KeyMemory& memory() const { return memory_; }
-  CipherLibraries libraries() { return {memory_, openssl_, ipsec_mb_.get(), random_}; }
+  CipherLibraries libraries() { return {memory_, openssl_, ipsec_mb_.get(), vaes_.get(), random_}; }
 
  private:
   template <Direction kDirection>
@@ -42,6 +44,7 @@ class Cipher {
   OpenSsl openssl_;
   RandomPool random_;
   std::unique_ptr<IpsecMb> ipsec_mb_;
+  std::unique_ptr<VaesGcm> vaes_;
   std::vector<Secret<PacketKey>> keys_;
 };
 

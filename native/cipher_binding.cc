@@ -63,7 +63,7 @@ class CipherObject : public Napi::ObjectWrap<CipherObject> {
                                       }));
   }
 
-  // new Cipher(slab: Uint8Array over a SharedArrayBuffer, capacity, ipsecMb: boolean)
+  // new Cipher(slab: Uint8Array over a SharedArrayBuffer, capacity, libraries: 0 OpenSSL alone, 1 ipsec-mb too, 2 all)
   explicit CipherObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<CipherObject>(info) {
     const Napi::Env env = info.Env();
     napi_typedarray_type type;
@@ -77,7 +77,10 @@ class CipherObject : public Napi::ObjectWrap<CipherObject> {
       return;
     }
     slab_ = Napi::Reference<Napi::Value>::New(info[0], 1);
-    const IpsecMbUse use = BoolOf(info[2]) ? IpsecMbUse::kWhereAvailable : IpsecMbUse::kNever;
+    const int32_t libraries = IntOf(info[2]);
+    const Libraries use = libraries == 0   ? Libraries::kOpenSslOnly
+                          : libraries == 1 ? Libraries::kWithoutVaes
+                                           : Libraries::kAll;
     cipher_ = std::make_unique<Cipher>(static_cast<uint8_t*>(data), length,
                                        static_cast<size_t>(IntOf(info[1]) < 0 ? 0 : IntOf(info[1])), use);
   }
@@ -137,6 +140,7 @@ class CipherObject : public Napi::ObjectWrap<CipherObject> {
       memory.Set("octets", static_cast<double>(cipher_->memory().octets()));
       memory.Set("lockedOctets", static_cast<double>(cipher_->memory().locked_octets()));
       memory.Set("ipsecMb", cipher_->has_ipsec_mb() ? Text(info.Env(), IpsecMb::Name()) : info.Env().Undefined());
+      memory.Set("vaes", cipher_->has_vaes() ? Text(info.Env(), VaesGcm::Name()) : info.Env().Undefined());
       memory.Set("openssl", OpenSslName());
     }
     return memory;

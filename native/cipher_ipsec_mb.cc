@@ -226,6 +226,11 @@ std::unique_ptr<IpsecMb> IpsecMb::Make(OpenSsl& openssl, KeyMemory& memory) {
 
 IpsecMb::~IpsecMb() { free_mb_mgr(manager_); }
 
+bool IpsecMb::has_avx512() const {
+  constexpr uint64_t kNeeded = IMB_FEATURE_AVX512_SKX | IMB_FEATURE_VAES | IMB_FEATURE_VPCLMULQDQ;
+  return (manager_->features & kNeeded) == kNeeded;
+}
+
 Secret<Aead> IpsecMb::NewAead(KeyMemory& memory, int32_t encryption, Span key, size_t tag_length) {
   if (encryption == kChaCha20Poly1305) return MakeSecret<ChaChaPoly>(memory, manager_, key);
   return MakeSecret<Gcm>(memory, manager_, key, tag_length);
@@ -465,6 +470,7 @@ namespace esplanade {
 
 std::unique_ptr<IpsecMb> IpsecMb::Make(OpenSsl&, KeyMemory&) { return nullptr; }
 IpsecMb::~IpsecMb() = default;
+bool IpsecMb::has_avx512() const { return false; }
 const char* IpsecMb::Name() { return "ipsec-mb"; }
 Secret<Aead> IpsecMb::MakeAead(KeyMemory&, int32_t, Span, size_t) { return nullptr; }
 Secret<Mac> IpsecMb::MakeGmac(KeyMemory&, Span) { return nullptr; }

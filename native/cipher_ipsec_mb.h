@@ -54,6 +54,9 @@ class IpsecMb {
   IpsecMb(const IpsecMb&) = delete;
   IpsecMb& operator=(const IpsecMb&) = delete;
 
+  // AES-GCM runs four blocks an instruction.
+  bool has_avx512() const;
+
   // "ipsec-mb 1.3.0".
   static const char* Name();
 

@@ -395,7 +395,9 @@ size_t SaltLength(int32_t encryption) {
 Secret<Aead> MakeAead(CipherLibraries& libraries, int32_t encryption, Span key, Direction direction) {
   const size_t tag_length = AeadTagLength(encryption);
   Secret<Aead> aead;
-  if (libraries.ipsec_mb != nullptr) aead = libraries.ipsec_mb->MakeAead(libraries.memory, encryption, key, tag_length);
+  if (libraries.vaes != nullptr) aead = libraries.vaes->MakeAead(libraries.memory, encryption, key, tag_length);
+  if (aead == nullptr && libraries.ipsec_mb != nullptr)
+    aead = libraries.ipsec_mb->MakeAead(libraries.memory, encryption, key, tag_length);
   if (aead == nullptr) aead = libraries.openssl.MakeAead(libraries.memory, encryption, key, tag_length, direction);
   return aead;
 }

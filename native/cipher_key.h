@@ -1,6 +1,7 @@
 // One SA's key in one direction: where ESP (RFC 4303) and AH (RFC 4302) put nonce, associated data, IV and ICV.
 #pragma once
 #include "cipher_ipsec_mb.h"
+#include "cipher_vaes.h"
 #include "slab.h"
 
 namespace esplanade {
@@ -77,6 +78,7 @@ struct CipherLibraries {
   OpenSsl& openssl;
   // nullptr = do without.
   IpsecMb* ipsec_mb;
+  VaesGcm* vaes;
   RandomPool& random;
 };
 

@@ -2,12 +2,11 @@
  * What does a full handshake cost, how many a second does a responder bear, beside strongSwan's, and does the control thread
  * stay awake while a thousand are under way?
  */
-import { writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { preciseSeconds } from "#bench/netns/cpu";
 import { machineFacts } from "#bench/netns/machine";
-import { OptionError } from "#bench/report/command-line";
+import { OptionError, publish, runBench } from "#bench/report/command-line";
 import { numberedStreams } from "#bench/report/numbered-streams";
 import { allPass } from "#bench/report/targets";
 import { SystemError } from "#core/errors";
@@ -130,15 +129,7 @@ async function main(args: readonly string[]): Promise<void> {
       why === undefined ? [] : [{ name: "strongswan", why, remedy: "npm run bench:peers (on Debian 12, as root)" }],
     pass: failures.length === 0 && allPass(targets),
   };
-  process.stdout.write(`${markdown(results)}\n`);
-  if (json !== undefined) writeFileSync(json, `${JSON.stringify(results, undefined, 1)}\n`);
-  if (!results.pass) process.exitCode = 1;
+  publish(results, markdown, json);
 }
 
-try {
-  await main(process.argv.slice(2));
-} catch (error) {
-  if (!(error instanceof OptionError)) throw error;
-  process.stderr.write(`bench: ${error.message}\n`);
-  process.exitCode = 2;
-}
+await runBench(main);

@@ -6,7 +6,7 @@ import { existsSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { barCharts } from "#bench/report/chart";
-import { OptionError } from "#bench/report/command-line";
+import { OptionError, runBench } from "#bench/report/command-line";
 import { metric, shown } from "#bench/report/metrics";
 import { type Absentee, conclude, type Failure, type Measurement, type Row } from "#bench/report/results";
 import { markdown } from "#bench/report/table";
@@ -177,10 +177,4 @@ async function main(args: readonly string[]): Promise<void> {
   if (run.failures.length > 0) process.exitCode = 1;
 }
 
-try {
-  await main(process.argv.slice(2));
-} catch (error) {
-  if (!(error instanceof OptionError)) throw error;
-  process.stderr.write(`bench: ${error.message}\n`);
-  process.exitCode = 2;
-}
+await runBench(main);

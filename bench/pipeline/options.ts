@@ -47,7 +47,7 @@ export const USAGE = `usage: npm run bench:pipeline -- [options]
   --family LIST      inner packets: 4,6 (4,6)
   --grouping LIST    flows: each packet of its own flow; super: cut from super-packets (flows,super)
   --suite NAME       (aes128gcm16)
-  --provider NAME    native, openssl (the addon without ipsec-mb), node or noble (native)
+  --provider NAME    native, openssl (the addon with that alone), node or noble (native)
   --sas LIST         SAs installed, two a pair; traffic goes over all of them in turn (2)
   --repeats N        the median of them counts (200)
   --packets N        of each repeat and direction (1024)
@@ -79,7 +79,9 @@ export function cipherMaker(provider: Provider): CipherMaker {
       capacity: slots,
       random: systemRandom,
       native: (slab, capacity) =>
-        createNativeCipher(loadAddon() as CipherAddon, slab, capacity, { ipsecMb: provider === "native" }),
+        createNativeCipher(loadAddon() as CipherAddon, slab, capacity, {
+          libraries: provider === "native" ? "all" : "openssl",
+        }),
     });
 }
 

@@ -3,11 +3,10 @@
  * rekeys, then with a limit of octets that the load fills several times a second, with lost IKE messages, and by time; and
  * the same limit with strongSwan at both ends. What must not happen is a target; a missed one is exit code 1.
  */
-import { writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { machineFacts } from "#bench/netns/machine";
-import { OptionError } from "#bench/report/command-line";
+import { OptionError, publish, runBench } from "#bench/report/command-line";
 import type { Target } from "#bench/report/targets";
 import { SystemError } from "#core/errors";
 import { LabError } from "#lab/children";
@@ -132,15 +131,7 @@ async function main(args: readonly string[]): Promise<void> {
       why === undefined ? [] : [{ name: "strongswan", why, remedy: "npm run bench:peers (on Debian 12, as root)" }],
     pass: bench.scenarios.every(({ pass }) => pass),
   };
-  process.stdout.write(`${markdown(results)}\n`);
-  if (json !== undefined) writeFileSync(json, `${JSON.stringify(results, undefined, 1)}\n`);
-  if (!results.pass) process.exitCode = 1;
+  publish(results, markdown, json);
 }
 
-try {
-  await main(process.argv.slice(2));
-} catch (error) {
-  if (!(error instanceof OptionError)) throw error;
-  process.stderr.write(`bench: ${error.message}\n`);
-  process.exitCode = 2;
-}
+await runBench(main);

@@ -1,4 +1,5 @@
 /** What the command lines of all benchmarks have in common. */
+import { writeFileSync } from "node:fs";
 import { type ParseArgsConfig, parseArgs } from "node:util";
 
 /** A command line or machine that a benchmark cannot start with; its message is one line for people. */
@@ -43,4 +44,26 @@ export function oneOf<Choice extends string>(name: string, written: string, choi
   const choice = choices.find((known) => known === written);
   if (choice === undefined) throw new OptionError(`--${name}: ${written} is none of ${choices.join(", ")}`);
   return choice;
+}
+
+/** Runs a benchmark by the command line; one that it cannot start with is exit code 2. */
+export async function runBench(main: (args: readonly string[]) => Promise<void>): Promise<void> {
+  try {
+    await main(process.argv.slice(2));
+  } catch (error) {
+    if (!(error instanceof OptionError)) throw error;
+    process.stderr.write(`bench: ${error.message}\n`);
+    process.exitCode = 2;
+  }
+}
+
+/** For people on standard output, for programs in the file `json`; a bench that did not pass is exit code 1. */
+export function publish<Results extends { readonly pass: boolean }>(
+  results: Results,
+  markdown: (results: Results) => string,
+  json: string | undefined,
+): void {
+  process.stdout.write(`${markdown(results)}\n`);
+  if (json !== undefined) writeFileSync(json, `${JSON.stringify(results, undefined, 1)}\n`);
+  if (!results.pass) process.exitCode = 1;
 }

@@ -136,7 +136,7 @@ std::string ReadConfig(const std::string& path, Config* config) {
   config->mtu = InnerMtu(config->suite);
   const double asked = json["tun"]["mtu"].number;
   if (asked >= 576 && asked < config->mtu) config->mtu = static_cast<uint32_t>(asked);
-  config->ipsec_mb = json["crypto"].TextOr("auto") != "openssl";
+  config->openssl_only = json["crypto"].TextOr("auto") == "openssl";
   return "";
 }
 

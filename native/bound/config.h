@@ -51,7 +51,7 @@ struct Config {
   Keys inbound;
   Keys outbound;
   bool esn = true;
-  bool ipsec_mb = true;
+  bool openssl_only = false;
 };
 
 // Empty = understood; else what is not, for people.

@@ -126,7 +126,7 @@ int Main(const char* path) {
 
   Memory memory;
   const LaneMemory view = memory.View();
-  Cipher cipher(view.slab, kSlabLength, 2, config.ipsec_mb ? IpsecMbUse::kWhereAvailable : IpsecMbUse::kNever);
+  Cipher cipher(view.slab, kSlabLength, 2, config.openssl_only ? Libraries::kOpenSslOnly : Libraries::kAll);
   if (!Install(config, &cipher)) return Complain(path, "has keys the cipher does not take");
   LaneOptions options;
   options.gro = socket.gro;

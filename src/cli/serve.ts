@@ -14,6 +14,7 @@ import { paint } from "./colour.ts";
 import type { CliIo, Option } from "./command.ts";
 import { loadConfiguration } from "./configuration.ts";
 import { ParentLink } from "./parent-link.ts";
+import { TurnLines } from "./turn-lines.ts";
 
 export const DUMPABLE_OPTION: Option = {
   type: "boolean",
@@ -49,13 +50,16 @@ async function serve(
   wanted: Promise<undefined>,
 ): Promise<number> {
   const parent = new ParentLink();
+  const lines = new TurnLines(io, setImmediate);
+  // A bug's last words come after these.
+  process.once("exit", () => lines.flush());
   const clock = monotonicClock();
   const failures = new Failures(clock);
   let gateway: Gateway;
   try {
     gateway = await startGateway(config, {
-      info: (text) => io.out(`${text}\n`),
-      warn: (text) => io.err(`${paint(io, "yellow", "warning")}: ${text}\n`),
+      info: (text) => lines.out(`${text}\n`),
+      warn: (text) => lines.err(`${paint(io, "yellow", "warning")}: ${text}\n`),
       report: (report) => {
         failures.report(report);
         parent.report(report);
@@ -64,16 +68,18 @@ async function serve(
   } finally {
     // Lanes have copies of their own. IKE needs its secrets until the end.
     wipeKeys(config);
+    lines.flush();
   }
   parent.answerFor(gateway);
   let why: string | undefined;
   try {
     await using _server = await listen(socket, new Operated(gateway, failures, clock, process.pid));
-    io.out(`ready: ${readyText(config)} on ${gateway.tunName}\n`);
+    lines.out(`ready: ${readyText(config)} on ${gateway.tunName}\n`);
     why = await Promise.race([gateway.ended, wanted]);
   } finally {
     if (why === undefined) await gateway.stop();
   }
+  lines.flush();
   if (process.connected === true) process.disconnect();
   if (why === undefined) return 0;
   io.err(`esplanade: ${why}; protected traffic stays blocked until the gateway runs again\n`);

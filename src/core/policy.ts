@@ -35,7 +35,7 @@ export interface TunConfig {
   readonly queues: number;
 }
 
-/** `auto` takes the fastest that works; `openssl` is the addon without ipsec-mb. */
+/** `auto` takes the fastest that works; `openssl` is the addon with that library alone. */
 export type CryptoChoice = "auto" | "native" | "openssl" | "node" | "noble";
 
 export interface GatewayConfig {

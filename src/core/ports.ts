@@ -46,7 +46,7 @@ export interface BatchCipher {
 
 /** A cipher that tells what stands behind it. */
 export interface InspectableCipher extends BatchCipher {
-  /** As shown to people: "native (ipsec-mb 1.3.0, openssl 3.0.19)". */
+  /** As shown to people: "native (vaes, ipsec-mb 1.3.0, openssl 3.0.19)". */
   readonly description: string;
   /** What serves a slot's key: "ipsec-mb 1.3.0"; undefined for an empty slot. */
   implementation(slot: number): string | undefined;

@@ -1,11 +1,8 @@
 /** Chooses a cipher provider. The native one lives in io/, so whoever may import io hands its maker in. */
 import { ConfigError } from "#core/errors";
 import type { CipherProvider, InspectableCipher, RandomSource } from "#core/ports";
-import type { Primitives } from "#core/primitives";
 import { createNobleCipher } from "./noble-cipher.ts";
 import { createNodeCipher } from "./node-cipher.ts";
-import { makePacketTransform } from "./packet-transform.ts";
-import { encryptionTransform, integrityTransform } from "./transforms.ts";
 
 export interface CipherSetup {
   readonly slab: Uint8Array;
@@ -35,25 +32,4 @@ export function createCipher(provider: CipherProvider, setup: CipherSetup): Insp
     default:
       return provider satisfies never;
   }
-}
-
-const NO_RANDOM: RandomSource = { fill: () => undefined };
-
-/** Whether a provider's primitives make this suite; AH has `encryption` undefined. */
-export function supports(
-  primitives: Primitives,
-  encryption: { readonly id: number; readonly keyOctets: number } | undefined,
-  integrity: { readonly id: number; readonly keyOctets: number } | undefined,
-): boolean {
-  if (encryption !== undefined && encryptionTransform(encryption.id, encryption.keyOctets) === undefined) return false;
-  if (integrity !== undefined && integrityTransform(integrity.id) === undefined) return false;
-  const key = {
-    encryption: encryption?.id ?? 0,
-    integrity: integrity?.id ?? 0,
-    encryptionKey: new Uint8Array(encryption?.keyOctets ?? 0),
-    integrityKey: new Uint8Array(integrity?.keyOctets ?? 0),
-    esn: false,
-    direction: "seal",
-  } as const;
-  return makePacketTransform(primitives, key, NO_RANDOM) !== undefined;
 }

@@ -3,6 +3,7 @@ import { addressToString, parseAddress, parsePrefix, prefixRange } from "#core/a
 import { type Identity, IdType } from "#core/identity";
 import {
   type DistinguishedName,
+  hasWildcard,
   nameFromDer,
   nameFromText,
   nameKey,
@@ -161,10 +162,15 @@ export function identityToString(identity: Identity): string {
   }
 }
 
-function hexOf(octets: Uint8Array): string {
+function wholeHex(octets: Uint8Array): string {
   let text = "";
-  for (const octet of octets.subarray(0, 64)) text += octet.toString(16).padStart(2, "0");
-  return octets.length > 64 ? `${text}…` : text;
+  for (const octet of octets) text += octet.toString(16).padStart(2, "0");
+  return text;
+}
+
+/** For people: a peer's may be very long. */
+function hexOf(octets: Uint8Array): string {
+  return octets.length > 64 ? `${wholeHex(octets.subarray(0, 64))}…` : wholeHex(octets);
 }
 
 function textIdentity({ type, data }: Identity, prefix: string): string {
@@ -224,7 +230,7 @@ export function identityKey({ type, data }: Identity): string | undefined {
     const name = nameFromDer(data);
     return name && `${type} ${nameKey(name)}`;
   }
-  return `${type} ${hexOf(isText(type) ? lower(data) : data)}`;
+  return `${type} ${wholeHex(isText(type) ? lower(data) : data)}`;
 }
 
 function bothNames(a: Identity, b: Identity): [DistinguishedName, DistinguishedName] | undefined {
@@ -235,6 +241,26 @@ function bothNames(a: Identity, b: Identity): [DistinguishedName, DistinguishedN
 const EXACT = 20;
 const ANY = 1;
 const STAR = 0x2a;
+
+/** Whether it is a pattern of `identityMatch`, which nobody can be. */
+export function isPattern({ type, data }: Identity): boolean {
+  switch (type) {
+    case IdType.ID_FQDN:
+    case IdType.ID_RFC822_ADDR:
+      return data[0] === STAR;
+    case IdType.ID_DER_ASN1_DN: {
+      const name = nameFromDer(data);
+      return name !== undefined && hasWildcard(name);
+    }
+    case IdType.ID_IPV4_ADDR_SUBNET:
+    case IdType.ID_IPV6_ADDR_SUBNET:
+    case IdType.ID_IPV4_ADDR_RANGE:
+    case IdType.ID_IPV6_ADDR_RANGE:
+      return true;
+    default:
+      return false;
+  }
+}
 
 /**
  * 0 = no match; larger = closer: 20 exact, 1 for undefined (anybody), between them `*.example.org`, `*@example.org`,

@@ -12,8 +12,8 @@ import { ConfigError } from "#core/errors";
 import { LaneEvent } from "#core/event-ring";
 import type { IkeReport } from "#core/ike-state";
 import { type Millis, millis } from "#core/units";
-import { wipe } from "#crypto/octets";
 import type { EndCause, IkeEffect, IkeInput, NegotiatedChild } from "#ike/effects";
+import { wipeChildKeys } from "#ike/keymat";
 import { packetSelectors } from "./acquire.ts";
 import { childPolicyName } from "./child-policies.ts";
 import { childSpecOf, keepaliveOf } from "./child-spec.ts";
@@ -301,7 +301,7 @@ export class IkeControl {
       this.#refuse(child, error.message, now);
       return;
     } finally {
-      for (const { encryptionKey, integrityKey } of [child.inbound, child.outbound]) wipe(encryptionKey, integrityKey);
+      wipeChildKeys(child);
     }
     const { id, local, remote, localSelectors, remoteSelectors } = child;
     const facts = { local, remote, localSelectors, remoteSelectors };

@@ -8,6 +8,7 @@ import { assert } from "#core/errors";
 import type { Spi } from "#core/units";
 import { joinOctets, wipe } from "#crypto/octets";
 import { prf, prfPlus } from "#crypto/prf";
+import { ikeSpiOctets } from "#wire/ike/spi";
 import type { ChildSuite, IkeSuite } from "./suite.ts";
 
 /** Spelled as in RFC 7296 §2.14. */
@@ -56,12 +57,6 @@ export interface ChildKeys {
 /** Two 64-bit halves of a fixed-length PRF's key (RFC 7296 §2.14). */
 const NONCE_HALF = 8;
 
-function spiOctets(spi: bigint): Uint8Array {
-  const octets = new Uint8Array(8);
-  new DataView(octets.buffer).setBigUint64(0, spi);
-  return octets;
-}
-
 /** Octets that SK_d … SK_pr take from prf+. */
 export function ikeKeyOctets({ encryption, integrity, prf }: IkeKeyInputs["suite"]): number {
   return 3 * prf.keyOctets + 2 * ((integrity?.keyOctets ?? 0) + encryption.keyOctets);
@@ -84,7 +79,7 @@ function splitter(stream: Uint8Array): (octets: number) => Uint8Array {
 /** RFC 7296 §2.14: {SK_d | SK_ai | …} = prf+ (SKEYSEED, Ni | Nr | SPIi | SPIr). Wipes SKEYSEED. */
 function expand(inputs: IkeKeyInputs, skeyseed: Uint8Array): IkeKeys {
   const { suite, initiatorNonce, responderNonce, initiatorSpi, responderSpi } = inputs;
-  const seed = [initiatorNonce, responderNonce, spiOctets(initiatorSpi), spiOctets(responderSpi)];
+  const seed = [initiatorNonce, responderNonce, ikeSpiOctets(initiatorSpi), ikeSpiOctets(responderSpi)];
   const stream = prfPlus(suite.prf.id, skeyseed, seed, ikeKeyOctets(suite));
   const take = splitter(stream);
   const { keyOctets: prfOctets } = suite.prf;

@@ -2,15 +2,12 @@
 import type { Endpoint } from "#core/address";
 import { equalOctets } from "#crypto/octets";
 import { sha1 } from "#crypto/sha1";
+import { ikeSpiOctets } from "#wire/ike/spi";
 
 /** SHA-1 of SPIs, address and port: the data of NAT_DETECTION_SOURCE_IP and NAT_DETECTION_DESTINATION_IP. */
 export function natDetectionHash(initiatorSpi: bigint, responderSpi: bigint, endpoint: Endpoint): Uint8Array {
-  const spis = new Uint8Array(16);
-  const view = new DataView(spis.buffer);
-  view.setBigUint64(0, initiatorSpi);
-  view.setBigUint64(8, responderSpi);
   const port = Uint8Array.of(endpoint.port >>> 8, endpoint.port & 0xff);
-  return sha1([spis, endpoint.address.octets, port]);
+  return sha1([ikeSpiOctets(initiatorSpi), ikeSpiOctets(responderSpi), endpoint.address.octets, port]);
 }
 
 /**

@@ -64,11 +64,6 @@ export function encryptionOf({ id, keyBits }: Transform): EncryptionTransform | 
   );
 }
 
-/** What goes into a proposal for a registry's row. */
-export function encryptionToTransform({ id, keyOctets, saltOctets }: EncryptionTransform): Transform {
-  return { type: TransformType.ENCR, id, keyBits: FIXED_KEY.has(id) ? 0 : (keyOctets - saltOctets) * 8 };
-}
-
 /** Of each type one at most, as a chosen proposal has it. */
 function only(chosen: readonly Transform[], type: number): Transform | undefined {
   const found = chosen.filter((transform) => transform.type === type && transform.id !== 0);

@@ -5,7 +5,7 @@ import type { Aead, BlockMode, Mac, Primitives } from "#core/primitives";
 
 /** What native/cipher_binding.cc exports. */
 export interface CipherAddon {
-  readonly Cipher: new (slab: Uint8Array, capacity: number, ipsecMb: boolean) => NativeCipherHandle;
+  readonly Cipher: new (slab: Uint8Array, capacity: number, libraries: 0 | 1 | 2) => NativeCipherHandle;
 }
 
 interface NativeCipherHandle {
@@ -52,6 +52,7 @@ interface NativeCipherHandle {
 export interface NativeCipherMemory {
   readonly octets: number;
   readonly lockedOctets: number;
+  readonly vaes: string | undefined;
   readonly ipsecMb: string | undefined;
   readonly openssl: string;
 }
@@ -62,20 +63,22 @@ export interface NativeCipher extends InspectableCipher {
 }
 
 export interface NativeCipherOptions {
-  /** False forces OpenSSL, for comparisons. */
-  readonly ipsecMb: boolean;
+  /** What may serve keys: OpenSSL alone, ipsec-mb as well, or our own AES-GCM too where the CPU has the instructions. */
+  readonly libraries: "openssl" | "ipsec-mb" | "all";
 }
+
+const LIBRARIES = { openssl: 0, "ipsec-mb": 1, all: 2 } as const;
 
 /** `slab` lies over a SharedArrayBuffer, so that nobody can take it away from under native code. */
 export function createNativeCipher(
   addon: CipherAddon,
   slab: Uint8Array,
   capacity: number,
-  options: NativeCipherOptions = { ipsecMb: true },
+  options: NativeCipherOptions = { libraries: "all" },
 ): NativeCipher {
-  const handle = new addon.Cipher(slab, capacity, options.ipsecMb);
-  const { ipsecMb, openssl } = handle.memory();
-  const libraries = [ipsecMb, openssl].filter((name) => name !== undefined).join(", ");
+  const handle = new addon.Cipher(slab, capacity, LIBRARIES[options.libraries]);
+  const { vaes, ipsecMb, openssl } = handle.memory();
+  const libraries = [vaes, ipsecMb, openssl].filter((name) => name !== undefined).join(", ");
   return {
     provider: "native",
     description: `native (${libraries})`,

@@ -111,11 +111,6 @@ export function ensureRoute(route: Route): void {
   request("RTM_NEWROUTE", routeParts(route, scopeOf(route), Flag.ACK | Flag.CREATE | Flag.REPLACE));
 }
 
-/** Throws EEXIST when there is one with the same destination, table and metric. */
-export function addRoute(route: Route): void {
-  request("RTM_NEWROUTE", routeParts(route, scopeOf(route), Flag.ACK | Flag.CREATE | Flag.EXCL));
-}
-
 export function ensureNoRoute(route: Route): void {
   // ENODEV: its interface is gone, and the route with it.
   unless(["ESRCH", "ENODEV"], () => request("RTM_DELROUTE", routeParts(route, Scope.nowhere, Flag.ACK)));

@@ -86,14 +86,6 @@ export function mtuFloor(family: Family): number {
 }
 
 /**
- * What senders of inner packets are told. Never below the inner family's floor: then the outer packets are fragmented
- * (RFC 4301 §8.2.1, RFC 2473 §7.1).
- */
-export function effectiveMtu(layout: EncapsulationLayout, pathMtu: number, inner: Family): number {
-  return Math.max(innerMtu(layout, pathMtu), mtuFloor(inner));
-}
-
-/**
  * RFC 4301 §8.2.1: an unauthenticated "too big" counts only when it quotes a live outbound SA of ours to that destination,
  * makes the path smaller, and not smaller than any path is (RFC 8201 §4). Returns the new path MTU or -1.
  */

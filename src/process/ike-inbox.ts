@@ -1,9 +1,13 @@
 /**
- * IKE messages between their sockets and the engine. Everybody can send them, so they wait in bounded queues, and each
- * turn of the event loop takes them for a bounded time: timers, lanes and operators have their turns in between.
+ * What comes for the engine in numbers: messages from their sockets, and results of jobs. Everybody can send messages, so
+ * they wait in bounded queues, and each turn of the event loop takes all of it for a bounded time: timers, lanes and
+ * operators have their turns in between.
  */
 import type { Endpoint } from "#core/address";
+import type { JobResult } from "#core/ike-job";
 import type { Clock } from "#core/ports";
+import { RESPONDER_SPI } from "#wire/ike/header";
+import { IKE_SPI_LENGTH } from "#wire/ike/spi";
 
 export interface IkeDatagram {
   readonly octets: Uint8Array;
@@ -11,20 +15,22 @@ export interface IkeDatagram {
   readonly remote: Endpoint;
 }
 
+export type Arrival =
+  | ({ readonly kind: "datagram" } & IkeDatagram)
+  | { readonly kind: "computed"; readonly job: number; readonly result: JobResult };
+
 /** Messages of one kind that wait. */
 const WAITING = 256;
-/** Milliseconds one turn takes; a message that was begun is finished. */
+/** Milliseconds one turn takes; what was begun is finished. */
 const TURN = 4;
 
-// RFC 7296 §3.1
-const RESPONDER_SPI = 8;
-const RESPONDER_SPI_END = 16;
-
 export class IkeInbox {
-  /** Of SAs that are there, if they tell the truth; and of those who want one. Neither can keep the other out. */
-  readonly #known: IkeDatagram[] = [];
-  readonly #fresh: IkeDatagram[] = [];
-  readonly #take: (datagram: IkeDatagram) => void;
+  /** As many as there are jobs: the pool's bound is theirs too. */
+  readonly #computed: Arrival[] = [];
+  /** Of SAs that are there, if they tell the truth; and of those who want one. None can keep the others out. */
+  readonly #known: Arrival[] = [];
+  readonly #fresh: Arrival[] = [];
+  readonly #take: (arrival: Arrival) => void;
   readonly #clock: Clock;
   readonly #nextTurn: (work: () => void) => void;
   #scheduled = false;
@@ -32,7 +38,7 @@ export class IkeInbox {
   #dropped = 0;
 
   /** `nextTurn` calls once, after what else the event loop has to do. */
-  constructor(take: (datagram: IkeDatagram) => void, clock: Clock, nextTurn: (work: () => void) => void) {
+  constructor(take: (arrival: Arrival) => void, clock: Clock, nextTurn: (work: () => void) => void) {
     this.#take = take;
     this.#clock = clock;
     this.#nextTurn = nextTurn;
@@ -45,20 +51,28 @@ export class IkeInbox {
 
   /** False: there is no room. */
   offer(datagram: IkeDatagram): boolean {
-    const spi = datagram.octets.subarray(RESPONDER_SPI, RESPONDER_SPI_END);
+    const spi = datagram.octets.subarray(RESPONDER_SPI, RESPONDER_SPI + IKE_SPI_LENGTH);
     const queue = spi.some((octet) => octet !== 0) ? this.#known : this.#fresh;
     if (queue.length >= WAITING || this.#closed) {
       this.#dropped++;
       return false;
     }
-    queue.push(datagram);
+    queue.push({ kind: "datagram", ...datagram });
     this.#schedule();
     return true;
+  }
+
+  /** Never refused: the job has been paid for, and secrets of the engine wait for it. */
+  computed(job: number, result: JobResult): void {
+    if (this.#closed) return;
+    this.#computed.push({ kind: "computed", job, result });
+    this.#schedule();
   }
 
   /** What waits is forgotten. */
   close(): void {
     this.#closed = true;
+    this.#computed.length = 0;
     this.#known.length = 0;
     this.#fresh.length = 0;
   }
@@ -72,12 +86,14 @@ export class IkeInbox {
   #turn(): void {
     this.#scheduled = false;
     const end = this.#clock.now() + TURN;
+    const queues = [this.#computed, this.#known, this.#fresh];
+    const isLeft = () => queues.some(({ length }) => length > 0);
     do {
-      const known = this.#known.shift();
-      if (known !== undefined) this.#take(known);
-      const fresh = this.#fresh.shift();
-      if (fresh !== undefined) this.#take(fresh);
-    } while (this.#known.length + this.#fresh.length > 0 && this.#clock.now() < end);
-    if (this.#known.length + this.#fresh.length > 0) this.#schedule();
+      for (const queue of queues) {
+        const next = queue.shift();
+        if (next !== undefined) this.#take(next);
+      }
+    } while (isLeft() && this.#clock.now() < end);
+    if (isLeft()) this.#schedule();
   }
 }

@@ -90,7 +90,7 @@ export class IkeService {
     opened.add(() => this.#close());
     this.#updown = new UpdownPrograms((text) => parts.warn(text));
     this.#names = new NameLookup((name, addresses) => this.#give({ kind: "resolved", name, addresses }));
-    this.#inbox = new IkeInbox((datagram) => this.#give({ kind: "datagram", ...datagram }), clock, setImmediate);
+    this.#inbox = new IkeInbox((arrival) => this.#give(arrival), clock, setImmediate);
     const listener: IkeListener = {
       datagram: (octets, local, remote) => this.#inbox.offer({ octets, local, remote }),
       unreachable: (remote, reason) => this.#give({ kind: "unreachable", remote, reason }),
@@ -205,7 +205,7 @@ export class IkeService {
         return;
       }
       case "compute":
-        this.#jobs.submit(effect.work, (result) => this.#give({ kind: "computed", job: effect.job, result }));
+        this.#jobs.submit(effect.work, (result) => this.#inbox.computed(effect.job, result));
         return;
       case "report":
         this.#parts.report(effect.report);

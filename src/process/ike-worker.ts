@@ -1,4 +1,4 @@
-/** The Worker's entry: IKE's slow work, one job after the other. */
+/** The Worker's entry: IKE's slow work, one job after the other; answers to quick ones go back together. */
 import { parentPort } from "node:worker_threads";
 import type { Job, JobResult } from "#core/ike-job";
 import { runJob } from "#crypto/ike-jobs";
@@ -19,11 +19,24 @@ export interface JobAnswer {
 
 const keyExchange = nativeKeyExchange(loadAddon() as KeyExchangeAddon);
 
-parentPort?.on("message", ({ id, work }: JobOrder) => {
-  const result = withOwnMemory(runJob(work, { random: systemRandom, wallClock: Date.now(), keyExchange }));
-  const answer: JobAnswer = { id, result };
-  parentPort?.postMessage(
-    answer,
-    secretsOfResult(result).map(({ buffer }) => buffer),
-  );
-});
+/** Milliseconds an answer waits for others. */
+const PATIENCE = 1;
+
+function work(orders: readonly JobOrder[]): void {
+  let answers: JobAnswer[] = [];
+  let since = performance.now();
+  const tell = () => {
+    const secrets = answers.flatMap(({ result }) => secretsOfResult(result).map(({ buffer }) => buffer));
+    if (answers.length > 0) parentPort?.postMessage(answers, secrets);
+    answers = [];
+    since = performance.now();
+  };
+  for (const { id, work } of orders) {
+    const result = withOwnMemory(runJob(work, { random: systemRandom, wallClock: Date.now(), keyExchange }));
+    answers.push({ id, result });
+    if (performance.now() - since >= PATIENCE) tell();
+  }
+  tell();
+}
+
+parentPort?.on("message", work);

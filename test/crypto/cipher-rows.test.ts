@@ -5,7 +5,6 @@ import fc from "fast-check";
 import { Drop } from "#core/drop";
 import type { CipherKey, InspectableCipher } from "#core/ports";
 import { ROW_STRIDE, Row, VERDICT_TAKEN } from "#core/slab";
-import { supports } from "#crypto/create-cipher";
 import { suiteName } from "#crypto/suite";
 import {
   ENCRYPTION_TRANSFORMS,
@@ -14,6 +13,7 @@ import {
   type IntegrityTransform,
   integrityByName,
 } from "#crypto/transforms";
+import { supports } from "#test/crypto/supports";
 import { newSlab, PROVIDERS, type Provider } from "./providers.ts";
 import { newRows, setRow, verdict } from "./rows.ts";
 

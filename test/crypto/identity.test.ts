@@ -7,6 +7,7 @@ import {
   identityKey,
   identityMatch,
   identityToString,
+  isPattern,
   parseIdentity,
   readIdentity,
 } from "#crypto/identity";
@@ -112,6 +113,7 @@ test("names compare without regard to ASCII case, DNs by RFC 5280 §7.1, key ids
     ["O=Acme, CN=gw", "O=Acme, CN=gw, OU=x"],
     ["O=Acme, OU=gw", "O=Acme, CN=gw"],
     ["gw.example.org", "gw.example.org."],
+    [`@#${"ab".repeat(64)}cd`, `@#${"ab".repeat(64)}ce`],
   ];
   for (const [a, b] of different) {
     assert.ok(!identitiesEqual(id(a), id(b)), `${a} ≠ ${b}`);
@@ -120,6 +122,13 @@ test("names compare without regard to ASCII case, DNs by RFC 5280 §7.1, key ids
   const nobody = { type: IdType.ID_NULL, data: new Uint8Array(0) };
   assert.ok(!identitiesEqual(nobody, nobody));
   assert.equal(identityKey(nobody), undefined);
+});
+
+test("a pattern is told from somebody whose octets happen to hold a star's number", () => {
+  for (const text of ["*.example.org", "*@example.org", "C=CH, O=*", "192.0.2.0/24", "192.0.2.1-192.0.2.9"])
+    assert.ok(isPattern(id(text)), text);
+  for (const text of ["gw.example.org", "192.0.2.42", "2001:db8::2a", "@#2a2a", "CN=gw, E=a@example.org", "CN=a*b"])
+    assert.ok(!isPattern(id(text)), text);
 });
 
 test("row 30: patterns match what they say, and the closest counts most", () => {

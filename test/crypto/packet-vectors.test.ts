@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { CipherKey } from "#core/ports";
-import { supports } from "#crypto/create-cipher";
 import { Encryption, encryptionTransform, Integrity, integrityTransform } from "#crypto/transforms";
+import { supports } from "#test/crypto/supports";
 import { hex, sharedJson, skipShared, toHex, vectorJson } from "#test/vectors/load";
 import { newSlab, PROVIDERS, type Provider } from "./providers.ts";
 import { newRows, setRow, verdict } from "./rows.ts";

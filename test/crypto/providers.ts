@@ -7,7 +7,7 @@ import { portableKeyExchange } from "#crypto/key-agreement";
 import { noblePrimitives } from "#crypto/noble-cipher";
 import { nodePrimitives, systemRandom } from "#crypto/node-cipher";
 import { RowCipher } from "#crypto/row-cipher";
-import { type CipherAddon, createNativeCipher, type NativeCipher } from "#io/native-cipher";
+import { type CipherAddon, createNativeCipher, type NativeCipher, type NativeCipherOptions } from "#io/native-cipher";
 import { type KeyExchangeAddon, nativeKeyExchange } from "#io/native-key-exchange";
 
 export const addon: CipherAddon & KeyExchangeAddon = createRequire(import.meta.url)(
@@ -24,18 +24,22 @@ export function newSlab(octets: number): Uint8Array {
   return new Uint8Array(new SharedArrayBuffer(octets));
 }
 
-function native(name: string, ipsecMb: boolean): Provider {
+function native(name: string, libraries: NativeCipherOptions["libraries"]): Provider {
   return {
     name,
-    primitives: createNativeCipher(addon, newSlab(64), 1, { ipsecMb }).primitives,
-    create: (slab, capacity) => createNativeCipher(addon, slab, capacity, { ipsecMb }),
+    primitives: createNativeCipher(addon, newSlab(64), 1, { libraries }).primitives,
+    create: (slab, capacity) => createNativeCipher(addon, slab, capacity, { libraries }),
   };
 }
 
 function nativeProviders(): Provider[] {
   const cipher: NativeCipher = createNativeCipher(addon, newSlab(64), 1);
-  const openssl = native("native openssl", false);
-  return cipher.memory().ipsecMb === undefined ? [openssl] : [native("native ipsec-mb", true), openssl];
+  const { vaes, ipsecMb } = cipher.memory();
+  return [
+    ...(vaes === undefined ? [] : [native("native vaes", "all")]),
+    ...(ipsecMb === undefined ? [] : [native("native ipsec-mb", "ipsec-mb")]),
+    native("native openssl", "openssl"),
+  ];
 }
 
 function portable(name: "node" | "noble", primitives: Primitives): Provider {

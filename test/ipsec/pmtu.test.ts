@@ -4,7 +4,6 @@ import {
   acceptPathMtu,
   ahLength,
   type EncapsulationLayout,
-  effectiveMtu,
   encapsulatedLength,
   innerMtu,
   type LayerLayout,
@@ -65,14 +64,6 @@ test("the inner MTU is exact: it fits, one octet more does not, for every layout
 
 test("AH is a multiple of 4 octets in IPv4 and of 8 in IPv6 (RFC 4302 §2.2)", () => {
   assert.deepEqual([ahLength(12, 4), ahLength(12, 6), ahLength(16, 4), ahLength(16, 6)], [24, 24, 28, 32]);
-});
-
-test("nobody is told less than the least MTU of IP (RFC 791 §3.2, RFC 8200 §5)", () => {
-  const layout: EncapsulationLayout = [{ mode: "tunnel", family: 4, layer: gcm }];
-  assert.equal(effectiveMtu(layout, 1500, 6), 1446);
-  assert.equal(effectiveMtu(layout, 1300, 6), 1280);
-  assert.equal(effectiveMtu(layout, 1300, 4), 1246);
-  assert.equal(effectiveMtu(layout, 500, 4), 576);
 });
 
 test("news of a smaller path: only about a live SA, only smaller, never absurd (RFC 4301 §8.2.1, RFC 8201 §4)", () => {

@@ -5,7 +5,6 @@ import { addressFromWords, compareAddresses, type Family, type IpAddress, parseP
 import { prefixSelector, type TrafficSelector } from "#core/selector";
 import { FLAG_ONE_PORT, FLAG_PORTS, Flow, FlowKey, INBOUND, OUTBOUND } from "#ipsec/flow";
 import { NO_POLICY, Spd } from "#ipsec/spd";
-import { checkPolicies } from "#ipsec/spd-check";
 import { ACTION_BYPASS, ACTION_DISCARD, ACTION_PROTECT, compileSpd, Header, type Policy } from "#ipsec/spd-compile";
 import { seeded } from "#test/ipsec/packets";
 
@@ -291,48 +290,5 @@ test("10,000 policies: memory stays near linear and a lookup reads a few hundred
       most = Math.max(most, readsOf(table, words, OUTBOUND));
     }
     assert.ok(most < 400, `${name}: ${most} reads`);
-  }
-});
-
-test("policies that cannot match are named with the one that hides them", () => {
-  const set = [
-    policy("net", selector(LOCAL), selector(REMOTE)),
-    policy("web", selector(LOCAL), selector(REMOTE, 6, 80, 80)),
-    policy("other", selector(LOCAL), selector("10.3.0.0/16", 6, 65535, 0)),
-    policy("six", selector("fd00::/16"), selector("fd01::/16")),
-    policy("other", selector("10.1.2.0/24"), selector("10.3.0.0/16", 6, 1, 65535)),
-  ];
-  assert.deepEqual(checkPolicies(set), [
-    { kind: "duplicate-name", index: 4, before: 2, text: "two policies are called 'other'" },
-    { kind: "shadowed", index: 1, before: 0, text: "shadowed policy 'web' can never match: 'net' before it covers it" },
-  ]);
-});
-
-test("a policy is shadowed only when all of its pairs are covered", () => {
-  const wide: Policy = { name: "wide", action: "protect", local: [selector(LOCAL)], remote: [selector(REMOTE)] };
-  const both: Policy = { ...wide, name: "both", remote: [selector("10.2.1.0/24"), selector("10.3.0.0/16")] };
-  assert.deepEqual(checkPolicies([wide, both]), []);
-  const split: Policy = { ...wide, name: "split", remote: [selector("10.2.0.0/17"), selector("10.2.128.0/17")] };
-  assert.deepEqual(
-    checkPolicies([wide, split]).map((f) => f.kind),
-    ["shadowed"],
-  );
-});
-
-test("selectors that say nothing sensible are named", () => {
-  const reversed = { ...selector(LOCAL), first: addressFromWords(4, [0x0b000000]) };
-  const mixed = { ...selector(LOCAL), last: addressFromWords(6, [0, 0, 0, 1]) };
-  const rows: [TrafficSelector, TrafficSelector, RegExp][] = [
-    [reversed, selector(REMOTE), /ends before it begins/],
-    [mixed, selector(REMOTE), /mixes IPv4 and IPv6/],
-    [selector(LOCAL, 0, 80, 80), selector(REMOTE), /need a protocol/],
-    [selector(LOCAL, 6, 80, 79), selector(REMOTE), /ports 80-79/],
-    [selector(LOCAL, 6, 0, 65536), selector(REMOTE), /port 65536/],
-    [selector(LOCAL, 256), selector(REMOTE), /protocol 256/],
-    [selector(LOCAL), selector("fd00::/16"), /can never match/],
-    [selector(LOCAL, 6), selector(REMOTE, 17), /can never match/],
-  ];
-  for (const [local, remote, expected] of rows) {
-    assert.match(checkPolicies([policy("p", local, remote)])[0]?.text ?? "", expected);
   }
 });

@@ -8,7 +8,7 @@ test("a native class's methods are refused for every object that is not of it", 
   const memory = allocateLaneMemory(16);
   const { Cipher } = loadAddon() as CipherAddon;
   const { Lane } = nativeIo();
-  const cipher = new Cipher(memory.slab, 16, false);
+  const cipher = new Cipher(memory.slab, 16, 0);
   const wake = nativeIo().openEvent();
   assert.ok("fd" in wake);
   for (const other of [cipher, wake, {}, Object.create(Lane.prototype), undefined])

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { addressOf, type Endpoint } from "#core/address";
 import { millis } from "#core/units";
-import { type IkeDatagram, IkeInbox } from "#process/ike-inbox";
+import { type Arrival, type IkeDatagram, IkeInbox } from "#process/ike-inbox";
 
 const END: Endpoint = { address: addressOf(Uint8Array.of(192, 0, 2, 1)), port: 500 };
 
@@ -22,8 +22,8 @@ function inboxOf(cost: number): {
   let now = 0;
   const taken: number[] = [];
   const turns: (() => void)[] = [];
-  const take = ({ octets }: IkeDatagram) => {
-    taken.push(octets[0] ?? 0);
+  const take = (arrival: Arrival) => {
+    taken.push(arrival.kind === "computed" ? arrival.job : (arrival.octets[0] ?? 0));
     now += cost;
   };
   const inbox = new IkeInbox(take, { now: () => millis(now) }, (work) => {
@@ -63,9 +63,26 @@ test("a flood of newcomers is bounded and counted, and does not keep an SA's mes
   assert.equal(taken[0], 2);
 });
 
+test("results of jobs come in slices too, beside an SA's messages and newcomers', and none is refused", () => {
+  const { inbox, taken, turns } = inboxOf(1);
+  for (let job = 101; job <= 700; job++) inbox.computed(job, { kind: "failed", why: "for the test" });
+  for (let i = 1; i <= 2; i++) {
+    inbox.offer(message(i, 9));
+    inbox.offer(message(10 + i, 0));
+  }
+  assert.equal(turns.length, 1);
+  turns.shift()?.();
+  assert.deepEqual(taken, [101, 1, 11, 102, 2, 12]);
+  turns.shift()?.();
+  assert.deepEqual(taken.slice(6), [103, 104, 105, 106]);
+  while (turns.length > 0) turns.shift()?.();
+  assert.equal(taken.length, 604);
+});
+
 test("after its end nothing is taken", () => {
   const { inbox, taken, turns } = inboxOf(0);
   inbox.offer(message(1, 0));
+  inbox.computed(2, { kind: "failed", why: "for the test" });
   inbox.close();
   turns.shift()?.();
   assert.equal(inbox.offer(message(2, 0)), false);

@@ -57,17 +57,16 @@ test("a Worker that ends fails its jobs, and the next job gets a new one", () =>
   withPool(1, async (pool) => {
     const hung = submit(pool, agree(HANG));
     const died = submit(pool, agree(DIE));
-    const waited = submit(pool, agree(ANSWER));
     assert.equal((await hung).kind, "failed");
     assert.equal((await died).kind, "failed");
-    assert.equal((await waited).kind, "ke-agree");
+    assert.equal((await submit(pool, agree(ANSWER))).kind, "ke-agree");
     assert.deepEqual(pool.counters, { done: 1, failed: 2, busy: 0, deaths: 1, waiting: 0 });
   }));
 
 test("the queue is bounded: what finds no room fails at once, its secret wiped", () =>
   withPool(1, async (pool) => {
     const forgotten = () => assert.fail("answered");
-    for (let i = 0; i < 2 + 512; i++) pool.submit(agree(HANG), forgotten);
+    for (let i = 0; i < 512; i++) pool.submit(agree(HANG), forgotten);
     const secret = new Uint8Array(32).fill(9);
     let early = true;
     const refused = new Promise<JobResult>((resolve) =>

@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { fold, pseudoSum6, sumWords } from "#wire/ip/checksum";
 import { writeIpv4Header } from "#wire/ip/ipv4";
 import { writeIpv6Header } from "#wire/ip/ipv6";
-import { UDP_HEADER_LENGTH, writeUdpHeader } from "#wire/ip/udp";
+import { UDP_HEADER_LENGTH, Udp } from "#wire/ip/udp";
 import { ALL_SOCKETS } from "./gateway-pair.ts";
 import type { Datagram } from "./virtual-port.ts";
 
@@ -27,8 +27,12 @@ export function onTheWire(datagram: Datagram): Uint8Array {
   else
     writeIpv6Header(view, 0, length, datagram.tos, 0, 64, 17, Int32Array.of(...datagram.local, ...destination), 0, 4);
   bytes.set(datagram.bytes, ip + UDP_HEADER_LENGTH);
-  writeUdpHeader(view, ip, PORT, port, length);
-  if (family === 6) view.setUint16(ip + 6, ~fold(sumWords(view, ip, length, pseudoSum6(view, 0, 17, length))) & 0xffff);
+  view.setUint16(ip + Udp.SOURCE_PORT, PORT);
+  view.setUint16(ip + Udp.DESTINATION_PORT, port);
+  view.setUint16(ip + Udp.LENGTH, length);
+  // RFC 3948 §2.1: none in IPv4; RFC 8200 §8.1
+  if (family === 6)
+    view.setUint16(ip + Udp.CHECKSUM, ~fold(sumWords(view, ip, length, pseudoSum6(view, 0, 17, length))) & 0xffff);
   return bytes;
 }
 

@@ -163,6 +163,15 @@ export function nameWithin(base: DistinguishedName, name: DistinguishedName): bo
   );
 }
 
+function isWild({ octets }: NameAttribute): boolean {
+  return octets.length === 1 && octets[0] === 0x2a;
+}
+
+/** Whether some value is `*`. */
+export function hasWildcard({ rdns }: DistinguishedName): boolean {
+  return rdns.some((rdn) => rdn.some(isWild));
+}
+
 /** How many values of the pattern are `*`; undefined when it does not match. Types and their order are to be the same. */
 export function nameWildcards(pattern: DistinguishedName, name: DistinguishedName): number | undefined {
   if (pattern.rdns.length !== name.rdns.length) return undefined;
@@ -171,8 +180,7 @@ export function nameWildcards(pattern: DistinguishedName, name: DistinguishedNam
     const other = name.rdns[i] ?? [];
     if (rdn.length !== other.length) return undefined;
     for (const [j, attribute] of rdn.entries()) {
-      const wild = attribute.octets.length === 1 && attribute.octets[0] === 0x2a;
-      if (wild && attribute.oid === other[j]?.oid) wildcards++;
+      if (isWild(attribute) && attribute.oid === other[j]?.oid) wildcards++;
       else if (attribute.key !== other[j]?.key) return undefined;
     }
   }

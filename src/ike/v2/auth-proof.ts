@@ -4,7 +4,7 @@ import type { IpAddress } from "#core/address";
 import type { Connection, Credentials, PrivateKey } from "#core/connection";
 import { type Identity, IdType } from "#core/identity";
 import type { Job } from "#core/ike-job";
-import { identityMatch } from "#crypto/identity";
+import { identityMatch, isPattern } from "#crypto/identity";
 import { equalOctets, joinOctets } from "#crypto/octets";
 import { sha1 } from "#crypto/sha1";
 import { parseCertificate } from "#crypto/x509/certificate";
@@ -54,7 +54,7 @@ function certificateIdentity(der: Uint8Array): Identity {
 /** Whom the initiator asks for (IDr of the request): only what is one identity, not a pattern. */
 export function wantedIdentity(connection: Connection): Identity | undefined {
   const { identity } = connection.remote;
-  return identity === undefined || identity.data.includes(0x2a) ? undefined : identity;
+  return identity === undefined || isPattern(identity) ? undefined : identity;
 }
 
 export type OwnProof =

@@ -5,7 +5,7 @@ import type { ChildConfig } from "#core/connection";
 import { assert } from "#core/errors";
 import { ProtocolId, TransformType } from "#core/proposal";
 import type { TrafficSelector } from "#core/selector";
-import { type Millis, millis, type Spi, spi } from "#core/units";
+import { type Millis, millis } from "#core/units";
 import { wipe } from "#crypto/octets";
 import { childKeys } from "#ike/keymat";
 import { type Choice, checkAnswer, chooseProposal, numberProposals, withoutKeyExchange } from "#ike/proposal";
@@ -20,6 +20,7 @@ import {
 } from "#ike/traffic-selectors";
 import type { Payload } from "#wire/ike/chain";
 import { NotifyType } from "#wire/ike/numbers";
+import { childSpiOctets, childSpiOf } from "#wire/ike/spi";
 import { type NotifyPayload, notify } from "#wire/ike/v2/notify";
 import type { SaPayload, SaProposal } from "#wire/ike/v2/sa";
 import { type TsPayload, tsPayload } from "#wire/ike/v2/ts";
@@ -40,18 +41,6 @@ export function protocolId(protocol: Protocol): number {
   return protocol === "ah" ? ProtocolId.AH : ProtocolId.ESP;
 }
 
-export function spiOctets(value: Spi): Uint8Array {
-  return Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value);
-}
-
-/** undefined for what is no SPI of AH or ESP. */
-export function spiFrom(octets: Uint8Array): Spi | undefined {
-  if (octets.length !== 4) return undefined;
-  const value = spi(new DataView(octets.buffer, octets.byteOffset, 4).getInt32(0));
-  // RFC 4303 §2.1: 1–255 are reserved, 0 is never sent.
-  return value >>> 0 < 256 ? undefined : value;
-}
-
 // ── the exchange's initiator ─────────────────────────────────────────────────────────────────────────────────────────
 
 export function offerChild(
@@ -68,7 +57,7 @@ export function offerChild(
   return {
     config,
     inboundSpi,
-    proposals: numberProposals(proposals).map((proposal) => ({ ...proposal, spi: spiOctets(inboundSpi) })),
+    proposals: numberProposals(proposals).map((proposal) => ({ ...proposal, spi: childSpiOctets(inboundSpi) })),
     localSelectors: offerSelectors(resolveSelectors(config.local, local.address), packet?.local),
     remoteSelectors: offerSelectors(resolveSelectors(config.remote, remote.address), packet?.remote),
   };
@@ -122,7 +111,7 @@ export type Taken = { readonly kind: "agreed"; readonly terms: AgreedTerms } | R
 export function takeAnswer(offer: ChildOffer, answer: ChildAnswerPayloads): Taken {
   const { config } = offer;
   const choice = checkAnswer(offer.proposals, answer.SA.proposals);
-  const outboundSpi = spiFrom(answer.SA.proposals[0]?.spi ?? new Uint8Array(0));
+  const outboundSpi = childSpiOf(answer.SA.proposals[0]?.spi);
   if (
     choice === undefined ||
     outboundSpi === undefined ||
@@ -186,7 +175,7 @@ export function chooseTerms(
   if (chooseChild(children, selectable, outer) === undefined) return noSelectors(request, children, outer);
   const options = children.flatMap((child) => {
     const choice = chooseProposal(request.proposals, configured(child, keying));
-    const outboundSpi = choice && spiFrom(choice.proposal.spi);
+    const outboundSpi = childSpiOf(choice?.proposal.spi);
     const known = choice && childSuite(protocolOf(child), choice.transforms) !== undefined;
     return choice !== undefined && outboundSpi !== undefined && known === true
       ? [{ ...child, option: { child, choice, outboundSpi } }]
@@ -204,7 +193,7 @@ export function chooseTerms(
   const chosen = choice.transforms;
   const inboundSpi = host.world.spis.draw();
   const { number } = choice.proposal;
-  const proposal = { number, protocol: protocolId(protocol), spi: spiOctets(inboundSpi), transforms: chosen };
+  const proposal = { number, protocol: protocolId(protocol), spi: childSpiOctets(inboundSpi), transforms: chosen };
   return {
     kind: "agreed",
     choice,

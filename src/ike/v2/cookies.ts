@@ -6,6 +6,7 @@ import { type Millis, millis } from "#core/units";
 import { nodePrimitives } from "#crypto/node-cipher";
 import { equalOctets, joinOctets, wipe } from "#crypto/octets";
 import { Integrity } from "#crypto/transforms";
+import { ikeSpiOctets } from "#wire/ike/spi";
 
 /** A secret makes cookies this long, and proves them as long again. */
 export const SECRET_LIFETIME: Millis = millis(120_000);
@@ -91,8 +92,7 @@ export class Cookies {
 
 // RFC 7296 §2.6: Cookie = <VersionIDofSecret> | Hash(Ni | IPi | SPIi | <secret>)
 function cookieOf(secret: Secret, { nonce, address, initiatorSpi }: CookieRequest): Uint8Array {
-  const spi = new Uint8Array(8);
-  new DataView(spi.buffer).setBigUint64(0, initiatorSpi);
+  const spi = ikeSpiOctets(initiatorSpi);
   const mac = nodePrimitives.mac(Integrity.HMAC_SHA2_256_128, secret.key);
   assert(mac !== undefined, "HMAC-SHA-256 is not there");
   // The fields of fixed length stand in front of the nonce, so no two requests make the same octets.

@@ -18,6 +18,7 @@ import { childSuite, ikeSuite } from "#ike/suite";
 import type { Payload } from "#wire/ike/chain";
 import { ExchangeType, FIRST_STATUS_NOTIFY, NotifyType } from "#wire/ike/numbers";
 import { shape } from "#wire/ike/shape";
+import { childSpiOctets, childSpiOf, ikeSpiOctets, ikeSpiOf } from "#wire/ike/spi";
 import { type NotifyPayload, notify } from "#wire/ike/v2/notify";
 import type { SaProposal } from "#wire/ike/v2/sa";
 import {
@@ -27,8 +28,6 @@ import {
   protocolId,
   refusalOf,
   selectorPayloads,
-  spiFrom,
-  spiOctets,
   takeAnswer,
 } from "./child-sa.ts";
 import { CREATE_CHILD_SA, fail, onRefusal, proposalsOf, putBack } from "./create-child-failures.ts";
@@ -41,17 +40,8 @@ import { settle } from "./rekey.ts";
 import { type Child, hasHeir, isKept, MAX_CHILDREN, type Task } from "./session.ts";
 import { keName, mismatch } from "./words.ts";
 
-const REQUEST = {
-  SA: "one",
-  Nonce: "one",
-  KE: "optional",
-  TSi: "optional",
-  TSr: "optional",
-  N: "many",
-  V: "many",
-  CP: "optional",
-} as const;
-const RESPONSE = {
+/** Request and response alike. */
+const EXCHANGE = {
   SA: "one",
   Nonce: "one",
   KE: "optional",
@@ -131,22 +121,10 @@ function rekeySa({ protocol, inboundSpi }: Child): NotifyPayload {
   return {
     kind: "N",
     protocol: protocolId(protocol),
-    spi: spiOctets(inboundSpi),
+    spi: childSpiOctets(inboundSpi),
     type: NotifyType.REKEY_SA,
     data: new Uint8Array(0),
   };
-}
-
-function ikeSpiOctets(spi: bigint): Uint8Array {
-  const octets = new Uint8Array(8);
-  new DataView(octets.buffer).setBigUint64(0, spi);
-  return octets;
-}
-
-function ikeSpiFrom(octets: Uint8Array | undefined): bigint | undefined {
-  if (octets?.length !== 8) return undefined;
-  const spi = new DataView(octets.buffer, octets.byteOffset, 8).getBigUint64(0);
-  return spi === 0n ? undefined : spi;
 }
 
 export function onResponse(
@@ -161,7 +139,7 @@ export function onResponse(
     onRefusal(host, sa, live, own, error);
     return;
   }
-  const { SA, Nonce, KE, TSi, TSr, N } = shape(RESPONSE, payloads);
+  const { SA, Nonce, KE, TSi, TSr, N } = shape(EXCHANGE, payloads);
   const { task, offer, nonce, startedAt } = own;
   const nonces = { initiatorNonce: nonce, responderNonce: Nonce.data };
   const common = { ...nonces, by: "us", trigger: task.trigger, startedAt } as const;
@@ -211,7 +189,7 @@ function ikeAnswer(
 ): IkePlan | undefined {
   const choice = checkAnswer(offer.proposals, answer);
   const suite = choice && ikeSuite(choice.transforms);
-  const responderSpi = ikeSpiFrom(answer[0]?.spi);
+  const responderSpi = ikeSpiOf(answer[0]?.spi);
   if (choice === undefined || suite === undefined || responderSpi === undefined) return undefined;
   return { kind: "ike", chosen: choice.transforms, suite, initiatorSpi: offer.spi, responderSpi, ...common };
 }
@@ -277,7 +255,7 @@ function finish(host: Host, sa: IkeSa, live: Live, task: Task, run: KeyRun): voi
 // ── responder ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 export function onRequest(host: Host, sa: IkeSa, live: Live, payloads: readonly Payload[]): void {
-  const { SA, Nonce, KE, TSi, TSr, N } = shape(REQUEST, payloads);
+  const { SA, Nonce, KE, TSi, TSr, N } = shape(EXCHANGE, payloads);
   const { session } = sa;
   dropPeer(host, sa);
   // RFC 7296 §2.25.2, §2.8: only the current IKE SA makes anything.
@@ -326,7 +304,7 @@ function deny(host: Host, sa: IkeSa, type: NotifyType, data?: Uint8Array): void 
 function rekeyedChild(host: Host, sa: IkeSa, live: Live, { protocol, spi }: NotifyPayload): Child | undefined {
   if (protocol !== ProtocolId.ESP && protocol !== ProtocolId.AH)
     throw new ProtocolError(NotifyType.INVALID_SYNTAX, `REKEY_SA of protocol ${protocol}`);
-  const value = spiFrom(spi);
+  const value = childSpiOf(spi);
   const child = value && sa.session.childByOutbound(value, protocol === ProtocolId.AH ? "ah" : "esp");
   // It may be the one that the peer has made for us, and whose answer is not here yet.
   if (child === undefined && isOwn(live, "new-child", "rekey-child")) {
@@ -399,7 +377,7 @@ function onIkeRekey(
   }
   const choice: Choice<SaProposal> | undefined = chooseProposal(proposals, session.connection.proposals);
   const suite = choice && ikeSuite(choice.transforms);
-  const initiatorSpi = ikeSpiFrom(choice?.proposal.spi);
+  const initiatorSpi = ikeSpiOf(choice?.proposal.spi);
   if (choice === undefined || suite === undefined || initiatorSpi === undefined) {
     deny(host, sa, NotifyType.NO_PROPOSAL_CHOSEN);
     const reason = mismatch(proposals, session.connection.proposals);

@@ -8,6 +8,7 @@ import type { Counter, Counters } from "#ike/counters";
 import type { IkeEffect, IkeWorld } from "#ike/effects";
 import type { HalfOpen } from "#ike/half-open";
 import type { Numbers } from "#ike/version-engine";
+import { IKE_SPI_LENGTH, ikeSpiOf } from "#wire/ike/spi";
 import { type Failure, type Host, type JobRoad, report, type Way } from "./host.ts";
 import type { IkeSa } from "./ike-sa.ts";
 import type { Peers } from "./peers.ts";
@@ -98,11 +99,11 @@ export class EngineHost implements Host {
   }
 
   drawIkeSpi(): bigint {
-    const octets = new Uint8Array(8);
+    const octets = new Uint8Array(IKE_SPI_LENGTH);
     for (;;) {
       this.world.random.fill(octets);
-      const spi = new DataView(octets.buffer).getBigUint64(0);
-      if (spi !== 0n && this.#registry.bySpi(spi) === undefined) return spi;
+      const spi = ikeSpiOf(octets);
+      if (spi !== undefined && this.#registry.bySpi(spi) === undefined) return spi;
     }
   }
 

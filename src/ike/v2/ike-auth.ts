@@ -25,6 +25,7 @@ import {
   checkPeer,
   otherMethod,
   ownIdentity,
+  type PeerCheck,
   type Problem,
   proveOurselves,
   wantedIdentity,
@@ -82,6 +83,33 @@ function failure(from: "us" | "peer", type: NotifyType | undefined, problem: Pro
   const name = Object.entries(NotifyType).find(([, id]) => id === type)?.[0];
   const { reason, remedy } = problem;
   return { child: undefined, stage: STAGE, notify: name, from, reason, remedy };
+}
+
+/** With what the check of the peer says: now, or when its job is done. */
+function goOn(
+  host: Host,
+  sa: IkeSa,
+  check: PeerCheck,
+  ways: {
+    readonly fails: (problem: Problem) => void;
+    readonly holds: () => void;
+    readonly waits: (job: number) => IkeSaState;
+  },
+): void {
+  switch (check.kind) {
+    case "fails":
+      ways.fails(check);
+      return;
+    case "holds":
+      ways.holds();
+      return;
+    case "job":
+      sa.state = ways.waits(host.compute(sa, "setup", check.work));
+      return;
+    default:
+      check satisfies never;
+      return;
+  }
 }
 
 // ── initiator ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -228,20 +256,11 @@ export function onResponse(
   };
   const check = checkPeer(connection, host.credentials, handshake, auth.localIdentity, proof);
   // From here on the offer's SPI belongs to the answer.
-  switch (check.kind) {
-    case "fails":
-      disown(host, sa, check);
-      return;
-    case "holds":
-      finish(host, sa, handshake, response);
-      return;
-    case "job":
-      sa.state = { kind: "VerifyingResponder", job: host.compute(sa, "setup", check.work), handshake, response };
-      return;
-    default:
-      check satisfies never;
-      return;
-  }
+  goOn(host, sa, check, {
+    fails: (problem) => disown(host, sa, problem),
+    holds: () => finish(host, sa, handshake, response),
+    waits: (job) => ({ kind: "VerifyingResponder", job, handshake, response }),
+  });
 }
 
 /** RFC 7296 §2.21.2: the responder believes in this IKE SA; it is told that we do not. */
@@ -336,20 +355,11 @@ export function onRequest(
   };
   const proof = { id: IDi, method: AUTH.method, data: AUTH.data, certificates: certificatesOf(CERT), messageId };
   const check = checkPeer(connection, host.credentials, handshake, request.localIdentity, proof);
-  switch (check.kind) {
-    case "fails":
-      refuse(host, sa, check);
-      return;
-    case "holds":
-      prove(host, sa, handshake, request);
-      return;
-    case "job":
-      sa.state = { kind: "VerifyingInitiator", job: host.compute(sa, "setup", check.work), handshake, request };
-      return;
-    default:
-      check satisfies never;
-      return;
-  }
+  goOn(host, sa, check, {
+    fails: (problem) => refuse(host, sa, problem),
+    holds: () => prove(host, sa, handshake, request),
+    waits: (job) => ({ kind: "VerifyingInitiator", job, handshake, request }),
+  });
 }
 
 const NO_EAP: Problem = {

@@ -6,8 +6,9 @@ import type { EndCause } from "#ike/effects";
 import type { Payload } from "#wire/ike/chain";
 import { ExchangeType, NotifyType } from "#wire/ike/numbers";
 import { shape } from "#wire/ike/shape";
+import { childSpiOctets, childSpiOf } from "#wire/ike/spi";
 import type { DeletePayload } from "#wire/ike/v2/delete";
-import { protocolId, spiFrom, spiOctets } from "./child-sa.ts";
+import { protocolId } from "./child-sa.ts";
 import { destroy, endSession, linger, removeChild, retireChild } from "./end.ts";
 import { type Host, sendRequest, sendResponse, type Way } from "./host.ts";
 import type { IkeSa, Live, OwnExchange } from "./ike-sa.ts";
@@ -69,7 +70,7 @@ function send(host: Host, sa: IkeSa, payloads: readonly Payload[]): void {
 
 /** Our inbound SPIs (RFC 7296 §3.11). */
 function deletePayload(protocol: number, spis: readonly Child["inboundSpi"][]): DeletePayload {
-  return { kind: "D", protocol, spis: spis.map(spiOctets) };
+  return { kind: "D", protocol, spis: spis.map(childSpiOctets) };
 }
 
 export function onResponse(host: Host, sa: IkeSa, live: Live, own: OwnExchange, payloads: readonly Payload[]): void {
@@ -184,7 +185,7 @@ function onDeleteChildren(host: Host, sa: IkeSa, payload: DeletePayload): Payloa
   const protocol = payload.protocol === ProtocolId.AH ? "ah" : "esp";
   const answered: Child["inboundSpi"][] = [];
   for (const octets of payload.spis) {
-    const value = spiFrom(octets);
+    const value = childSpiOf(octets);
     const child = value && session.childByOutbound(value, protocol);
     // Unknown ones are left out: a second delete, or one that crossed ours.
     if (child === undefined) {

@@ -2,13 +2,9 @@ import { Reader } from "#core/reader";
 import { Writer } from "#core/writer";
 
 // RFC 7296 §3.1. Offsets in octets from the start of the message; IKEv1's are the same (RFC 2408 §3.1).
-export const INITIATOR_SPI = 0;
 export const RESPONDER_SPI = 8;
 export const NEXT_PAYLOAD = 16;
 export const VERSION = 17;
-export const EXCHANGE_TYPE = 18;
-export const FLAGS = 19;
-export const MESSAGE_ID = 20;
 export const LENGTH = 24;
 export const IKE_HEADER_LENGTH = 28;
 

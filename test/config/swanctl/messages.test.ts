@@ -13,7 +13,7 @@ const ERRORS: readonly Row[] = [
   [
     "an unknown key that resembles nothing, naming what there is",
     { local: "xyzzy = 1" },
-    "hq.conf:6:7: unknown key 'xyzzy' in local of connection 'hq'; known are round, auth, id, certs, pubkeys, eap_id, aaa_id, xauth_id, cert_policy",
+    "hq.conf:6:7: unknown key 'xyzzy' in local of connection 'hq'; known are auth, id, certs, pubkeys, round, eap_id, aaa_id, xauth_id, cert_policy",
   ],
   [
     "an unknown section",

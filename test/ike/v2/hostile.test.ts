@@ -13,6 +13,18 @@ function changed(datagram: Datagram, over: Partial<ReturnType<typeof decodeHeade
   return { ...datagram, octets };
 }
 
+/** IKE_SA_INIT's request of one of two engines, held back. */
+function firstMessage({ sim, a, b }: ReturnType<typeof twoNodes>) {
+  sim.held = [];
+  initiate(a);
+  sim.runJobs();
+  const [request] = sim.held.splice(0);
+  assert.ok(request);
+  const sent: Datagram[] = [];
+  sim.held = sent;
+  return { sim, b, request, sent };
+}
+
 test("row 10: message IDs outside the window change nothing, repeats get the same octets (RFC 7296 §2.2, §2.3)", () => {
   const pair = established();
   const { sim, a, b } = pair;
@@ -32,14 +44,7 @@ test("row 10: message IDs outside the window change nothing, repeats get the sam
 });
 
 test("row 21: headers that lie are dropped, each with its reason, and never answered at length (RFC 7296 §2.5, §3.1)", () => {
-  const { sim, b } = twoNodes({}, mirrored());
-  const a = sim.nodes[0];
-  assert.ok(a);
-  sim.held = [];
-  initiate(a);
-  sim.runJobs();
-  const [request] = sim.held.splice(0);
-  assert.ok(request);
+  const { sim, b, request, sent } = firstMessage(twoNodes({}, mirrored()));
   for (let length = 0; length < 28; length++) sim.arrive({ ...request, octets: request.octets.subarray(0, length) });
   assert.equal(b.counter("drop_malformed_header"), 28);
   sim.arrive({ ...request, octets: request.octets.subarray(0, 200) });
@@ -53,18 +58,11 @@ test("row 21: headers that lie are dropped, each with its reason, and never answ
   sim.arrive(changed(request, { flags: IkeFlag.RESPONSE }));
   sim.arrive(changed(request, { exchangeType: 99 }));
   assert.equal(b.sas.length, 0);
-  for (const { octets } of sim.held) assert.ok(octets.length <= request.octets.length);
+  for (const { octets } of sent) assert.ok(octets.length <= request.octets.length);
 });
 
 test("row 21: an IKE_SA_INIT cut at every octet, or with any octet changed, makes no SA that lasts and throws nothing", () => {
-  const { sim, b } = twoNodes({}, mirrored());
-  const a = sim.nodes[0];
-  assert.ok(a);
-  sim.held = [];
-  initiate(a);
-  sim.runJobs();
-  const [request] = sim.held.splice(0);
-  assert.ok(request);
+  const { sim, b, request } = firstMessage(twoNodes({}, mirrored()));
   for (let length = 28; length < request.octets.length; length++) {
     const octets = request.octets.slice(0, length);
     octets.set([0, 0, length >> 8, length & 0xff], 24);
@@ -135,24 +133,12 @@ test("row 22: a responder SPI that another IKE SA has is refused and changes not
 });
 
 test("row 5: a flood of first messages keeps half-open IKE SAs, memory and answers within limits (RFC 7296 §2.6)", () => {
-  const { sim, b } = twoNodes(
-    { engine: {} },
-    (() => {
-      const config = mirrored();
-      const connections = config.b.connections.map((connection) => ({
-        ...connection,
-        remoteAddresses: [{ kind: "any" } as const],
-      }));
-      return { a: config.a, b: { ...config.b, connections } };
-    })(),
-  );
-  const a = sim.nodes[0];
-  assert.ok(a);
-  sim.held = [];
-  initiate(a);
-  sim.runJobs();
-  const [request] = sim.held.splice(0);
-  assert.ok(request);
+  const config = mirrored();
+  const connections = config.b.connections.map((connection) => ({
+    ...connection,
+    remoteAddresses: [{ kind: "any" } as const],
+  }));
+  const { sim, b, request, sent } = firstMessage(twoNodes({}, { a: config.a, b: { ...config.b, connections } }));
   let questions = 0;
   for (let i = 1; i <= 5000; i++) {
     const from = { address: { family: 4, octets: Uint8Array.of(203, i >> 8, i & 0xff, 1) }, port: 500 } as const;
@@ -160,9 +146,9 @@ test("row 5: a flood of first messages keeps half-open IKE SAs, memory and answe
     questions += request.octets.length;
   }
   sim.runJobs();
-  const answers = sim.held.reduce((sum, { octets }) => sum + octets.length, 0);
+  const answers = sent.reduce((sum, { octets }) => sum + octets.length, 0);
   assert.ok(answers <= questions);
-  assert.ok(sim.held.length <= 5000);
+  assert.ok(sent.length <= 5000);
   assert.ok(b.sas.length <= 100, `${b.sas.length} half-open`);
   sim.held = [];
   sim.driveFor(31_000);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { mirrored } from "#test/sim/ike-config";
+import { credentials, id, localAuth, mirrored, remoteAuth } from "#test/sim/ike-config";
+import { initiate, twoNodes } from "#test/sim/ike-established";
 import { violations } from "#test/sim/ike-invariants";
 import { IkeSim } from "#test/sim/ike-pair";
 
@@ -44,4 +45,20 @@ test("two engines establish with a shared secret, message by message (RFC 7296 ย
     b.reports.map(({ kind }) => kind),
     ["ike-up", "child-up"],
   );
+});
+
+test("a peer is asked for, and its secret found, by an identity with the octet of a star in it (RFC 7296 ยง3.5)", () => {
+  const owner = id("10.9.9.42");
+  const secrets = [{ owners: [owner], secret: Uint8Array.from({ length: 32 }, () => 7) }];
+  const config = mirrored();
+  const [ours, theirs] = [config.a.connections[0], config.b.connections[0]];
+  assert.ok(ours && theirs);
+  const own = { ...credentials(), secrets };
+  const a = { connections: [{ ...ours, remote: remoteAuth({ identity: owner }) }], credentials: own };
+  const b = { connections: [{ ...theirs, local: localAuth({ identity: owner }) }], credentials: own };
+  const pair = twoNodes({}, { a, b });
+  initiate(pair.a);
+  pair.sim.driveFor(5_000);
+  assert.deepEqual(pair.a.reportsOf("failed"), []);
+  assert.equal(pair.a.children.length, 1);
 });

@@ -115,8 +115,12 @@ test("SPIs of payloads are 8 octets of an IKE SA, 4 of AH and ESP, and nothing e
   assert.equal(ikeSpiOf(ikeSpiOctets(0xfedcba9876543210n)), 0xfedcba9876543210n);
   assert.equal(childSpiOf(childSpiOctets(spi(0xffff_fffe))), spi(0xffff_fffe));
   assert.deepEqual(childSpiOctets(spi(0x01020304)), Uint8Array.of(1, 2, 3, 4));
-  for (const length of [0, 3, 5, 7, 9]) assert.equal(ikeSpiOf(new Uint8Array(length)), undefined);
-  for (const length of [0, 3, 5, 8]) assert.equal(childSpiOf(new Uint8Array(length)), undefined);
+  for (const length of [0, 3, 5, 7, 9]) assert.equal(ikeSpiOf(new Uint8Array(length).fill(1)), undefined);
+  for (const length of [0, 3, 5, 8]) assert.equal(childSpiOf(new Uint8Array(length).fill(1)), undefined);
+  assert.equal(childSpiOf(childSpiOctets(spi(255))), undefined);
+  assert.equal(childSpiOf(childSpiOctets(spi(256))), spi(256));
+  assert.equal(childSpiOf(undefined), undefined);
+  assert.equal(ikeSpiOf(ikeSpiOctets(0n)), undefined);
 });
 
 test("numbers have the registry's names, others say their number", () => {

@@ -3,7 +3,6 @@ import { test } from "node:test";
 import { hex, ipv6, slab, slowChecksum } from "#test/ipsec/packets";
 import { writeIpv4Header } from "#wire/ip/ipv4";
 import { writeIpv6Header } from "#wire/ip/ipv6";
-import { writeUdpHeader } from "#wire/ip/udp";
 
 const { bytes, view } = slab(1024);
 
@@ -25,10 +24,4 @@ test("an IPv6 header octet for octet, addresses from a table of words (RFC 8200 
   assert.equal(bytes[40], 0xee);
   writeIpv6Header(view, 0, 0, 0xff, 0xfedcb, 1, 59, words, 1, 6);
   assert.deepEqual(bytes.slice(0, 8), hex("6fffedcb 0000 3b 01"));
-});
-
-test("a UDP header without checksum (RFC 3948 §2.1)", () => {
-  bytes.fill(0xee);
-  writeUdpHeader(view, 4, 4500, 61000, 1408);
-  assert.deepEqual(bytes.slice(3, 13), hex("ee 1194 ee48 0580 0000 ee"));
 });

@@ -34,15 +34,6 @@ export function attributeValue({ value }: Attribute): number | undefined {
   return value.reduce((number, octet) => number * 256 + octet, 0);
 }
 
-/** The same type, format and octets: what a responder may not change (RFC 2408 §4.2). */
-export function sameAttribute(a: Attribute, b: Attribute): boolean {
-  return a.type === b.type && a.short === b.short && sameOctets(a.value, b.value);
-}
-
-function sameOctets(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((octet, i) => octet === b[i]);
-}
-
 /** All that is left. */
 export function decodeAttributes(reader: Reader): Attribute[] {
   const attributes: Attribute[] = [];

@@ -2,10 +2,10 @@ import { assert } from "#core/errors";
 import type { Reader } from "#core/reader";
 import type { Writer } from "#core/writer";
 
-// MS-IKEE §2.2.3.3
+// MS-IKEE §2.2.3.1
 const LAST = 0x01;
 
-/** MS-IKEE §2.2.3.3 (Cisco's is the same): ID (2 octets), number (1), flags (1), data; alone in its message. */
+/** MS-IKEE §2.2.3.1 (Cisco's is the same): ID (2 octets), number (1), flags (1), data; alone in its message. */
 export interface FragPayload {
   readonly kind: "FRAG";
   /** The same in all fragments of a message. */

@@ -1,8 +1,6 @@
 import type { Reader } from "#core/reader";
 import type { Writer } from "#core/writer";
 
-const SHA1_LENGTH = 20;
-
 /** RFC 7296 §3.7: encoding (1 octet), certification authority. */
 export interface CertreqPayload {
   readonly kind: "CERTREQ";
@@ -10,15 +8,6 @@ export interface CertreqPayload {
   readonly encoding: number;
   /** SHA-1 hashes of SubjectPublicKeyInfos, one behind the other, for X.509; empty = any. */
   readonly authority: Uint8Array;
-}
-
-/** The hashes one by one; what does not fill 20 octets is left out. */
-export function authorityHashes(payload: CertreqPayload): Uint8Array[] {
-  const hashes: Uint8Array[] = [];
-  for (let at = 0; at + SHA1_LENGTH <= payload.authority.length; at += SHA1_LENGTH) {
-    hashes.push(payload.authority.slice(at, at + SHA1_LENGTH));
-  }
-  return hashes;
 }
 
 export function decodeCertreq(reader: Reader): CertreqPayload {

@@ -53,10 +53,6 @@ export interface SaPayload {
   readonly proposals: readonly SaProposal[];
 }
 
-export function isSelectable(transform: SaTransform): boolean {
-  return transform.id !== UNSELECTABLE;
-}
-
 export function decodeSa(reader: Reader): SaPayload {
   const proposals: SaProposal[] = [];
   for (let more = true; more; ) {
