@@ -7,7 +7,7 @@
 //   HDR*, HASH(1), Ni, D  -->
 //                         <--  HDR*, HASH(2), Nr, D
 import { ProtocolId } from "#core/proposal";
-import { type Spi, spi } from "#core/units";
+import { type Millis, type Spi, spi } from "#core/units";
 import { equalOctets } from "#crypto/octets";
 import type { DeletePayload } from "#wire/ike/v1/delete";
 import { type NotifyPayload, notify } from "#wire/ike/v1/notify";
@@ -136,14 +136,20 @@ function dpdNotify(sa: IsakmpSa, type: number, data: Uint8Array): NotifyPayload 
 }
 
 /** RFC 2407 §4.6.3.3: it remembers nothing of what was before this ISAKMP SA. */
-export function onInitialContact(host: Host, sa: IsakmpSa, live: Live): void {
+function onInitialContact(host: Host, sa: IsakmpSa, live: Live): void {
   const { line } = sa;
-  const reason = "the peer started anew (INITIAL-CONTACT)";
-  for (const pair of [...line.pairs.values()])
-    if (pair.ike !== sa.id && pair.madeAt <= live.establishedAt) removePair(host, line, pair, false, reason);
   for (const other of host.registry.sasOf(line))
     if (other !== sa && other.state.kind === "Live" && other.state.establishedAt <= live.establishedAt)
-      host.destroy(other, reason);
+      host.destroy(other, RESTARTED);
+  forgetPairs(host, line, live.establishedAt);
+}
+
+const RESTARTED = "the peer started anew (INITIAL-CONTACT)";
+
+/** Pairs that the peer had before it started anew. */
+export function forgetPairs(host: Host, line: PeerLine, before: Millis): void {
+  for (const pair of [...line.pairs.values()])
+    if (pair.madeAt <= before) removePair(host, line, pair, false, RESTARTED);
 }
 
 /** The peer has no SA for what we send: a new pair takes this one's place. */

@@ -182,6 +182,11 @@ export function onEstablished(host: Host, sa: IsakmpSa, _live: Live): void {
   heard(host, line);
 }
 
+/** INITIAL-CONTACT of a main mode that began then: the peer has none of the pairs before. */
+export function onPeerRestarted(host: Host, line: PeerLine, startedAt: Millis): void {
+  informational.forgetPairs(host, line, startedAt);
+}
+
 /** The line's main mode ended without an ISAKMP SA: tasks that wait for one fail, or it is tried again. */
 export function onMainModeFailed(host: Host, line: PeerLine, failure: Failure): void {
   const waiting = line.tasks.filter(isQuickTask);
