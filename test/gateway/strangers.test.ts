@@ -81,3 +81,23 @@ test("a refused stranger is named by its address, of IPv6 too", () => {
   pair.left.give({ kind: "datagram", octets: foreignInit(), local, remote });
   assert.match(failures(pair.left)[0]?.reason ?? "", /\(peer 2001:db8::bad\)$/);
 });
+
+test("an IKE SA that stands already is what an operator asked for: the answer comes at once", () => {
+  const pair = joined();
+  const { left } = pair;
+  left.give({ kind: "initiate", command: 1, target: { kind: "ike", connection: "gw" } });
+  pair.run(300);
+  assert.deepEqual(outcomes(left), [{ kind: "ok", count: 1 }]);
+  left.give({ kind: "initiate", command: 2, target: { kind: "ike", connection: "gw" } });
+  assert.equal(outcomes(left).length, 2);
+  assert.equal(left.engine.snapshot().sas.length, 1);
+});
+
+test("an operator starts the IKE SA of a peer that is configured by its name", () => {
+  const pair = joined({ remoteAddresses: [{ kind: "name", name: "right.example" }] });
+  const { left } = pair;
+  left.give({ kind: "initiate", command: 1, target: { kind: "ike", connection: "gw" } });
+  left.give({ kind: "resolved", name: "right.example", addresses: [address(RIGHT)] });
+  pair.run(300);
+  assert.deepEqual(outcomes(left), [{ kind: "ok", count: 1 }]);
+});
