@@ -101,3 +101,28 @@ test("an operator starts the IKE SA of a peer that is configured by its name", (
   pair.run(300);
   assert.deepEqual(outcomes(left), [{ kind: "ok", count: 1 }]);
 });
+
+test("a stranger's proposals are compared with those of many connections once, where these are alike", () => {
+  const { left } = joined();
+  let looks = 0;
+  const connections = Array.from({ length: 200 }, (_, i) => {
+    const proposal = ikeProposal();
+    const { transforms } = proposal;
+    const watched = Object.defineProperty({ ...proposal }, "transforms", {
+      enumerable: true,
+      get: () => {
+        looks++;
+        return transforms;
+      },
+    });
+    return connectionConfig([], { name: `c${i}`, remoteAddresses: [{ kind: "any" }], proposals: [watched] });
+  });
+  left.give({ kind: "configure", ike: { connections, credentials: credentials() }, policies: [] });
+  const from = (host: number) => ({ address: address(`203.0.113.${host}`), port: 500 });
+  const local = { address: address(LEFT), port: 500 };
+  left.give({ kind: "datagram", octets: foreignInit(), local, remote: from(1) });
+  looks = 0;
+  left.give({ kind: "datagram", octets: foreignInit(), local, remote: from(2) });
+  assert.equal(failures(left).length, 2);
+  assert.ok(looks < 200, `${looks} looks at our proposals`);
+});
