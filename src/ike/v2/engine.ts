@@ -5,7 +5,7 @@
  *   datagram → header → IKE SA by SPI (or a stranger: strangers.ts, half-open limits, cookies) → window and seal
  *   (channel.ts) → payloads → state (routes.ts) → exchange file → effects → next exchange of ours (tasks.ts)
  */
-import type { Endpoint } from "#core/address";
+import { addressToString, type Endpoint } from "#core/address";
 import type { Connection } from "#core/connection";
 import { ProtocolError, WireError } from "#core/errors";
 import type { IkeSaSnapshot } from "#core/ike-state";
@@ -475,16 +475,16 @@ export class Ikev2Engine implements VersionEngine {
   }
 
   #reportRefusal(connection: Connection, reason: string, way: Way): void {
-    const from = `${way.remote.address.octets.join(".")}`;
     this.#host.count("ike_failed");
     report(this.#host, {
       kind: "failed",
       connection: connection.name,
       child: undefined,
+      asked: "peer",
       stage: "IKE_SA_INIT",
       notify: "NO_PROPOSAL_CHOSEN",
       from: "us",
-      reason: `${reason} (peer ${from})`,
+      reason: `${reason} (peer ${addressToString(way.remote.address)})`,
       remedy: "make the IKE proposals equal on both sides",
       retryAt: undefined,
     });

@@ -12,7 +12,7 @@ import { ProtocolId, type Transform, TransformType } from "#core/proposal";
 import { equalOctets, wipe } from "#crypto/octets";
 import { DEFAULT_HASHES } from "#crypto/signature";
 import { initialIkeKeys } from "#ike/keymat";
-import { checkAnswer, chooseProposal, numberProposals, wantedKe } from "#ike/proposal";
+import { checkAnswer, chooseProposal, numberProposals, proposalsKey, wantedKe } from "#ike/proposal";
 import { ikeSuite } from "#ike/suite";
 import { encodeMessage, type Payload } from "#wire/ike/chain";
 import type { IkeHeader } from "#wire/ike/header";
@@ -36,6 +36,8 @@ const REFUSAL = { N: "many" } as const;
 const STAGE = "IKE_SA_INIT";
 /** Cookies and groups the peer may ask for before we call it a game. */
 const MAX_ROUNDS = 6;
+/** Connections that a refusal is explained by. */
+const MAX_EXPLAINED = 4;
 const VENDOR = new TextEncoder().encode("Esplanade");
 const NOTHING = new Uint8Array(0);
 
@@ -307,10 +309,17 @@ export function onRequest(
   host: Host,
 ): InitVerdict {
   const { SA, KE, Nonce, N } = shape(REQUEST, payloads);
+  // Many connections have the same proposals: a stranger's are compared with each kind once.
+  const vain = new Set<string>();
   for (const connection of candidates) {
+    const key = proposalsKey(connection.proposals);
+    if (vain.has(key)) continue;
     const choice = chooseProposal(SA.proposals, connection.proposals);
     const suite = choice && ikeSuite(choice.transforms);
-    if (choice === undefined || suite === undefined) continue;
+    if (choice === undefined || suite === undefined) {
+      vain.add(key);
+      continue;
+    }
     const wanted = wantedKe(choice, KE.method);
     // RFC 7296 §1.2: nothing is kept; the initiator comes back with the right group.
     if (wanted !== undefined)
@@ -338,7 +347,7 @@ export function onRequest(
   if (connection === undefined) return { kind: "answer", octets };
   const reason = mismatch(
     SA.proposals,
-    candidates.flatMap(({ proposals }) => proposals),
+    candidates.slice(0, MAX_EXPLAINED).flatMap(({ proposals }) => proposals),
   );
   return { kind: "refused", octets, reason, connection };
 }
