@@ -2,9 +2,18 @@
 import { TransformType } from "#core/proposal";
 import { transformName } from "#ike/transform-names";
 import { nameOf } from "#wire/ike/numbers";
-import { IsakmpEncryption, IsakmpHash, IsakmpMethod } from "#wire/ike/v1/numbers";
-import { ISAKMP_ENCRYPTION, ISAKMP_HASH } from "./algorithms.ts";
-import type { Phase1Parameters } from "./parameters.ts";
+import {
+  AhTransform,
+  AuthenticationAlgorithm,
+  EncapsulationMode,
+  EspTransform,
+  IsakmpEncryption,
+  IsakmpHash,
+  IsakmpMethod,
+  Protocol,
+} from "#wire/ike/v1/numbers";
+import { AUTHENTICATION, ESP_TRANSFORM, ISAKMP_ENCRYPTION, ISAKMP_HASH } from "./algorithms.ts";
+import type { Phase1Parameters, Phase2Parameters } from "./parameters.ts";
 
 /** One parameter that both sides have to have in common, and how a value of it is called. */
 export interface Parameter<T> {
@@ -60,6 +69,58 @@ export function explainPhase1(
   unreadable: readonly string[],
 ): string {
   return explain(PHASE1, ours, theirs, unreadable);
+}
+
+function protocolName({ protocol }: Phase2Parameters): string {
+  return { [Protocol.IPSEC_AH]: "AH", [Protocol.IPSEC_ESP]: "ESP" }[protocol] ?? `protocol ${protocol}`;
+}
+
+function transformText({ protocol, transform, keyBits }: Phase2Parameters): string {
+  if (protocol === Protocol.IPSEC_AH) return nameOf(AhTransform, transform);
+  const id = ESP_TRANSFORM.toOwn(transform);
+  return id === undefined ? nameOf(EspTransform, transform) : transformName({ type: TransformType.ENCR, id, keyBits });
+}
+
+function authenticationName({ authentication }: Phase2Parameters): string {
+  if (authentication === 0) return "none";
+  const id = AUTHENTICATION.toOwn(authentication);
+  return id === undefined
+    ? nameOf(AuthenticationAlgorithm, authentication)
+    : transformName({ type: TransformType.INTEG, id, keyBits: 0 });
+}
+
+function modeName({ mode }: Phase2Parameters): string {
+  return nameOf(EncapsulationMode, mode).toLowerCase().replaceAll("_", " ").replace("udp", "UDP");
+}
+
+const PHASE2: readonly Parameter<Phase2Parameters>[] = [
+  { name: "protocol", text: protocolName },
+  { name: "encapsulation mode", text: modeName },
+  { name: "encryption", text: transformText },
+  { name: "integrity", text: authenticationName },
+  { name: "PFS group", text: ({ group }) => groupName(group) },
+  { name: "extended sequence numbers", text: ({ esn }) => (esn ? "esn" : "noesn") },
+];
+
+/** "ESP aes128-sha256-modp2048 tunnel". */
+export function phase2ToString(one: Phase2Parameters): string {
+  const ah = one.protocol === Protocol.IPSEC_AH;
+  const names = [
+    ah ? undefined : transformText(one),
+    one.authentication === 0 ? undefined : authenticationName(one),
+    one.group === 0 ? undefined : groupName(one.group),
+    one.esn ? "esn" : undefined,
+  ];
+  return `${protocolName(one)} ${names.filter((name) => name !== undefined).join("-")} ${modeName(one)}`;
+}
+
+/** `unreadable`: offers that nobody can choose, with their reasons. */
+export function explainPhase2(
+  ours: readonly Phase2Parameters[],
+  theirs: readonly Phase2Parameters[],
+  unreadable: readonly string[],
+): string {
+  return explain(PHASE2, ours, theirs, unreadable);
 }
 
 /** Lists are cut: a peer may offer hundreds. */
