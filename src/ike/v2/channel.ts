@@ -5,16 +5,11 @@ import type { RandomSource } from "#core/ports";
 import type { Millis } from "#core/units";
 import { earliest } from "#ike/agenda";
 import type { Counter } from "#ike/counters";
+import { DEFAULT_DATAGRAM_LIMIT, messageRoomTo, SMALL_DATAGRAM_LIMIT } from "#ike/message-room";
 import { encodeChain, type Payload } from "#wire/ike/chain";
 import { encodeHeader, type IkeHeader } from "#wire/ike/header";
 import { type ExchangeType, IkeFlag, PayloadType } from "#wire/ike/numbers";
-import {
-  DEFAULT_DATAGRAM_LIMIT,
-  FragmentAssembler,
-  messageRoom,
-  SMALL_DATAGRAM_LIMIT,
-  sealInPieces,
-} from "./fragments.ts";
+import { FragmentAssembler, sealInPieces } from "./fragments.ts";
 import { type DirectionKeys, MessageOpener, MessageSealer, peekFragment } from "./sealed.ts";
 import { type Datagrams, DEFAULT_RETRANSMISSION, OwnRequests, PeerRequests, type TimeoutResult } from "./window.ts";
 
@@ -156,7 +151,7 @@ export class Channel {
     if (sealer === undefined) return [];
     const header = encodeHeader({ ...plain.header, nextPayload: 0, length: 0 });
     const chain = { firstType: plain.firstType, octets: plain.inner };
-    const room = messageRoom(limit, remote.address.family, remote.port === 500 ? "ike" : "nat");
+    const room = messageRoomTo(remote, limit);
     if (this.#fragments === "both") {
       const pieces = sealInPieces(sealer, header, chain, room);
       if (pieces !== undefined) return pieces;
@@ -263,7 +258,7 @@ export class Channel {
 
   #sendSmaller(datagrams: Datagrams, remote: Endpoint): void {
     const plain = this.#own.current?.exchange;
-    const room = messageRoom(SMALL_DATAGRAM_LIMIT, remote.address.family, remote.port === 500 ? "ike" : "nat");
+    const room = messageRoomTo(remote, SMALL_DATAGRAM_LIMIT);
     if (
       plain === undefined ||
       plain === INIT ||

@@ -1,30 +1,15 @@
 /** IKE message fragmentation (RFC 7383): cutting what is too long for the path, putting together what came in pieces. */
-import type { Family } from "#core/address";
 import { type Millis, millis } from "#core/units";
 import { joinOctets, wipe } from "#crypto/octets";
 import type { MessageSealer, Opened } from "./sealed.ts";
 
-/** Octets of an IP datagram, all headers counted. */
-export const DEFAULT_DATAGRAM_LIMIT = 1280;
-/** After a first repeat without an answer (RFC 7383 §2.5.2). */
-export const SMALL_DATAGRAM_LIMIT = 576;
 export const MAX_FRAGMENTS = 64;
 export const MAX_MESSAGE_OCTETS = 65536;
 /** Of a message that stays incomplete. */
 export const ASSEMBLY_TIMEOUT: Millis = millis(30_000);
 
-const IPV4_HEADER = 20;
-const IPV6_HEADER = 40;
-const UDP_HEADER = 8;
-/** RFC 3948 §2.2. */
-const NON_ESP_MARKER = 4;
 /** What one SK payload's 16-bit length leaves for the inner chain of the largest ICV, IV and padding. */
 const MAX_SINGLE_OCTETS = 65_000;
-
-/** Octets an IKE message may have in an IP datagram of `limit`; on the NAT port a non-ESP marker goes in front. */
-export function messageRoom(limit: number, family: Family, port: "ike" | "nat"): number {
-  return limit - (family === 4 ? IPV4_HEADER : IPV6_HEADER) - UDP_HEADER - (port === "nat" ? NON_ESP_MARKER : 0);
-}
 
 /**
  * One SK message where it has room (Infinity: always one), else SKF messages; undefined = more than `MAX_FRAGMENTS`, no

@@ -2,13 +2,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { millis } from "#core/units";
+import { messageRoom } from "#ike/message-room";
 import {
   ASSEMBLY_TIMEOUT,
   type Assembly,
   FragmentAssembler,
   MAX_FRAGMENTS,
   MAX_MESSAGE_OCTETS,
-  messageRoom,
   sealInPieces,
 } from "#ike/v2/fragments";
 import { MessageOpener, MessageSealer } from "#ike/v2/sealed";
