@@ -40,6 +40,8 @@ const MAX_ROUNDS = 6;
 const MAX_EXPLAINED = 4;
 const VENDOR = new TextEncoder().encode("Esplanade");
 const NOTHING = new Uint8Array(0);
+/** Of SHA-1 (RFC 7296 §2.23). */
+const NAT_HASH_OCTETS = 20;
 
 type State<Kind extends IkeSaState["kind"]> = Extract<IkeSaState, { readonly kind: Kind }>;
 
@@ -385,7 +387,8 @@ export function onKeResponded(host: Host, sa: IkeSa, state: State<"RespondingKe"
     return;
   }
   const { path } = sa.session;
-  const responderInit = buildResponse(host, sa, terms, result.publicKey);
+  const nat = natNotifies(sa.spis, path, sa.session.connection.encap);
+  const responderInit = buildResponse(host, sa, terms, result.publicKey, nat);
   const keys = initialIkeKeys({ ...terms, ...sa.spis }, result.shared);
   wipe(result.shared);
   applyKeys(sa, terms.suite, keys);
@@ -400,17 +403,29 @@ export function onKeResponded(host: Host, sa: IkeSa, state: State<"RespondingKe"
 
 /** Octets the answer will have: more than the question go to proven sources only. */
 export function responseOctets(host: Host, sa: IkeSa, terms: Terms): number {
-  return buildResponse(host, sa, terms, new Uint8Array(terms.suite.keyExchange.responderOctets)).length;
+  return buildResponse(host, sa, terms, new Uint8Array(terms.suite.keyExchange.responderOctets), ANY_NAT).length;
 }
 
-function buildResponse(host: Host, sa: IkeSa, terms: Terms, publicKey: Uint8Array): Uint8Array {
-  const { connection, path } = sa.session;
+/** As long as what `natNotifies` makes, without its hashes. */
+const ANY_NAT: readonly Payload[] = [
+  notify(NotifyType.NAT_DETECTION_SOURCE_IP, new Uint8Array(NAT_HASH_OCTETS)),
+  notify(NotifyType.NAT_DETECTION_DESTINATION_IP, new Uint8Array(NAT_HASH_OCTETS)),
+];
+
+function buildResponse(
+  host: Host,
+  sa: IkeSa,
+  terms: Terms,
+  publicKey: Uint8Array,
+  nat: readonly Payload[],
+): Uint8Array {
+  const { connection } = sa.session;
   const { number, chosen, suite, responderNonce } = terms;
   const payloads: Payload[] = [
     { kind: "SA", proposals: [{ number, protocol: ProtocolId.IKE, spi: NOTHING, transforms: chosen }] },
     { kind: "KE", method: suite.keyExchange.id, data: publicKey },
     { kind: "Nonce", data: responderNonce },
-    ...natNotifies(sa.spis, path, connection.encap),
+    ...nat,
     ...certificateRequest(connection, host.credentials),
     ...abilities(connection, sa.channel.fragments !== "none"),
     ...(suite.additional.length > 0 ? [notify(NotifyType.INTERMEDIATE_EXCHANGE_SUPPORTED)] : []),
