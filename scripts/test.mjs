@@ -1,35 +1,93 @@
 // Runs compiled tests: `unit` = all but those that make network namespaces or need other programs, `all` = everything,
-// or the given files (paths below test/, without extension).
-import { spawnSync } from "node:child_process";
+// or the given files (paths below test/, without extension). Each file is a process of its own.
+import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { removeStaleOutputs } from "./stale.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+const reporter = join(root, "scripts/test-reporter.mjs");
 removeStaleOutputs(root);
 const [set = "all", ...wanted] = process.argv.slice(2);
 const outside = /^(netns|interop)\//;
+// They judge rates and delays, or fill the machine: each has it for itself.
+const alone = /^netns\/(flood|lanes|load-generator|tun-stream)\.test\.js$/;
+// What takes longest begins first, so that nothing is left over at the end.
+const first = [/^fuzz\//, /^(gateway|sim|ike)\//, /^interop\/ikev\d-(live|changes|refusals)/, /^netns\/(ike|leak)\./, /^interop\//];
+const rank = (name) => {
+  const place = first.findIndex((pattern) => pattern.test(name));
+  return place === -1 ? first.length : place;
+};
+
 const files = readdirSync(join(root, "dist/test"), { recursive: true })
   .map(String)
   .filter((name) => name.endsWith(".test.js"))
   .filter((name) => set === "all" || !outside.test(name))
   .filter((name) => wanted.length === 0 || wanted.some((part) => name.includes(part)))
-  .sort();
+  .sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
 if (files.length === 0) {
   process.stderr.write(`test: no compiled test is called ${wanted.join(" or ") || "*.test.js"}; remedy: npx tsc, or another name\n`);
   process.exit(1);
 }
-// Tests with real devices measure and share names: one at a time. The others run two at a time.
-const groups = [files.filter((name) => !outside.test(name)), files.filter((name) => outside.test(name))];
-let failed = false;
-for (const [index, group] of groups.entries()) {
-  if (group.length === 0) continue;
-  const args = ["--enable-source-maps", "--expose-gc", "--test", `--test-concurrency=${index === 0 ? 2 : 1}`];
-  const result = spawnSync(process.execPath, [...args, ...group.map((name) => join(root, "dist/test", name))], {
+
+const began = performance.now();
+const sum = { pass: 0, fail: 0, skip: 0, cpu: 0 };
+const bad = [];
+
+/** One file; what it says is printed in one piece. */
+function run(name, front) {
+  const [program, ...words] = [...front, process.execPath, "--enable-source-maps", "--expose-gc", `--test-reporter=${reporter}`];
+  const child = spawn(program, [...words, join(root, "dist/test", name)], {
     cwd: root,
-    stdio: "inherit",
+    stdio: ["ignore", "pipe", "pipe", "pipe"],
   });
-  failed ||= result.status !== 0;
+  let said = "";
+  let counted = "";
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding("utf8").on("data", (text) => {
+      said += text;
+    });
+  child.stdio[3].setEncoding("utf8").on("data", (text) => {
+    counted += text;
+  });
+  return new Promise((resolve) => {
+    child.once("error", (error) => {
+      said += `${error.message}\n`;
+    });
+    child.once("close", (code, signal) => {
+      const counts = counted === "" ? { pass: 0, fail: 1, skip: 0, cpu: 0, seconds: 0 } : JSON.parse(counted);
+      for (const key of Object.keys(sum)) sum[key] += counts[key];
+      if (code !== 0 || counts.fail > 0) bad.push(name);
+      const end = code === 0 || counts.fail > 0 ? "" : `, ended with ${signal ?? code}`;
+      process.stdout.write(`${said}# ${name}: ${counts.seconds.toFixed(1)} s, processor ${counts.cpu.toFixed(1)} s${end}\n`);
+      resolve();
+    });
+  });
 }
-process.exit(failed ? 1 : 0);
+
+/** So many at a time. */
+async function all(names, atOnce, front = []) {
+  const queue = [...names];
+  await Promise.all(
+    Array.from({ length: atOnce }, async () => {
+      for (let name = queue.shift(); name !== undefined; name = queue.shift()) await run(name, front);
+    }),
+  );
+}
+
+// Live tests mostly wait, and must not come late: what only computes runs beside them with what they leave.
+const live = files.filter((name) => outside.test(name) && !alone.test(name));
+const unit = files.filter((name) => !outside.test(name));
+const cores = availableParallelism();
+await Promise.all([all(live, Math.max(3, cores)), all(unit, cores, live.length > 0 ? ["nice", "-n", "15"] : [])]);
+await all(files.filter((name) => alone.test(name)), 1);
+
+const seconds = (performance.now() - began) / 1000;
+process.stdout.write(
+  `tests ${sum.pass + sum.fail + sum.skip}: pass ${sum.pass}, fail ${sum.fail}, skipped ${sum.skip}; ` +
+    `${files.length} files in ${seconds.toFixed(0)} s, processor ${sum.cpu.toFixed(0)} s\n`,
+);
+for (const name of bad) process.stdout.write(`failed: ${name}\n`);
+process.exit(bad.length > 0 ? 1 : 0);

@@ -13,13 +13,16 @@ import { type Gateway, startGateway } from "#src/main";
 import { paint } from "./colour.ts";
 import type { CliIo, Option } from "./command.ts";
 import { loadConfiguration } from "./configuration.ts";
+import { GatheredLines } from "./gathered-lines.ts";
 import { ParentLink } from "./parent-link.ts";
-import { TurnLines } from "./turn-lines.ts";
 
 export const DUMPABLE_OPTION: Option = {
   type: "boolean",
   help: "let core dumps and debuggers see keys: for finding faults only",
 };
+
+/** Milliseconds. */
+const LINES_WAIT = 10;
 
 export interface ServeOptions {
   readonly path: string;
@@ -50,7 +53,7 @@ async function serve(
   wanted: Promise<undefined>,
 ): Promise<number> {
   const parent = new ParentLink();
-  const lines = new TurnLines(io, setImmediate);
+  const lines = new GatheredLines(io, (work) => setTimeout(work, LINES_WAIT));
   // A bug's last words come after these.
   process.once("exit", () => lines.flush());
   const clock = monotonicClock();

@@ -15,12 +15,14 @@ export type IkeReport =
   | { readonly kind: "child-down"; readonly connection: string; readonly child: string; readonly reason: string }
   /**
    * An attempt ended without what was asked. `stage` names where, `reason` what differs and `remedy` what to do, in words;
-   * `notify` the RFC's name where one was sent or received; `from` says who said no.
+   * `notify` the RFC's name where one was sent or received; `from` says who said no. `asked`: whose attempt it was; what a
+   * peer or a stranger tried in vain changes nothing that we try.
    */
   | {
       readonly kind: "failed";
       readonly connection: string;
       readonly child: string | undefined;
+      readonly asked: "us" | "peer";
       readonly stage: string;
       readonly notify: string | undefined;
       readonly from: "us" | "peer" | "nobody";

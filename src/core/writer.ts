@@ -2,31 +2,48 @@
 import { assert } from "./errors.ts";
 
 const FIRST_CAPACITY = 256;
+const END_OF_U32 = 2 ** 32;
+const END_OF_U64 = 1n << 64n;
 
 export class Writer {
-  #octets: Uint8Array = new Uint8Array(FIRST_CAPACITY);
+  #octets: Uint8Array;
   #length = 0;
+
+  /** `capacity`: octets that are expected. */
+  constructor(capacity: number = FIRST_CAPACITY) {
+    this.#octets = new Uint8Array(capacity);
+  }
 
   get length(): number {
     return this.#length;
   }
 
   u8(value: number): void {
-    this.#number(value, 1);
+    fits(value, 0x100);
+    this.#room(1);
+    this.#octets[this.#length++] = value;
   }
 
   u16(value: number): void {
-    this.#number(value, 2);
+    fits(value, 0x10000);
+    this.#room(2);
+    this.#octets[this.#length++] = value >>> 8;
+    this.#octets[this.#length++] = value;
   }
 
   u32(value: number): void {
-    this.#number(value, 4);
+    fits(value, END_OF_U32);
+    this.#room(4);
+    this.#octets[this.#length++] = value >>> 24;
+    this.#octets[this.#length++] = value >>> 16;
+    this.#octets[this.#length++] = value >>> 8;
+    this.#octets[this.#length++] = value;
   }
 
   u64(value: bigint): void {
-    assert(value >= 0n && value < 1n << 64n, "a number does not fit 8 octets");
-    this.#number(Number(value >> 32n), 4);
-    this.#number(Number(value & 0xffff_ffffn), 4);
+    assert(value >= 0n && value < END_OF_U64, "a number does not fit 8 octets");
+    this.u32(Number(value >> 32n));
+    this.u32(Number(value & 0xffff_ffffn));
   }
 
   octets(octets: Uint8Array): void {
@@ -53,19 +70,14 @@ export class Writer {
     return this.#octets.slice(0, this.#length);
   }
 
-  #number(value: number, length: number): void {
-    assert(Number.isInteger(value) && value >= 0 && value < 256 ** length, `a number does not fit ${length} octets`);
-    this.#room(length);
-    for (let i = length - 1, left = value; i >= 0; i--, left = Math.floor(left / 256)) {
-      this.#octets[this.#length + i] = left & 0xff;
-    }
-    this.#length += length;
-  }
-
   #room(count: number): void {
     if (this.#length + count <= this.#octets.length) return;
     const grown = new Uint8Array(Math.max(this.#octets.length * 2, this.#length + count));
     grown.set(this.#octets.subarray(0, this.#length));
     this.#octets = grown;
   }
+}
+
+function fits(value: number, end: number): void {
+  assert(Number.isInteger(value) && value >= 0 && value < end, "a number does not fit its field");
 }

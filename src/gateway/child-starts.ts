@@ -15,7 +15,8 @@ import { draw } from "./rekey-timing.ts";
 
 export interface Start {
   readonly connection: string;
-  readonly child: string;
+  /** undefined: an IKE SA alone. */
+  readonly child: string | undefined;
   readonly trigger: Trigger;
 }
 

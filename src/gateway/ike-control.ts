@@ -152,6 +152,7 @@ export class IkeControl {
             kind: "failed",
             connection: start.connection,
             child: start.child,
+            asked: "us",
             stage: "address of the peer",
             notify: undefined,
             from: "nobody",
@@ -351,6 +352,7 @@ export class IkeControl {
 
   /** An attempt for a child, or for its whole connection. Returns when it is tried again. */
   #failed(failure: Extract<IkeReport, { kind: "failed" }>, now: Millis): Millis | undefined {
+    if (failure.asked === "peer") return failure.retryAt;
     const { connection, child } = failure;
     const why = `${failure.reason}; ${failure.remedy}`;
     let retryAt = failure.retryAt;

@@ -65,13 +65,22 @@ export class OperatorCommands {
           this.#initiateChild(command, connection.name, target.child, now);
           return;
         }
-        this.#parts.tell(...this.#parts.commands.add(command, [`up ${connection.name}`], now));
-        const trigger = "operator";
-        this.#parts.engine({ kind: "initiate", connection: connection.name, child: undefined, trigger }, now);
+        this.#initiateIke(command, connection.name, now);
         return;
       }
     }
     this.#parts.tell(answer(command, { kind: "failed", why: "nothing of that name is configured" }));
+  }
+
+  #initiateIke(command: number, connection: string, now: Millis): void {
+    if (
+      this.#ikeSas({ kind: "ike", connection }).some(({ state }) => state === "established" || state === "rekeying")
+    ) {
+      this.#parts.tell(answer(command, { kind: "ok", count: 1 }));
+      return;
+    }
+    this.#parts.tell(...this.#parts.commands.add(command, [`up ${connection}`], now));
+    this.#parts.start({ connection, child: undefined, trigger: "operator" }, now);
   }
 
   #initiateChild(command: number, connection: string, child: string, now: Millis): void {

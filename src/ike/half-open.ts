@@ -144,11 +144,11 @@ export class HalfOpen {
     return undefined;
   }
 
-  /** Those whose time is over, oldest first; they are closed here. */
-  expire(now: Millis): readonly number[] {
+  /** Those whose time is over, oldest first, at most so many; they are closed here. */
+  expire(now: Millis, limit: number = Number.POSITIVE_INFINITY): readonly number[] {
     const over: number[] = [];
     for (const [id, { deadline }] of this.#entries) {
-      if (deadline > now) break;
+      if (deadline > now || over.length >= limit) break;
       over.push(id);
     }
     for (const id of over) this.close(id);

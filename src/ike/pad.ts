@@ -51,6 +51,49 @@ function ranked<T>(all: readonly T[], rankOf: (one: T) => readonly [number, numb
     .map(({ one }) => one);
 }
 
+/** What a stranger's datagram is looked up in: a peer with an address of its own is found among thousands at once. */
+class ConnectionIndex {
+  /** By the peer's address, those that name nothing but addresses; with their place in the file. */
+  readonly #fixed = new Map<string, number[]>();
+  readonly #open: number[] = [];
+  readonly #all: readonly Connection[];
+
+  constructor(connections: readonly Connection[]) {
+    this.#all = connections;
+    for (const [i, { remoteAddresses }] of connections.entries()) {
+      const keys = remoteAddresses.map((pattern) => (pattern.kind === "address" ? addressKey(pattern.address) : ""));
+      if (keys.includes("")) this.#open.push(i);
+      else for (const key of new Set(keys)) this.#add(key, i);
+    }
+  }
+
+  #add(key: string, place: number): void {
+    const places = this.#fixed.get(key);
+    if (places === undefined) this.#fixed.set(key, [place]);
+    else places.push(place);
+  }
+
+  /** All that may fit, in the file's order. */
+  near(remote: IpAddress): Connection[] {
+    const fixed = this.#fixed.get(addressKey(remote)) ?? [];
+    const places = fixed.length === 0 ? this.#open : [...this.#open, ...fixed].sort((a, b) => a - b);
+    return places.flatMap((i) => this.#all[i] ?? []);
+  }
+}
+
+function addressKey({ octets }: IpAddress): string {
+  return octets.join(".");
+}
+
+/** A configuration's connections never change: they are looked at once. */
+const indexes = new WeakMap<readonly Connection[], ConnectionIndex>();
+
+function indexOf(connections: readonly Connection[]): ConnectionIndex {
+  const index = indexes.get(connections) ?? new ConnectionIndex(connections);
+  indexes.set(connections, index);
+  return index;
+}
+
 /** Those whose addresses fit and that take this version: the remote one decides first, then ours, then the file's order. */
 export function connectionsFor(
   connections: readonly Connection[],
@@ -58,7 +101,9 @@ export function connectionsFor(
   local: IpAddress,
   remote: IpAddress,
 ): Connection[] {
-  const taking = connections.filter((one) => one.version === 0 || one.version === version);
+  const taking = indexOf(connections)
+    .near(remote)
+    .filter((one) => one.version === 0 || one.version === version);
   return ranked(taking, ({ localAddresses, remoteAddresses }) => [
     bestHostMatch(remoteAddresses, remote),
     bestHostMatch(localAddresses, local),

@@ -74,6 +74,15 @@ export function chooseProposal<T extends OfferedProposal>(
   return undefined;
 }
 
+const keys = new WeakMap<readonly Proposal[], string>();
+
+/** Equal for proposals that choose alike; those of a configuration never change, so it is made once. */
+export function proposalsKey(configured: readonly Proposal[]): string {
+  const key = keys.get(configured) ?? JSON.stringify(configured);
+  keys.set(configured, key);
+  return key;
+}
+
 export type ProposalMatch =
   | { readonly kind: "match"; readonly transforms: readonly Transform[] }
   /** `ours` and `theirs` have nothing in common, or neither says what the protocol needs. */

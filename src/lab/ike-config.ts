@@ -1,9 +1,10 @@
 /** swanctl.conf files for the lab's gateways, ours and others': the same plan seen from both sides. */
 import { randomBytes } from "node:crypto";
 import { addressToString } from "#core/address";
-import { lanPrefixes, SITE_A, SITE_B, type Site } from "./network.ts";
+import { lanPrefixes, type Site, siteAt } from "./network.ts";
 
 export interface IkePlan {
+  readonly version: 1 | 2;
   readonly auth: "psk" | "pubkey" | `ike:rsa/pss-${string}`;
   /** Proposals as swanctl.conf writes them. */
   readonly ike: string;
@@ -30,6 +31,7 @@ export interface IkePlan {
 }
 
 export const IKE_PLAN: IkePlan = {
+  version: 2,
   auth: "psk",
   ike: "aes128gcm16-prfsha256-x25519",
   esp: "aes128gcm16-x25519",
@@ -44,15 +46,22 @@ export type LabFiles = Readonly<Record<string, string | Uint8Array>>;
 
 export const MAIN_FILE = "swanctl.conf";
 
-/** Identities "gw-a" and "gw-b", one connection "s2s", one child "net". */
+/** The connection's name and its child's: "s2s" and "net", with the number of the place behind them if it has one. */
+export function namesAt(place: number): { readonly connection: string; readonly child: string } {
+  const number = place === 0 ? "" : String(place);
+  return { connection: `s2s${number}`, child: `net${number}` };
+}
+
+/** Identities "gw-a" and "gw-b" (with the place's number), one connection, one child. */
 export function connectionText(plan: IkePlan, site: Site): string {
-  const peer = site === SITE_A ? SITE_B : SITE_A;
+  const peer = siteAt(site.letter === "A" ? "B" : "A", site.place);
+  const names = namesAt(site.place);
   const nets = (of: Site) =>
     plan.mode === "transport"
       ? "dynamic"
       : plan.inside.map((family) => lanPrefixes(of)[family === 4 ? 0 : 1] ?? "").join(", ");
-  return `s2s {
-    version = 2
+  return `${names.connection} {
+    version = ${plan.version}
     proposals = ${plan.ike}
     local_addrs = ${addressToString(site.wan[plan.outside])}
     remote_addrs = ${addressToString(peer.wan[plan.outside])}
@@ -66,7 +75,7 @@ export function connectionText(plan: IkePlan, site: Site): string {
       ${plan.remote ?? `id = ${identityOf(peer)}`}
     }
     children {
-      net {
+      ${names.child} {
         mode = ${plan.mode}
         local_ts = ${plan.localSelectors ?? nets(site)}
         remote_ts = ${plan.remoteSelectors ?? nets(peer)}
@@ -83,8 +92,8 @@ function ownLines({ auth }: IkePlan, site: Site): string {
   return auth !== "psk" ? `${id}\n      certs = ${identityOf(site)}.pem` : id;
 }
 
-export function identityOf(site: Site): string {
-  return site === SITE_A ? "gw-a" : "gw-b";
+export function identityOf({ letter, place }: Site): string {
+  return `gw-${letter.toLowerCase()}${place === 0 ? "" : place}`;
 }
 
 export function secretsText(secret: string): string {

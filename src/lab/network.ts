@@ -9,7 +9,7 @@
  *
  * Each gateway has its default route over the wan: what a gateway does not protect really leaves in clear.
  */
-import { addressToString, type IpAddress, parseAddress } from "#core/address";
+import { addressToString, type IpAddress, type Prefix, parseAddress, parsePrefix } from "#core/address";
 import { changeLink, createVeth, ensureAddress, getLink } from "#io/links";
 import { ensureRoute } from "#io/routes";
 import { Box } from "./box.ts";
@@ -24,6 +24,8 @@ export interface Addresses {
 
 export interface Site {
   readonly letter: "A" | "B";
+  /** 0 = as drawn above; others are further tunnels between the same boxes, each with addresses and networks of its own. */
+  readonly place: number;
   readonly host: Addresses;
   readonly lan: Addresses;
   readonly wan: Addresses;
@@ -41,8 +43,15 @@ function literal(text: string): IpAddress {
   return address;
 }
 
+function prefix(text: string): Prefix {
+  const parsed = parsePrefix(text);
+  if (parsed === undefined) throw new Error(`bug: ${text} is no network`);
+  return parsed;
+}
+
 export const SITE_A: Site = {
   letter: "A",
+  place: 0,
   host: addresses("10.1.0.10", "fd01::10"),
   lan: addresses("10.1.0.1", "fd01::1"),
   wan: addresses("192.0.2.1", "2001:db8::1"),
@@ -50,14 +59,33 @@ export const SITE_A: Site = {
 
 export const SITE_B: Site = {
   letter: "B",
+  place: 0,
   host: addresses("10.2.0.10", "fd02::10"),
   lan: addresses("10.2.0.1", "fd02::1"),
   wan: addresses("192.0.2.2", "2001:db8::2"),
 };
 
+const MOST_PLACES = 99;
+
+/** A gateway's addresses at another place: 10.1.7.0/24 and 192.0.2.17 at site A's seventh. */
+export function siteAt(letter: Site["letter"], place: number): Site {
+  const side = letter === "A" ? 1 : 2;
+  if (place === 0) return side === 1 ? SITE_A : SITE_B;
+  if (place > MOST_PLACES) throw new Error(`bug: no place ${place}`);
+  const outer = 100 * side - 90 + place;
+  return {
+    letter,
+    place,
+    host: addresses(`10.${side}.${place}.10`, `fd0${side}:0:0:${place}::10`),
+    lan: addresses(`10.${side}.${place}.1`, `fd0${side}:0:0:${place}::1`),
+    wan: addresses(`192.0.2.${outer}`, `2001:db8::${outer}`),
+  };
+}
+
 /** The networks behind the gateways, as a configuration writes them. */
-export function lanPrefixes(site: Site): readonly string[] {
-  return site.letter === "A" ? ["10.1.0.0/24", "fd01::/64"] : ["10.2.0.0/24", "fd02::/64"];
+export function lanPrefixes({ letter, place }: Site): readonly string[] {
+  const side = letter === "A" ? 1 : 2;
+  return [`10.${side}.${place}.0/24`, place === 0 ? `fd0${side}::/64` : `fd0${side}:0:0:${place}::/64`];
 }
 
 export class LabNetwork implements Disposable {
@@ -82,6 +110,13 @@ export class LabNetwork implements Disposable {
     attach(this.gatewayB, LAN, mtu, SITE_B.lan, undefined);
     attach(this.gatewayA, WAN, mtu, SITE_A.wan, SITE_B.wan);
     attach(this.gatewayB, WAN, mtu, SITE_B.wan, SITE_A.wan);
+  }
+
+  /** Addresses for a further tunnel. What goes to the other site's host at this place comes from this site's host there. */
+  addPlace(place: number): void {
+    const [a, b] = [siteAt("A", place), siteAt("B", place)];
+    addSite(this.hostA, this.gatewayA, a, b);
+    addSite(this.hostB, this.gatewayB, b, a);
   }
 
   get boxes(): readonly Box[] {
@@ -123,6 +158,29 @@ function attach(box: Box, device: string, mtu: number, own: Addresses, router: A
         destination: { address: any, length: 0 },
         device: index,
         gateway: router[family],
+      });
+    }
+  });
+}
+
+function addSite(host: Box, gateway: Box, own: Site, peer: Site): void {
+  const give = (box: Box, device: string, { 4: ipv4, 6: ipv6 }: Addresses) =>
+    box.run(() => {
+      const { index } = getLink(device);
+      for (const address of [ipv4, ipv6]) ensureAddress(index, { address, length: PREFIX_LENGTH[address.family] });
+    });
+  give(host, LAN, own.host);
+  give(gateway, LAN, own.lan);
+  give(gateway, WAN, own.wan);
+  host.run(() => {
+    for (const [family, text] of lanPrefixes(peer).entries()) {
+      const version = family === 0 ? 4 : 6;
+      ensureRoute({
+        kind: "unicast",
+        destination: prefix(text),
+        device: getLink(LAN).index,
+        gateway: own.lan[version],
+        preferredSource: own.host[version],
       });
     }
   });

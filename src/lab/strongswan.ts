@@ -123,8 +123,9 @@ export class Strongswan implements AsyncDisposable {
     return this.swanctl("--initiate", "--child", child, "--timeout", "10");
   }
 
-  listSas(): Promise<string> {
-    return this.swanctl("--list-sas");
+  /** Of one connection, or all. */
+  listSas(connection?: string): Promise<string> {
+    return this.swanctl("--list-sas", ...(connection === undefined ? [] : ["--ike", connection]));
   }
 
   get log(): string {

@@ -1,5 +1,5 @@
 /** The ports that IKE speaks from: those of the lanes (4500), and sockets of the control thread (500, and what was configured). */
-import { addressToString, type Endpoint, type IpAddress } from "#core/address";
+import { addressToString, compareAddresses, type Endpoint, type IpAddress } from "#core/address";
 import type { IkeConfig } from "#core/connection";
 import { SystemError } from "#core/errors";
 import { type IkeListener, type IkePort, IkeSender, IkeSocket, wayTo } from "#io/ike-socket";
@@ -18,7 +18,7 @@ export interface IkePortCounters {
 }
 
 const isAny = ({ octets }: IpAddress) => octets.every((octet) => octet === 0);
-const same = (a: IpAddress, b: IpAddress) => addressToString(a) === addressToString(b);
+const same = (a: IpAddress, b: IpAddress) => compareAddresses(a, b) === 0;
 
 export class IkePorts {
   readonly #ports: IkePort[] = [];
@@ -56,17 +56,22 @@ export class IkePorts {
   }
 
   #send(octets: Uint8Array, local: Endpoint, remote: Endpoint): string | undefined {
-    const fitting = this.#ports.filter(
-      ({ port, address }) =>
-        port === local.port &&
-        address.family === remote.address.family &&
-        (isAny(address) || same(address, local.address)),
-    );
-    const port = fitting.find(({ address }) => !isAny(address)) ?? fitting[0];
+    const port = this.#portOf(local);
     if (port === undefined || local.address.family !== remote.address.family) return "EADDRNOTAVAIL";
     const source = isAny(local.address) ? wayTo(remote.address, this.#mark)?.source : local.address;
     if (source === undefined) return "ENETUNREACH";
     return port.send(octets, source, remote)?.code;
+  }
+
+  /** The one that is bound to this address, else one that is bound to any. */
+  #portOf({ address, port }: Endpoint): IkePort | undefined {
+    let found: IkePort | undefined;
+    for (const own of this.#ports) {
+      if (own.port !== port || own.address.family !== address.family) continue;
+      if (isAny(own.address)) found ??= own;
+      else if (compareAddresses(own.address, address) === 0) return own;
+    }
+    return found;
   }
 }
 

@@ -76,6 +76,7 @@ export class IkeService {
   readonly #commands = new Map<number, (outcome: ControlOutcome) => void>();
   #commandIds = 0;
   #running = false;
+  #settles = false;
   #closed = false;
   #timer: NodeJS.Timeout | undefined;
   /** When it fires; it may be too early, never too late. */
@@ -192,8 +193,18 @@ export class IkeService {
     } finally {
       this.#running = false;
     }
-    this.#setTimer();
-    this.#tellDrained();
+    this.#settleSoon();
+  }
+
+  /** Once for all inputs of this callback of the event loop. */
+  #settleSoon(): void {
+    if (this.#settles) return;
+    this.#settles = true;
+    queueMicrotask(() => {
+      this.#settles = false;
+      this.#setTimer();
+      this.#tellDrained();
+    });
   }
 
   #carryOut(effect: ControlEffect): void {

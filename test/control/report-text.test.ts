@@ -30,6 +30,7 @@ const IKE: IkeSaSnapshot = {
 
 const FAILED: Extract<IkeReport, { kind: "failed" }> = {
   kind: "failed",
+  asked: "us",
   connection: "hq",
   child: undefined,
   stage: "IKE_SA_INIT",

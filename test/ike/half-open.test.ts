@@ -55,7 +55,9 @@ test("row 5: what stays half-open ends after 30 s, oldest first; what was establ
   halfOpen.close(77);
   assert.equal(halfOpen.nextTimeout, T0 + 31_000);
   assert.deepEqual(halfOpen.expire(millis(T0 + 30_999)), []);
-  assert.deepEqual(halfOpen.expire(millis(T0 + 40_000)), [1, 3]);
+  assert.deepEqual(halfOpen.expire(millis(T0 + 40_000), 1), [1]);
+  assert.equal(halfOpen.nextTimeout, T0 + 33_000, "what a limit leaves is still due");
+  assert.deepEqual(halfOpen.expire(millis(T0 + 40_000)), [3]);
   assert.equal(halfOpen.nextTimeout, undefined);
   assert.equal(halfOpen.count, 0);
   assert.equal(halfOpen.judge(A, T0), "accept", "its count went down with them");

@@ -183,3 +183,36 @@ test("the secret of both owners goes before the peer's, ours, and one for anybod
   assert.equal(pick([secret(7, "moon.org"), theirs])?.secret[0], 7, "the first of equals");
   assert.equal(pick([wild, theirs]), theirs, "one wildcard for both is less than the peer itself");
 });
+
+test("a stranger is looked up among thousands of peers with addresses without a look at each", () => {
+  let looks = 0;
+  const all = Array.from({ length: 5000 }, (_, i) => {
+    const one = connection({ name: `c${i}`, remote: `10.${i >> 8}.${i & 255}.1` });
+    const { localAddresses } = one;
+    return Object.defineProperty({ ...one }, "localAddresses", {
+      get: () => {
+        looks++;
+        return localAddresses;
+      },
+    });
+  });
+  const [us, known, stranger] = ["192.0.2.1", "10.7.9.1", "203.0.113.9"].map((text) => parseAddress(text));
+  assert.ok(us && known && stranger);
+  assert.deepEqual(connectionsFor(all, 2, us, stranger), []);
+  assert.equal(looks, 0);
+  assert.deepEqual(
+    connectionsFor(all, 2, us, known).map(({ name }) => name),
+    [`c${7 * 256 + 9}`],
+  );
+  assert.equal(looks, 1);
+});
+
+test("the file's order holds among peers of one address, however they are named", () => {
+  const all = ["10.0.0.1", "any", "10.0.0.1,any", "10.0.0.1", "10.0.0.0-10.0.0.9"].map((remote, i) =>
+    connection({ name: `c${i}`, remote }),
+  );
+  const [us, peer] = ["192.0.2.1", "10.0.0.1"].map((text) => parseAddress(text));
+  assert.ok(us && peer);
+  const names = connectionsFor(all, 2, us, peer).map(({ name }) => name);
+  assert.deepEqual(names, ["c0", "c2", "c3", "c4", "c1"]);
+});

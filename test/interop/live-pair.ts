@@ -1,5 +1,4 @@
-/** One of ours at site A against strongSwan at site B, from one plan seen from both sides. */
-import assert from "node:assert/strict";
+/** One of ours at site A against strongSwan at site B, from the same plans seen from both sides. */
 import { statusText } from "#control/status-text";
 import type { Agent } from "#lab/agent";
 import type { GatewayProcess } from "#lab/gateway-process";
@@ -12,33 +11,28 @@ import {
   mainFile,
   secretsText,
 } from "#lab/ike-config";
-import { hostA, hostB, Lab } from "#lab/lab";
-import { SITE_A, SITE_B } from "#lab/network";
+import { Lab } from "#lab/lab";
+import { siteAt } from "#lab/network";
 import { Strongswan, type StrongswanPlan } from "#lab/strongswan";
-import type { FlowReport } from "#lab/traffic-messages";
 import type { WireTap } from "#lab/wire-tap";
-import { eventually, mustBeSilent, mustFlow } from "#test/netns/lab";
+import { eventually } from "#test/netns/lab";
+import { LiveTunnel, type StreamResult } from "./live-tunnel.ts";
 
-/** Datagrams a second of the stream that runs beside what is tested: charon's socket holds a third of a second of them. */
-const STREAM_RATE = 500;
-const STREAM_OCTETS = 400;
-
-export interface StreamResult {
-  readonly lost: number;
-  readonly duplicates: number;
-  readonly damaged: number;
-}
-
-export interface PairPlan {
+export interface TunnelPlan {
   readonly plan: IkePlan;
   /** What differs at our side only, and at strongSwan's. */
   readonly ours?: Partial<IkePlan>;
   readonly theirs?: Partial<IkePlan>;
+}
+
+export interface PairFiles {
   readonly ourFiles?: LabFiles;
   /** `secrets` in place of the one that both have. */
   readonly peer?: Omit<Partial<StrongswanPlan>, "connections">;
   readonly mtu?: number;
 }
+
+export interface PairPlan extends TunnelPlan, PairFiles {}
 
 export class LivePair implements AsyncDisposable {
   readonly lab: Lab;
@@ -48,7 +42,8 @@ export class LivePair implements AsyncDisposable {
   readonly tap: WireTap;
   /** What ours was started with. */
   readonly files: LabFiles;
-  #flows = 1000;
+  /** The first of its tunnels, and mostly the only one. */
+  readonly tunnel: LiveTunnel = new LiveTunnel(this, 0);
 
   private constructor(lab: Lab, hosts: LivePair["hosts"], ours: GatewayProcess, files: LabFiles, peer: Strongswan) {
     this.lab = lab;
@@ -59,16 +54,28 @@ export class LivePair implements AsyncDisposable {
     this.tap = lab.openTap();
   }
 
-  static async start({ plan, ours, theirs, ourFiles, peer, mtu }: PairPlan): Promise<LivePair> {
+  static start({ ourFiles, peer, mtu, ...tunnel }: PairPlan): Promise<LivePair> {
+    const files = { ...(ourFiles && { ourFiles }), ...(peer && { peer }), ...(mtu && { mtu }) };
+    return LivePair.startMany([tunnel], files);
+  }
+
+  /** A connection a plan, each at the place of its number (src/lab/network.ts), all between the same two gateways. */
+  static async startMany(tunnels: readonly TunnelPlan[], { ourFiles, peer, mtu }: PairFiles = {}): Promise<LivePair> {
     const lab = new Lab(mtu ?? 1500);
     try {
       const { gatewayA, gatewayB } = lab.network;
+      for (const place of tunnels.keys()) if (place > 0) lab.network.addPlace(place);
       const secrets = secretsText(freshSecret());
-      const connection = connectionText({ ...plan, ...ours }, SITE_A);
-      const files = { [MAIN_FILE]: mainFile(connection, secrets, plan.rest), ...ourFiles };
+      const connections = (letter: "A" | "B") =>
+        tunnels
+          .map(({ plan, ours, theirs }, i) =>
+            connectionText({ ...plan, ...(letter === "A" ? ours : theirs) }, siteAt(letter, i)),
+          )
+          .join("\n  ");
+      const rest = tunnels.map(({ plan }) => plan.rest ?? "").join("\n");
+      const files = { [MAIN_FILE]: mainFile(connections("A"), secrets, rest), ...ourFiles };
       const gateway = lab.launchIke(gatewayA, files);
-      const connections = connectionText({ ...plan, ...theirs }, SITE_B);
-      const starting = Strongswan.start(gatewayB, { connections, secrets, ...peer });
+      const starting = Strongswan.start(gatewayB, { connections: connections("B"), secrets, ...peer });
       try {
         const [hosts, strongswan] = await Promise.all([lab.startHosts(), starting, gateway.ready()]);
         return new LivePair(lab, hosts, gateway, files, strongswan);
@@ -86,27 +93,8 @@ export class LivePair implements AsyncDisposable {
     }
   }
 
-  initiate(from: "us" | "them"): Promise<unknown> {
-    return from === "us" ? this.ours.act("initiate", "s2s/net") : this.peer.initiate("net");
-  }
-
-  /** TCP, datagrams and echoes both ways, whole, and nothing of it in clear. */
-  async mustCarry(family: 4 | 6 = 4): Promise<void> {
-    const { a, b } = this.hosts;
-    await this.explained(async () => {
-      await mustFlow(hostA(a, family), hostB(b, family), "gentle");
-      await mustFlow(hostB(b, family), hostA(a, family), "gentle");
-      mustBeSilent(this.tap);
-    });
-  }
-
-  /** Round trips from host to host, where more traffic would prove no more. */
-  async mustEcho(family: 4 | 6 = 4): Promise<void> {
-    const { a, b } = this.hosts;
-    await this.explained(async () => {
-      assert.equal((await a.echo(hostB(b, family), 3, 200)).lost, 0);
-      mustBeSilent(this.tap);
-    });
+  at(place: number): LiveTunnel {
+    return place === 0 ? this.tunnel : new LiveTunnel(this, place);
   }
 
   eventually(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
@@ -125,58 +113,39 @@ export class LivePair implements AsyncDisposable {
     }
   }
 
-  /** Numbered datagrams both ways for so long; `during` runs beside them. None may be lost, doubled or damaged. */
-  async mustNotLoseWhile(seconds: number, during: () => Promise<void>): Promise<void> {
-    const { out, back } = await this.streamWhile(seconds, during);
-    const whole = { lost: 0, duplicates: 0, damaged: 0 };
-    await this.explained(async () => assert.deepEqual({ out, back }, { out: whole, back: whole }));
-    mustBeSilent(this.tap);
+  initiate(from: "us" | "them"): Promise<unknown> {
+    return this.tunnel.initiate(from);
   }
 
-  /** The same, and what became of them. */
-  async streamWhile(
+  mustCarry(family: 4 | 6 = 4): Promise<void> {
+    return this.tunnel.mustCarry(family);
+  }
+
+  mustEcho(family: 4 | 6 = 4): Promise<void> {
+    return this.tunnel.mustEcho(family);
+  }
+
+  mustNotLoseWhile(seconds: number, during: () => Promise<void>): Promise<void> {
+    return this.tunnel.mustNotLoseWhile(seconds, during);
+  }
+
+  streamWhile(
     seconds: number,
     during: () => Promise<void>,
   ): Promise<{ readonly out: StreamResult; readonly back: StreamResult }> {
-    const { a, b } = this.hosts;
-    const count = seconds * STREAM_RATE;
-    const [out, back] = [++this.#flows, ++this.#flows];
-    const [sentOut, sentBack] = await Promise.all([
-      a.flow(hostB(b), out, count, STREAM_RATE, STREAM_OCTETS),
-      b.flow(hostA(a), back, count, STREAM_RATE, STREAM_OCTETS),
-      during(),
-    ]);
-    const result = (sent: number, { received, duplicates, damaged }: FlowReport): StreamResult => ({
-      lost: sent - received,
-      duplicates,
-      damaged,
-    });
-    return {
-      out: result(sentOut.sent, await b.finalFlowReport(out, sentOut.sent)),
-      back: result(sentBack.sent, await a.finalFlowReport(back, sentBack.sent)),
-    };
+    return this.tunnel.streamWhile(seconds, during);
   }
 
-  /** Our inbound SPI in use; undefined when there is none. */
-  async spi(): Promise<string | undefined> {
-    const { tunnels } = await this.ours.status();
-    return tunnels[0]?.sas.find(({ role }) => role === "current")?.spiIn;
+  spi(): Promise<string | undefined> {
+    return this.tunnel.spi();
   }
 
-  async mustBeUp(): Promise<void> {
-    await this.eventually("the tunnel is up at both sides", async () => {
-      const { tunnels } = await this.ours.status();
-      return tunnels[0]?.state === "up" && /net: #\d+.*INSTALLED/.test(await this.peer.listSas());
-    });
+  mustBeUp(): Promise<void> {
+    return this.tunnel.mustBeUp();
   }
 
-  /** Nothing is left at either side but what drains. */
-  async mustBeDown(): Promise<void> {
-    await this.eventually("nothing is left", async () => {
-      const { tunnels, ikeSas } = await this.ours.status();
-      const draining = tunnels.every(({ sas }) => sas.every(({ role }) => role === "draining"));
-      return ikeSas.length === 0 && draining && (await this.peer.listSas()) === "";
-    });
+  mustBeDown(): Promise<void> {
+    return this.tunnel.mustBeDown();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

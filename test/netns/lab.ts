@@ -8,13 +8,12 @@ import type { WireTap } from "#lab/wire-tap";
 
 const TCP_OCTETS = 1_000_000;
 const DATAGRAMS = { full: { count: 200, perSecond: 2000 }, gentle: { count: 50, perSecond: 500 } } as const;
-const SETTLING_MILLIS = 100;
 const LIMIT_SECONDS = 10;
 const PATIENCE_MILLIS = 5000;
 
 let flows = 0;
 
-/** A peer that seals slowly needs time to come to the datagrams behind TCP's rest. */
+/** A peer that seals slowly is given time to come to the datagrams behind TCP's rest. */
 export type Pace = "full" | "gentle";
 
 /** TCP in the target's direction, numbered datagrams and round trips between two agents; every octet is compared. */
@@ -23,7 +22,8 @@ export async function mustFlow(from: Target, to: Target, pace: Pace = "full"): P
   assert.ok(received.octets >= TCP_OCTETS, `TCP: ${received.octets} octets in ${received.seconds} s`);
   assert.equal(received.damaged, 0);
   const flow = ++flows;
-  if (pace === "gentle") await after(SETTLING_MILLIS);
+  // What comes back has been behind TCP's rest in every queue.
+  if (pace === "gentle") await from.agent.echo(to, 1, 64);
   const { count, perSecond } = DATAGRAMS[pace];
   const { sent } = await from.agent.flow(to, flow, count, perSecond, 600);
   const report = await to.agent.finalFlowReport(flow, sent);

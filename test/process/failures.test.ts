@@ -5,7 +5,7 @@ import { millis } from "#core/units";
 import { Failures } from "#process/operated";
 
 function failed(child: string | undefined, reason: string): IkeReport {
-  const place = { connection: "hq", child, stage: "IKE_AUTH", notify: undefined, from: "us" } as const;
+  const place = { connection: "hq", child, asked: "us", stage: "IKE_AUTH", notify: undefined, from: "us" } as const;
   return { kind: "failed", ...place, reason, remedy: "", retryAt: undefined };
 }
 

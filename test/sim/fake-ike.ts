@@ -313,6 +313,7 @@ function failure(connection: string, child: string): IkeReport {
     kind: "failed",
     connection,
     child,
+    asked: "us",
     stage: "CREATE_CHILD_SA",
     notify: "NO_PROPOSAL_CHOSEN",
     from: "peer",

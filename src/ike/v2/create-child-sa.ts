@@ -336,7 +336,7 @@ function onChildRequest(
   if (chosen.kind === "refused") {
     host.count("child_refused");
     deny(host, sa, chosen.notify);
-    host.failed(
+    host.refused(
       session,
       refusalOf(rekeyed?.config.name, rekeyed === undefined ? CREATE_CHILD_SA : `${CREATE_CHILD_SA} (rekey)`, chosen),
     );
@@ -382,7 +382,7 @@ function onIkeRekey(
     deny(host, sa, NotifyType.NO_PROPOSAL_CHOSEN);
     const reason = mismatch(proposals, session.connection.proposals);
     const remedy = "make the IKE proposals equal on both sides";
-    host.failed(session, {
+    host.refused(session, {
       child: undefined,
       stage: `${CREATE_CHILD_SA} (rekey of the IKE SA)`,
       notify: "NO_PROPOSAL_CHOSEN",

@@ -154,6 +154,12 @@ export class EngineHost implements Host {
       reauthenticates.peer = { ...former, reauthAt: retryAt };
       this.#touched.add(reauthenticates);
     }
-    report(this, { ...failure, kind: "failed", connection: connection.name, retryAt });
+    // Of a session that the peer set up, and that came to nothing.
+    const asked = session.trigger === "peer" && peer.kind === "unknown" ? "peer" : "us";
+    report(this, { ...failure, kind: "failed", connection: connection.name, asked, retryAt });
+  }
+
+  refused({ connection }: Session, failure: Failure): void {
+    report(this, { ...failure, kind: "failed", connection: connection.name, asked: "peer", retryAt: undefined });
   }
 }

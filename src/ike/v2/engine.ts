@@ -5,7 +5,7 @@
  *   datagram → header → IKE SA by SPI (or a stranger: strangers.ts, half-open limits, cookies) → window and seal
  *   (channel.ts) → payloads → state (routes.ts) → exchange file → effects → next exchange of ours (tasks.ts)
  */
-import type { Endpoint } from "#core/address";
+import { addressToString } from "#core/address";
 import type { Connection } from "#core/connection";
 import { ProtocolError, WireError } from "#core/errors";
 import type { IkeSaSnapshot } from "#core/ike-state";
@@ -22,7 +22,7 @@ import { decodeHeader, IKE_HEADER_LENGTH, type IkeHeader, LENGTH } from "#wire/i
 import { ExchangeType, IkeFlag, NotifyType, PayloadType } from "#wire/ike/numbers";
 import { notify } from "#wire/ike/v2/notify";
 import { onBrokenRequest, onBrokenResponse } from "./broken.ts";
-import { Cookies } from "./cookies.ts";
+import { type CookieRequest, Cookies } from "./cookies.ts";
 import { onSaTimeout } from "./deadlines.ts";
 import { destroy, endSetup } from "./end.ts";
 import { EngineHost } from "./engine-host.ts";
@@ -39,6 +39,8 @@ import { nextTaskAt, pump } from "./tasks.ts";
 import { REKEY_AT_MESSAGE_ID } from "./window.ts";
 import { Wishes } from "./wishes.ts";
 
+/** Deadlines of one `timeout`; the others are still due after it, and what came meanwhile has its turn first. */
+const DUE_AT_ONCE = 64;
 /** Between two questions that notifications in clear may bring about. */
 const HINT_INTERVAL = 10_000;
 
@@ -47,6 +49,9 @@ export interface Ikev2Options {
   /** Below 2^32; half of it where it is not given: time enough to rekey. */
   readonly rekeyAtMessageId?: number;
 }
+
+/** A first message, and what a cookie for it is over. */
+type Question = Omit<CookieRequest, "initiatorSpi"> & { readonly header: IkeHeader };
 
 export class Ikev2Engine implements VersionEngine {
   readonly #registry = new Registry();
@@ -146,7 +151,7 @@ export class Ikev2Engine implements VersionEngine {
 
   #onTimeout(): void {
     const { now } = this.#host;
-    for (const id of this.#halfOpen.expire(now)) {
+    for (const id of this.#halfOpen.expire(now, DUE_AT_ONCE)) {
       const sa = this.#registry.byId(id);
       if (sa === undefined || sa.state.kind === "Live") continue;
       this.#touched.add(sa.session);
@@ -154,7 +159,9 @@ export class Ikev2Engine implements VersionEngine {
       else endSetup(this.#host, sa, undefined);
     }
     for (const attempt of this.#attempts.due(now)) this.#wishes.start(attempt);
-    for (let who = this.#agenda.take(now); who !== undefined; who = this.#agenda.take(now)) {
+    for (let taken = 0; taken < DUE_AT_ONCE; taken++) {
+      const who = this.#agenda.take(now);
+      if (who === undefined) break;
       if (who instanceof Session) {
         this.#touched.add(who);
         this.#wishes.onSessionTimeout(who);
@@ -415,14 +422,7 @@ export class Ikev2Engine implements VersionEngine {
     }
   }
 
-  #demandCookie(
-    {
-      header,
-      nonce,
-      address,
-    }: { readonly header: IkeHeader; readonly nonce: Uint8Array; readonly address: Endpoint["address"] },
-    way: Way,
-  ): void {
+  #demandCookie({ header, nonce, address }: Question, way: Way): void {
     const cookie = this.#cookies.make({ nonce, address, initiatorSpi: header.initiatorSpi }, this.#host.now);
     this.#host.count("cookies_sent");
     this.#host.send(ikeSaInit.answerTo(header, notify(NotifyType.COOKIE, cookie)), way);
@@ -431,7 +431,7 @@ export class Ikev2Engine implements VersionEngine {
   #accept(
     verdict: Extract<ikeSaInit.InitVerdict, { readonly kind: "accepted" }>,
     octets: Uint8Array,
-    question: { readonly header: IkeHeader; readonly nonce: Uint8Array; readonly address: Endpoint["address"] },
+    question: Question,
     proven: boolean,
     way: Way,
   ): void {
@@ -475,16 +475,16 @@ export class Ikev2Engine implements VersionEngine {
   }
 
   #reportRefusal(connection: Connection, reason: string, way: Way): void {
-    const from = `${way.remote.address.octets.join(".")}`;
     this.#host.count("ike_failed");
     report(this.#host, {
       kind: "failed",
       connection: connection.name,
       child: undefined,
+      asked: "peer",
       stage: "IKE_SA_INIT",
       notify: "NO_PROPOSAL_CHOSEN",
       from: "us",
-      reason: `${reason} (peer ${from})`,
+      reason: `${reason} (peer ${addressToString(way.remote.address)})`,
       remedy: "make the IKE proposals equal on both sides",
       retryAt: undefined,
     });

@@ -62,6 +62,8 @@ export interface Host {
   settled(sa: IkeSa): void;
   /** An attempt ended without what was asked; the engine tells it, and tries again later where that makes sense. */
   failed(session: Session, failure: Failure): void;
+  /** The peer asked for something that it does not get; the session goes on. */
+  refused(session: Session, failure: Failure): void;
   /** IKE SAs are rekeyed from this message ID on, in whichever direction (RFC 7296 §2.2). */
   readonly rekeyAtMessageId: number;
   /** Endpoints of ours, as far as they were told. */

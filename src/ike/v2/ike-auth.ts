@@ -466,7 +466,7 @@ function childPayloads(host: Host, sa: IkeSa, handshake: Handshake, request: Chi
   if (chosen.kind === "refused") {
     // RFC 7296 §1.2: the IKE SA stands without the Child SA.
     host.count("child_refused");
-    host.failed(sa.session, refusalOf(undefined, STAGE, chosen));
+    host.refused(sa.session, refusalOf(undefined, STAGE, chosen));
     return [notify(chosen.notify)];
   }
   const plan = { kind: "child", ...chosen.terms, initiatorNonce, responderNonce, replaces: undefined } as const;

@@ -12,7 +12,7 @@ import { ProtocolId, type Transform, TransformType } from "#core/proposal";
 import { equalOctets, wipe } from "#crypto/octets";
 import { DEFAULT_HASHES } from "#crypto/signature";
 import { initialIkeKeys } from "#ike/keymat";
-import { checkAnswer, chooseProposal, numberProposals, wantedKe } from "#ike/proposal";
+import { checkAnswer, chooseProposal, numberProposals, proposalsKey, wantedKe } from "#ike/proposal";
 import { ikeSuite } from "#ike/suite";
 import { encodeMessage, type Payload } from "#wire/ike/chain";
 import type { IkeHeader } from "#wire/ike/header";
@@ -36,8 +36,12 @@ const REFUSAL = { N: "many" } as const;
 const STAGE = "IKE_SA_INIT";
 /** Cookies and groups the peer may ask for before we call it a game. */
 const MAX_ROUNDS = 6;
+/** Connections that a refusal is explained by. */
+const MAX_EXPLAINED = 4;
 const VENDOR = new TextEncoder().encode("Esplanade");
 const NOTHING = new Uint8Array(0);
+/** Of SHA-1 (RFC 7296 §2.23). */
+const NAT_HASH_OCTETS = 20;
 
 type State<Kind extends IkeSaState["kind"]> = Extract<IkeSaState, { readonly kind: Kind }>;
 
@@ -307,10 +311,17 @@ export function onRequest(
   host: Host,
 ): InitVerdict {
   const { SA, KE, Nonce, N } = shape(REQUEST, payloads);
+  // Many connections have the same proposals: a stranger's are compared with each kind once.
+  const vain = new Set<string>();
   for (const connection of candidates) {
+    const key = proposalsKey(connection.proposals);
+    if (vain.has(key)) continue;
     const choice = chooseProposal(SA.proposals, connection.proposals);
     const suite = choice && ikeSuite(choice.transforms);
-    if (choice === undefined || suite === undefined) continue;
+    if (choice === undefined || suite === undefined) {
+      vain.add(key);
+      continue;
+    }
     const wanted = wantedKe(choice, KE.method);
     // RFC 7296 §1.2: nothing is kept; the initiator comes back with the right group.
     if (wanted !== undefined)
@@ -338,7 +349,7 @@ export function onRequest(
   if (connection === undefined) return { kind: "answer", octets };
   const reason = mismatch(
     SA.proposals,
-    candidates.flatMap(({ proposals }) => proposals),
+    candidates.slice(0, MAX_EXPLAINED).flatMap(({ proposals }) => proposals),
   );
   return { kind: "refused", octets, reason, connection };
 }
@@ -376,7 +387,8 @@ export function onKeResponded(host: Host, sa: IkeSa, state: State<"RespondingKe"
     return;
   }
   const { path } = sa.session;
-  const responderInit = buildResponse(host, sa, terms, result.publicKey);
+  const nat = natNotifies(sa.spis, path, sa.session.connection.encap);
+  const responderInit = buildResponse(host, sa, terms, result.publicKey, nat);
   const keys = initialIkeKeys({ ...terms, ...sa.spis }, result.shared);
   wipe(result.shared);
   applyKeys(sa, terms.suite, keys);
@@ -391,17 +403,29 @@ export function onKeResponded(host: Host, sa: IkeSa, state: State<"RespondingKe"
 
 /** Octets the answer will have: more than the question go to proven sources only. */
 export function responseOctets(host: Host, sa: IkeSa, terms: Terms): number {
-  return buildResponse(host, sa, terms, new Uint8Array(terms.suite.keyExchange.responderOctets)).length;
+  return buildResponse(host, sa, terms, new Uint8Array(terms.suite.keyExchange.responderOctets), ANY_NAT).length;
 }
 
-function buildResponse(host: Host, sa: IkeSa, terms: Terms, publicKey: Uint8Array): Uint8Array {
-  const { connection, path } = sa.session;
+/** As long as what `natNotifies` makes, without its hashes. */
+const ANY_NAT: readonly Payload[] = [
+  notify(NotifyType.NAT_DETECTION_SOURCE_IP, new Uint8Array(NAT_HASH_OCTETS)),
+  notify(NotifyType.NAT_DETECTION_DESTINATION_IP, new Uint8Array(NAT_HASH_OCTETS)),
+];
+
+function buildResponse(
+  host: Host,
+  sa: IkeSa,
+  terms: Terms,
+  publicKey: Uint8Array,
+  nat: readonly Payload[],
+): Uint8Array {
+  const { connection } = sa.session;
   const { number, chosen, suite, responderNonce } = terms;
   const payloads: Payload[] = [
     { kind: "SA", proposals: [{ number, protocol: ProtocolId.IKE, spi: NOTHING, transforms: chosen }] },
     { kind: "KE", method: suite.keyExchange.id, data: publicKey },
     { kind: "Nonce", data: responderNonce },
-    ...natNotifies(sa.spis, path, connection.encap),
+    ...nat,
     ...certificateRequest(connection, host.credentials),
     ...abilities(connection, sa.channel.fragments !== "none"),
     ...(suite.additional.length > 0 ? [notify(NotifyType.INTERMEDIATE_EXCHANGE_SUPPORTED)] : []),

@@ -128,14 +128,8 @@ export function onRequest(host: Host, sa: IkeSa, live: Live, payloads: readonly 
     const reason = "the peer did not accept our authentication";
     endAll(host, sa, reason);
     const remedy = "compare our identity, secret or certificate with what the peer expects";
-    host.failed(session, {
-      child: undefined,
-      stage: "IKE_AUTH",
-      notify: "AUTHENTICATION_FAILED",
-      from: "peer",
-      reason,
-      remedy,
-    });
+    const failure = { child: undefined, stage: "IKE_AUTH", notify: "AUTHENTICATION_FAILED", reason, remedy } as const;
+    host.refused(session, { ...failure, from: "peer" });
     return;
   }
   const answers = D.flatMap((payload) => onDeleteChildren(host, sa, payload));

@@ -154,6 +154,7 @@ export class Wishes {
       kind: "failed",
       connection,
       child,
+      asked: "us",
       stage: "initiate",
       notify: undefined,
       from: "us",

@@ -55,7 +55,7 @@ export function decodeHeader(octets: Uint8Array): IkeHeader {
 
 /** 28 octets. */
 export function encodeHeader(header: IkeHeader): Uint8Array {
-  const writer = new Writer();
+  const writer = new Writer(IKE_HEADER_LENGTH);
   writer.u64(header.initiatorSpi);
   writer.u64(header.responderSpi);
   writer.u8(header.nextPayload);

@@ -33,6 +33,23 @@ test("a responder under load asks for a cookie and keeps nothing until it comes 
   assertSettled(pair);
 });
 
+test("deadlines that fall together are taken in slices, and what a slice leaves is still due", () => {
+  const limits = { cookieTotal: 1000, cookiePerSource: 1000, blockPerSource: 1000, timeout: millis(1_000) };
+  const halfOpen = { ...DEFAULT_HALF_OPEN_LIMITS, ...limits };
+  const config = mirrored();
+  const { sim, b } = twoNodes({ engine: { halfOpen } }, { a: config.a, b: attackedConfig(config.b) });
+  const intruder = new Intruder(sim, b);
+  for (let i = 0; i < 100; i++) assert.ok(intruder.meet());
+  assert.equal(b.engine.snapshot().halfOpen, 100);
+  const now = millis(sim.now + 5_000);
+  b.engine.handle({ kind: "timeout" }, now);
+  assert.equal(b.engine.snapshot().halfOpen, 36);
+  assert.ok((b.engine.nextTimeout ?? Number.POSITIVE_INFINITY) <= now);
+  b.engine.handle({ kind: "timeout" }, now);
+  assert.equal(b.engine.snapshot().halfOpen, 0);
+  assert.equal(b.sas.length, 0);
+});
+
 test("a late copy of the request without cookie is not answered: AUTH covers the one with it (RFC 7296 §2.6, §2.15)", () => {
   // One half-open IKE SA of a third party is load enough, and the load goes with it.
   const halfOpen = { ...DEFAULT_HALF_OPEN_LIMITS, cookieTotal: 1, timeout: millis(1_000) };

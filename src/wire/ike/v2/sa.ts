@@ -14,6 +14,8 @@ const MORE_TRANSFORMS = 3;
 const TYPE_VALUE = 0x8000;
 /** Proposals are numbered from 1 in one octet (RFC 7296 §3.3.1). */
 const PROPOSALS_LIMIT = 255;
+/** Of all proposals together: far more than anybody offers, and few enough to compare for a stranger. */
+export const TRANSFORMS_LIMIT = 1024;
 
 /** The `id` of a transform with an attribute we do not understand: equal to no ID of IANA, so nothing chooses it. */
 export const UNSELECTABLE = -1;
@@ -55,6 +57,7 @@ export interface SaPayload {
 
 export function decodeSa(reader: Reader): SaPayload {
   const proposals: SaProposal[] = [];
+  let transforms = 0;
   for (let more = true; more; ) {
     if (proposals.length === PROPOSALS_LIMIT) reader.fail("number of proposals");
     const last = reader.u8("last proposal substructure");
@@ -62,7 +65,10 @@ export function decodeSa(reader: Reader): SaPayload {
     reader.skip(1, "proposal");
     const length = reader.u16("proposal length");
     if (length < PROPOSAL_HEADER_LENGTH) reader.fail("proposal length", 2);
-    proposals.push(decodeProposal(reader.within(length - 4, "proposal length")));
+    const proposal = decodeProposal(reader.within(length - 4, "proposal length"));
+    transforms += proposal.transforms.length;
+    if (transforms > TRANSFORMS_LIMIT) reader.fail("number of transforms");
+    proposals.push(proposal);
     more = last === MORE_PROPOSALS;
   }
   reader.finish("octets after the last proposal");

@@ -4,7 +4,7 @@ import { ProtocolId, TransformType } from "#core/proposal";
 import { Writer } from "#core/writer";
 import { chooseProposal } from "#ike/proposal";
 import { bodyOf, decodeBody, proveCodec, refused, typeOf } from "#test/wire/ike/codec-rows";
-import { encodeSa, type SaTransform, UNSELECTABLE } from "#wire/ike/v2/sa";
+import { encodeSa, type SaTransform, TRANSFORMS_LIMIT, UNSELECTABLE } from "#wire/ike/v2/sa";
 
 const NO_SPI = new Uint8Array(0);
 const GCM256 = { type: TransformType.ENCR, id: 20, keyBits: 256 };
@@ -154,4 +154,19 @@ test("proposals are numbered in one octet: no more than 255 are read", () => {
 
 test("an SA without proposals cannot be written", () => {
   assert.throws(() => encodeSa({ kind: "SA", proposals: [] }, new Writer()), { code: "BUG" });
+});
+
+test("no more than 1024 transforms are read, however they are spread: each is compared with each of ours", () => {
+  const one = "00 00 0008 01 00 0014";
+  const transform = (last: boolean) => (last ? one : one.replace("00", "03"));
+  const proposal = (last: boolean, count: number) => {
+    const transforms = Array.from({ length: count }, (_, i) => transform(i === count - 1)).join(" ");
+    return `${last ? "00" : "02"} 00 ${(8 + 8 * count).toString(16).padStart(4, "0")} 01 01 00 ${count.toString(16).padStart(2, "0")} ${transforms}`;
+  };
+  const whole = (extra: number) =>
+    [...Array.from({ length: 8 }, () => proposal(false, 127)), proposal(true, 8 + extra)].join(" ");
+  const most = decodeBody(typeOf("SA"), bodyOf(whole(0)));
+  assert.ok(most?.kind === "SA");
+  assert.equal(most.proposals.flatMap(({ transforms }) => transforms).length, TRANSFORMS_LIMIT);
+  refused(typeOf("SA"), whole(1), `number of transforms at octet ${4 + bodyOf(whole(1)).length}`);
 });

@@ -1,18 +1,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { TurnLines } from "#cli/turn-lines";
+import { GatheredLines } from "#cli/gathered-lines";
 
-function linesOf(): { readonly lines: TurnLines; readonly written: string[]; readonly turns: (() => void)[] } {
+function linesOf(): { readonly lines: GatheredLines; readonly written: string[]; readonly turns: (() => void)[] } {
   const written: string[] = [];
   const turns: (() => void)[] = [];
   const streams = {
     out: (text: string) => void written.push(`out ${text}`),
     err: (text: string) => void written.push(`err ${text}`),
   };
-  return { lines: new TurnLines(streams, (work) => void turns.push(work)), written, turns };
+  return { lines: new GatheredLines(streams, (work) => void turns.push(work)), written, turns };
 }
 
-test("the lines of one turn are one write", () => {
+test("lines that come together are one write", () => {
   const { lines, written, turns } = linesOf();
   for (let i = 1; i <= 3; i++) lines.out(`${i}\n`);
   assert.deepEqual(written, []);

@@ -1,0 +1,148 @@
+/** One tunnel of a live pair: what is asked of it, and what must hold. */
+import assert from "node:assert/strict";
+import type { OperatorAction, TunnelStatus } from "#core/operator";
+import type { Agent, Target } from "#lab/agent";
+import { namesAt } from "#lab/ike-config";
+import { at } from "#lab/lab";
+import { siteAt } from "#lab/network";
+import type { FlowReport } from "#lab/traffic-messages";
+import { mustBeSilent, mustFlow } from "#test/netns/lab";
+import type { LivePair } from "./live-pair.ts";
+
+/** Datagrams a second of the stream that runs beside what is tested: charon's socket holds a third of a second of them. */
+const STREAM_RATE = 500;
+const STREAM_OCTETS = 400;
+
+let flows = 1000;
+
+export interface StreamResult {
+  readonly lost: number;
+  readonly duplicates: number;
+  readonly damaged: number;
+}
+
+export class LiveTunnel {
+  readonly connection: string;
+  readonly child: string;
+  readonly #pair: LivePair;
+  readonly #place: number;
+
+  constructor(pair: LivePair, place: number) {
+    const { connection, child } = namesAt(place);
+    this.connection = connection;
+    this.child = child;
+    this.#pair = pair;
+    this.#place = place;
+  }
+
+  initiate(from: "us" | "them"): Promise<unknown> {
+    if (from === "us") return this.#pair.ours.act("initiate", `${this.connection}/${this.child}`);
+    return this.#pair.peer.initiate(this.child);
+  }
+
+  /** On our child, or on the whole IKE SA. */
+  act(action: OperatorAction, what: "child" | "ike"): Promise<void> {
+    if (what === "ike") return this.#pair.ours.act(action, this.connection, true);
+    return this.#pair.ours.act(action, `${this.connection}/${this.child}`);
+  }
+
+  /** On strongSwan's. */
+  askPeer(action: "rekey" | "terminate", what: "child" | "ike"): Promise<string> {
+    return this.#pair.peer.swanctl(`--${action}`, `--${what}`, what === "ike" ? this.connection : this.child);
+  }
+
+  hostA(agent: Agent, family: 4 | 6 = 4): Target {
+    return at(agent, siteAt("A", this.#place).host, family);
+  }
+
+  hostB(agent: Agent, family: 4 | 6 = 4): Target {
+    return at(agent, siteAt("B", this.#place).host, family);
+  }
+
+  /** TCP, datagrams and echoes both ways, whole, and nothing of it in clear. */
+  async mustCarry(family: 4 | 6 = 4): Promise<void> {
+    const { a, b } = this.#pair.hosts;
+    await this.#pair.explained(async () => {
+      await mustFlow(this.hostA(a, family), this.hostB(b, family), "gentle");
+      await mustFlow(this.hostB(b, family), this.hostA(a, family), "gentle");
+      mustBeSilent(this.#pair.tap);
+    });
+  }
+
+  /** Round trips from host to host, where more traffic would prove no more. */
+  async mustEcho(family: 4 | 6 = 4): Promise<void> {
+    const { a, b } = this.#pair.hosts;
+    await this.#pair.explained(async () => {
+      assert.equal((await a.echo(this.hostB(b, family), 3, 200)).lost, 0);
+      mustBeSilent(this.#pair.tap);
+    });
+  }
+
+  /** Numbered datagrams both ways for so long; `during` runs beside them. None may be lost, doubled or damaged. */
+  async mustNotLoseWhile(seconds: number, during: () => Promise<void>): Promise<void> {
+    const { out, back } = await this.streamWhile(seconds, during);
+    const whole = { lost: 0, duplicates: 0, damaged: 0 };
+    await this.#pair.explained(async () => assert.deepEqual({ out, back }, { out: whole, back: whole }));
+    mustBeSilent(this.#pair.tap);
+  }
+
+  /** The same, and what became of them. */
+  async streamWhile(
+    seconds: number,
+    during: () => Promise<void>,
+  ): Promise<{ readonly out: StreamResult; readonly back: StreamResult }> {
+    const { a, b } = this.#pair.hosts;
+    const count = seconds * STREAM_RATE;
+    const [out, back] = [++flows, ++flows];
+    const [sentOut, sentBack] = await Promise.all([
+      a.flow(this.hostB(b), out, count, STREAM_RATE, STREAM_OCTETS),
+      b.flow(this.hostA(a), back, count, STREAM_RATE, STREAM_OCTETS),
+      during(),
+    ]);
+    const result = (sent: number, { received, duplicates, damaged }: FlowReport): StreamResult => ({
+      lost: sent - received,
+      duplicates,
+      damaged,
+    });
+    return {
+      out: result(sentOut.sent, await b.finalFlowReport(out, sentOut.sent)),
+      back: result(sentBack.sent, await a.finalFlowReport(back, sentBack.sent)),
+    };
+  }
+
+  /** Our own view; undefined when there is none. */
+  async status(): Promise<TunnelStatus | undefined> {
+    const { tunnels } = await this.#pair.ours.status();
+    return tunnels.find(({ connection }) => connection === this.connection);
+  }
+
+  /** Our inbound SPI in use; undefined when there is none. */
+  async spi(): Promise<string | undefined> {
+    return (await this.status())?.sas.find(({ role }) => role === "current")?.spiIn;
+  }
+
+  async mustBeUp(): Promise<void> {
+    const installed = new RegExp(`${this.child}: #\\d+.*INSTALLED`);
+    await this.#pair.eventually("the tunnel is up at both sides", async () => {
+      return (await this.status())?.state === "up" && installed.test(await this.#pair.peer.listSas(this.connection));
+    });
+  }
+
+  /** Another pair of SAs by our rekey of the child. */
+  async mustRekey(): Promise<void> {
+    const before = await this.spi();
+    await this.act("rekey", "child");
+    await this.#pair.eventually("another SPI", async () => (await this.spi()) !== before);
+  }
+
+  /** Nothing is left at either side but what drains. */
+  async mustBeDown(): Promise<void> {
+    await this.#pair.eventually("nothing is left", async () => {
+      const { tunnels, ikeSas } = await this.#pair.ours.status();
+      const own = tunnels.filter(({ connection }) => connection === this.connection);
+      const draining = own.every(({ sas }) => sas.every(({ role }) => role === "draining"));
+      const gone = ikeSas.every(({ connection }) => connection !== this.connection);
+      return gone && draining && (await this.#pair.peer.listSas(this.connection)) === "";
+    });
+  }
+}
