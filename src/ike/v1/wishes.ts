@@ -143,6 +143,7 @@ function unknown(host: Host, { connection, child }: Initiate): void {
     kind: "failed",
     connection,
     child,
+    asked: "us",
     stage: "initiate",
     notify: undefined,
     from: "us",
