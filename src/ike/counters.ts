@@ -34,6 +34,7 @@ export const COUNTERS = [
   "cookies_sent",
   "answer_invalid_major_version",
   "answer_invalid_ike_spi",
+  "answer_unsupported_payload",
   // Life of SAs.
   "ike_established",
   "ike_failed",
