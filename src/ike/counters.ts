@@ -35,6 +35,8 @@ export const COUNTERS = [
   "answer_invalid_major_version",
   "answer_invalid_ike_spi",
   "answer_unsupported_payload",
+  // Their failures that no report tells of: too many.
+  "refusals_untold",
   // Life of SAs.
   "ike_established",
   "ike_failed",

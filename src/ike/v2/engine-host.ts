@@ -14,6 +14,7 @@ import type { IkeSa } from "./ike-sa.ts";
 import type { Peers } from "./peers.ts";
 import type { Registry } from "./registry.ts";
 import type { Session } from "./session.ts";
+import { Trickle } from "./strangers.ts";
 
 export class EngineHost implements Host {
   readonly world: IkeWorld;
@@ -25,6 +26,8 @@ export class EngineHost implements Host {
   readonly #attempts: Attempts;
   readonly #halfOpen: HalfOpen;
   readonly #touched: Set<Session>;
+  /** One a second, and 50 at once: all peers of a gateway that starts with a wrong secret. */
+  readonly #refusals = new Trickle(1, 50);
   #effects: IkeEffect[] = [];
   #removed: IkeSa[] = [];
   now: Millis = millis(0);
@@ -154,9 +157,15 @@ export class EngineHost implements Host {
       reauthenticates.peer = { ...former, reauthAt: retryAt };
       this.#touched.add(reauthenticates);
     }
-    // Of a session that the peer set up, and that came to nothing.
-    const asked = session.trigger === "peer" && peer.kind === "unknown" ? "peer" : "us";
-    report(this, { ...failure, kind: "failed", connection: connection.name, asked, retryAt });
+    if (session.trigger === "peer" && peer.kind === "unknown") this.refusedStranger(connection, failure);
+    else report(this, { ...failure, kind: "failed", connection: connection.name, asked: "us", retryAt });
+  }
+
+  /** Somebody tried to set up an IKE SA in vain: whoever does so without end fills no log. */
+  refusedStranger({ name }: Connection, failure: Failure): void {
+    if (this.#refusals.spend(this.now))
+      report(this, { ...failure, kind: "failed", connection: name, asked: "peer", retryAt: undefined });
+    else this.count("refusals_untold");
   }
 
   refused({ connection }: Session, failure: Failure): void {

@@ -26,7 +26,7 @@ import { type CookieRequest, Cookies } from "./cookies.ts";
 import { onSaTimeout } from "./deadlines.ts";
 import { destroy, endSetup } from "./end.ts";
 import { EngineHost } from "./engine-host.ts";
-import { type JobRoad, report, type Way } from "./host.ts";
+import type { JobRoad, Way } from "./host.ts";
 import { IkeSa } from "./ike-sa.ts";
 import * as ikeSaInit from "./ike-sa-init.ts";
 import { follow } from "./mobike.ts";
@@ -482,17 +482,13 @@ export class Ikev2Engine implements VersionEngine {
 
   #reportRefusal(connection: Connection, reason: string, way: Way): void {
     this.#host.count("ike_failed");
-    report(this.#host, {
-      kind: "failed",
-      connection: connection.name,
+    this.#host.refusedStranger(connection, {
       child: undefined,
-      asked: "peer",
       stage: "IKE_SA_INIT",
       notify: "NO_PROPOSAL_CHOSEN",
       from: "us",
       reason: `${reason} (peer ${addressToString(way.remote.address)})`,
       remedy: "make the IKE proposals equal on both sides",
-      retryAt: undefined,
     });
   }
 }

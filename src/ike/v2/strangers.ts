@@ -10,9 +10,32 @@ import { notify } from "#wire/ike/v2/notify";
 const RATE = 10;
 const BURST = 20;
 
-export class Strangers {
-  #tokens = BURST;
+/** So many a second in the long run, and `burst` at once. */
+export class Trickle {
+  readonly #rate: number;
+  readonly #burst: number;
+  #tokens: number;
   #filledAt: Millis | undefined;
+
+  constructor(rate: number, burst: number) {
+    this.#rate = rate;
+    this.#burst = burst;
+    this.#tokens = burst;
+  }
+
+  /** False: not now. */
+  spend(now: Millis): boolean {
+    const since = now - (this.#filledAt ?? now);
+    this.#tokens = Math.min(this.#burst, this.#tokens + (since * this.#rate) / 1000);
+    this.#filledAt = now;
+    if (this.#tokens < 1) return false;
+    this.#tokens--;
+    return true;
+  }
+}
+
+export class Strangers {
+  readonly #answers = new Trickle(RATE, BURST);
 
   /** RFC 7296 §1.5, §2.21.4: a request of an IKE SA that we do not have. undefined = silence. */
   invalidIkeSpi(header: IkeHeader, now: Millis): Uint8Array | undefined {
@@ -32,18 +55,10 @@ export class Strangers {
   #answer(header: IkeHeader, type: NotifyType, now: Millis, data?: Uint8Array): Uint8Array | undefined {
     // A response is never answered, and an answer never longer than its question.
     const answerLength = IKE_HEADER_LENGTH + 8 + (data?.length ?? 0);
-    if ((header.flags & IkeFlag.RESPONSE) !== 0 || header.length < answerLength || !this.#spend(now)) return undefined;
+    if ((header.flags & IkeFlag.RESPONSE) !== 0 || header.length < answerLength || !this.#answers.spend(now))
+      return undefined;
     // RFC 7296 §1.5: SPIs, exchange type and message ID are the request's; the I flag tells whose SPI is whose.
     const flags = IkeFlag.RESPONSE | (~header.flags & IkeFlag.INITIATOR);
     return encodeMessage({ ...header, majorVersion: 2, minorVersion: 0, flags }, [notify(type, data)]);
-  }
-
-  #spend(now: Millis): boolean {
-    const since = now - (this.#filledAt ?? now);
-    this.#tokens = Math.min(BURST, this.#tokens + (since * RATE) / 1000);
-    this.#filledAt = now;
-    if (this.#tokens < 1) return false;
-    this.#tokens--;
-    return true;
   }
 }
