@@ -149,6 +149,7 @@ function unknown(host: Host, { connection, child }: Initiate): void {
     reason: "there is no such connection or child",
     remedy: "look at the names in the configuration",
     retryAt: undefined,
+    asked: "us",
   });
 }
 
