@@ -291,7 +291,7 @@ export class IkeControl {
     if (found.isNew) this.#setPolicies();
     const { tunnel } = found;
     const { plane, random } = this.#world;
-    const limits = pairLimits(config.lifetime, child.esn, random, now);
+    const limits = pairLimits(config.lifetime, child.esn, random, now, child.agreedLifetime);
     const pathMtu = this.#world.pathMtu(child.remote);
     const spec = childSpecOf(child, config, tunnel.policy, laneLimits(limits, now), plane.lanes, pathMtu);
     let installed: ReturnType<typeof plane.install>;
@@ -323,7 +323,8 @@ export class IkeControl {
   #refuse(child: NegotiatedChild, why: string, now: Millis): void {
     const text = `${child.connection}/${child.child}: the pair that was agreed on cannot be installed: ${why}`;
     this.#effects.push({ kind: "report", report: { kind: "warning", text } });
-    this.#world.plane.spis.giveBack(child.inbound.spi);
+    for (const { inbound } of child.outerAh === undefined ? [child] : [child, child.outerAh])
+      this.#world.plane.spis.giveBack(inbound.spi);
     this.#engine({ kind: "delete-child", id: child.id, reason: why }, now);
   }
 

@@ -225,7 +225,9 @@ export class Outbound {
     const offset = rows[row + Row.OFFSET] ?? 0;
     const length = rows[row + Row.LENGTH] ?? 0;
     let life: number;
-    if ((flags & SaFlag.TUNNEL) === 0) life = this.#transport.encapsulate(row, slot, now);
+    // The AH of a bundle covers more than its ESP, and comes to its limit first.
+    if ((flags & SaFlag.BUNDLED) !== 0 && !this.#bundle.hasRoom(slot, length, now)) life = Drop.HARD_LIFETIME;
+    else if ((flags & SaFlag.TUNNEL) === 0) life = this.#transport.encapsulate(row, slot, now);
     else if ((flags & (SaFlag.AH | SaFlag.UDP | SaFlag.BUNDLED)) === SaFlag.UDP)
       life = this.#context.espOut.encapsulate(rows, row, slot, this.#inner(offset), offset, length, length, now);
     else life = this.#wrapRaw(row, slot, flags, this.#inner(offset), offset, length, length, now);

@@ -64,6 +64,8 @@ const FIRST_RETRANSMIT = 500;
 export class FakeIke implements IkePort {
   /** Answers of ours are refusals. */
   refuses = false;
+  /** What lifetimes are told to have been agreed on. */
+  agreed: NegotiatedChild["agreedLifetime"];
   /** Exchanges that were finished, as asker. */
   readonly finished: string[] = [];
   readonly inputs: IkeInput[] = [];
@@ -268,7 +270,7 @@ export class FakeIke implements IkePort {
     const answerer = keysOf(request.seed + 1, ours ? outbound : inbound);
     const child: NegotiatedChild = {
       outerAh: undefined,
-      agreedLifetime: undefined,
+      agreedLifetime: this.agreed,
       id,
       ike: 1,
       connection: this.#connection,
