@@ -141,14 +141,16 @@ export class Outbound {
       case ACTION_PROTECT:
         return this.#protect(row, policy, now);
       case ACTION_BYPASS:
-        return this.#bypass(row);
+        return this.#bypass(row, policy, now);
       default:
         return Drop.POLICY_DISCARD;
     }
   }
 
-  #bypass(row: number): number {
-    const { flow, sockets } = this.#context;
+  #bypass(row: number, policy: number, now: number): number {
+    const { flow, sockets, policies, events } = this.#context;
+    if (policies.tells(policy) && policies.mayAcquire(policy, now))
+      events.push(LaneEvent.ACQUIRE, -1, policy, flow.words);
     const family = flow.words[Flow.FAMILY];
     const socket = sockets.findIndex((s) => s.kind === "bypass" && s.family === family);
     if (socket < 0) return Drop.NO_SOCKET;
