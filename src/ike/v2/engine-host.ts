@@ -9,6 +9,7 @@ import type { IkeEffect, IkeWorld } from "#ike/effects";
 import type { HalfOpen } from "#ike/half-open";
 import type { Numbers } from "#ike/version-engine";
 import { IKE_SPI_LENGTH, ikeSpiOf } from "#wire/ike/spi";
+import { isAlive } from "./heirs.ts";
 import { type Failure, type Host, type JobRoad, report, type Way } from "./host.ts";
 import type { IkeSa } from "./ike-sa.ts";
 import type { Peers } from "./peers.ts";
@@ -143,19 +144,19 @@ export class EngineHost implements Host {
   }
 
   failed(session: Session, failure: Failure): void {
-    const { connection, attempt, peer, reauthenticates } = session;
+    const { connection, attempt, peer, formers } = session;
     let retryAt: Millis | undefined;
     if (attempt !== undefined && peer.kind === "unknown") {
       const draw = new Uint8Array(1);
       this.world.random.fill(draw);
       retryAt = this.#attempts.failed(attempt, connection.keyingTries, this.now, (draw[0] ?? 0) / 256);
     }
-    // One that is gone, or lingers to answer repeats, is not tried again.
-    const former = reauthenticates?.current?.state.kind === "Live" ? reauthenticates.peer : undefined;
-    if (reauthenticates !== undefined && former?.kind === "authenticated" && peer.kind === "unknown") {
+    // One that is gone, or about to, is not reauthenticated again.
+    for (const former of peer.kind === "unknown" ? formers : []) {
+      if (!isAlive(former) || former.peer.kind !== "authenticated") continue;
       retryAt = millis(this.now + 30_000);
-      reauthenticates.peer = { ...former, reauthAt: retryAt };
-      this.#touched.add(reauthenticates);
+      former.peer = { ...former.peer, reauthAt: retryAt };
+      this.#touched.add(former);
     }
     if (session.trigger === "peer" && peer.kind === "unknown") this.refusedStranger(connection, failure);
     else report(this, { ...failure, kind: "failed", connection: connection.name, asked: "us", retryAt });
