@@ -193,7 +193,7 @@ export class IkeControl {
       return;
     }
     const { remote } = place;
-    this.#fallbacks.began(childPolicyName(start.connection, start.child), now);
+    if (start.child !== undefined) this.#fallbacks.began(childPolicyName(start.connection, start.child), now);
     this.#engine(
       {
         kind: "initiate",
