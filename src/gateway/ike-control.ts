@@ -336,6 +336,7 @@ export class IkeControl {
       return;
     } finally {
       wipeChildKeys(child);
+      if (child.outerAh !== undefined) wipeChildKeys(child.outerAh);
     }
     const { id, local, remote, localSelectors, remoteSelectors } = child;
     const facts = { local, remote, localSelectors, remoteSelectors };

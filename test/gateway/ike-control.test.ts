@@ -164,6 +164,42 @@ test("S18: a peer that counts 1,024 octets a kilobyte may send on: we stop at ou
   assert.equal(pair.right.gateway.table.number(theirs.outbound, SaNumber.HARD_OCTETS), 102_400_000);
 });
 
+test("S75: a pair made at 7 h 59 m of an 8 h main mode carries traffic at 9 h 58 m, and nothing at 9 h 59 m", () => {
+  const minute = 60_000;
+  const pair = new ControlPair();
+  const limits = { rekeyTime: millis(110 * minute), lifeTime: millis(120 * minute) };
+  pair.configure(
+    [connectionConfig([childConfig({}, limits)], { version: 1 })],
+    [connectionConfig([mirroredChild(childConfig({}, limits))], { version: 1 })],
+  );
+  const start = pair.now;
+  const until = (time: number, step: number) => pair.run(start + time - pair.now, undefined, step);
+  until(479 * minute, minute);
+  pair.left.give({ kind: "initiate", command: 1, target: { kind: "child", child: "net", connection: "gw" } });
+  pair.run(200);
+  assert.equal(pair.left.gateway.plane.children.length, 1);
+  until(480 * minute, 100);
+  // The main mode SA ends: from now on no quick mode is made from it, and none is wanted to be made from another.
+  for (const side of [pair.left, pair.right]) side.engine.refuses = true;
+  const stream = new NumberedStream(pair);
+  const passes = () => {
+    const before = stream.arrived.length;
+    stream.feed(1);
+    pair.run(2);
+    stream.take();
+    return stream.arrived.length - before;
+  };
+  assert.equal(passes(), 1, "the driver counts, not IKE");
+  until(598 * minute, 1000);
+  assert.equal(passes(), 1, "at 9 h 58 m");
+  assert.equal(pair.left.gateway.plane.children.length, 1, "it was never replaced");
+  until(599 * minute + 1000, 100);
+  assert.equal(passes(), 0, "at 9 h 59 m");
+  assert.equal(pair.clear, 0);
+  until(605 * minute, 100);
+  assert.equal(pair.left.gateway.plane.children.length, 0, "and it is gone");
+});
+
 test("S15: 10,000 s of traffic with a lifetime of 1,000 s are ten keys, on either side", () => {
   const second = 1000;
   const pair = up({ rekeyTime: millis(1000 * second), lifeTime: millis(1100 * second), randTime: millis(0) });

@@ -22,6 +22,9 @@ const GROUPS: ReadonlySet<number> = new Set([
   KeMethod.ECP_256,
   KeMethod.ECP_384,
   KeMethod.ECP_521,
+  KeMethod.BRAINPOOL_P256R1,
+  KeMethod.BRAINPOOL_P384R1,
+  KeMethod.BRAINPOOL_P512R1,
 ]);
 const IKE_CIPHERS: ReadonlySet<number> = new Set([Encryption.DES, Encryption.TRIPLE_DES, Encryption.AES_CBC]);
 const HASHES: ReadonlySet<number> = new Set([
