@@ -21,6 +21,7 @@ export const COUNTERS = [
   "drop_budget",
   "drop_zero_spi",
   "drop_not_configured",
+  "drop_aggressive",
   // Dropped by the window or by the seal.
   "drop_message_id",
   "drop_not_verified",
@@ -35,6 +36,8 @@ export const COUNTERS = [
   "answer_invalid_major_version",
   "answer_invalid_ike_spi",
   "answer_unsupported_payload",
+  "answer_invalid_cookie",
+  "answer_no_proposal",
   // Their failures that no report tells of: too many.
   "refusals_untold",
   // Life of SAs.

@@ -143,13 +143,13 @@ function unknown(host: Host, { connection, child }: Initiate): void {
     kind: "failed",
     connection,
     child,
+    asked: "us",
     stage: "initiate",
     notify: undefined,
     from: "us",
     reason: "there is no such connection or child",
     remedy: "look at the names in the configuration",
     retryAt: undefined,
-    asked: "us",
   });
 }
 
