@@ -36,6 +36,7 @@ export function takePlaceOf(host: Host, heir: Session, former: Session): void {
   // No two end each other.
   if (former.formers.has(heir)) return;
   heir.formers.add(former);
+  former.heirs.add(heir);
   inherit(host, heir, former);
   const notBefore = millis(host.now + PEER_FIRST);
   for (const { config, state } of former.children.values()) {

@@ -124,6 +124,8 @@ export class Session {
   readonly isReauthentication: boolean;
   /** Sessions that this one ends once it stands: what it reauthenticates, and those whose place it takes besides. */
   readonly formers: Set<Session>;
+  /** Those that end this one; some may be gone. */
+  readonly heirs: Set<Session> = new Set();
   connection: Connection;
   path: Path;
   /** The IKE SA that new exchanges go over. */
@@ -159,6 +161,7 @@ export class Session {
     this.heardAt = birth.now;
     this.isReauthentication = birth.reauthenticates !== undefined;
     this.formers = new Set(birth.reauthenticates && [birth.reauthenticates]);
+    birth.reauthenticates?.heirs.add(this);
   }
 
   /** False = too much waits. */

@@ -3,7 +3,6 @@ import type { Endpoint, IpAddress } from "#core/address";
 import { compareAddresses } from "#core/address";
 import type { ChildConfig, Connection } from "#core/connection";
 import type { Trigger } from "#core/ike-state";
-import { identitiesEqual } from "#crypto/identity";
 import { type Attempt, Attempts } from "#ike/attempts";
 import type { IkeInput } from "#ike/effects";
 import { closeIke, destroy, useChild } from "./end.ts";
@@ -289,8 +288,9 @@ export class Wishes {
     const host = this.#host;
     const { session, state } = sa;
     if (session.attempt !== undefined) this.#attempts.done(session.attempt);
-    for (const heir of this.#registry.sessions)
-      if (heir.formers.has(session) && heir.current !== undefined) this.#delete(heir.current, reason);
+    const heirs = [...session.heirs];
+    session.heirs.clear();
+    for (const { current } of heirs) if (current !== undefined) this.#delete(current, reason);
     session.tasks = [];
     if (state.kind === "Live") {
       closeIke(host, sa, reason);
@@ -306,8 +306,11 @@ export class Wishes {
     const host = this.#host;
     // One that lost against its twin has no heirs.
     if (!stays(session)) return;
-    for (const other of this.#registry.sessions) if (other.formers.has(session) || isNewer(other, session)) return;
-    const { connection } = session;
+    for (const heir of session.heirs) if (!this.#registry.sessions.has(heir)) session.heirs.delete(heir);
+    if (session.heirs.size > 0) return;
+    const { connection, peer } = session;
+    if (peer.kind !== "authenticated") return;
+    for (const other of host.peers.of(connection.name, peer.remoteIdentity)) if (isNewer(other, session)) return;
     const fresh = this.#open(connection, { ...session.path.remote, port: connection.remotePort }, trigger, session);
     const names = new Set<string>();
     for (const { config, state } of session.children.values()) {
@@ -384,15 +387,14 @@ export class Wishes {
   }
 }
 
-/** The peer reauthenticated before us: the former one goes by itself. */
+/** The peer reauthenticated before us, from where it is: the former one goes by itself. */
 function isNewer(other: Session, session: Session): boolean {
   return (
-    other.connection.name === session.connection.name &&
-    other.current?.state.kind === "Live" &&
+    stays(other) &&
     other.peer.kind === "authenticated" &&
     session.peer.kind === "authenticated" &&
     other.peer.at > session.peer.at &&
-    identitiesEqual(other.peer.remoteIdentity, session.peer.remoteIdentity)
+    compareAddresses(other.path.remote.address, session.path.remote.address) === 0
   );
 }
 
