@@ -122,7 +122,8 @@ export class Operated implements OperatedGateway {
       connection,
       child,
       state,
-      upMillis: establishedAt === undefined || current === undefined ? undefined : now - establishedAt,
+      // A pair of IKEv1 may be in use without any IKE SA.
+      upMillis: establishedAt === undefined || tunnel.current === undefined ? undefined : now - establishedAt,
       peer: ike === undefined ? undefined : endpointText(ike.remote),
       octetsIn,
       octetsOut,

@@ -200,6 +200,16 @@ test("S75: a pair made at 7 h 59 m of an 8 h main mode carries traffic at 9 h 58
   assert.equal(pair.left.gateway.plane.children.length, 0, "and it is gone");
 });
 
+test("an operator ends pairs whose IKE SA is gone already by the name of their connection, and nothing brings them back", () => {
+  const pair = up({ rekeyTime: millis(60_000), lifeTime: millis(66_000) });
+  assert.deepEqual(pair.left.engine.snapshot().sas, [], "this engine shows none");
+  pair.left.give({ kind: "terminate", command: 9, target: { kind: "ike", connection: "gw" } });
+  pair.run(10_000, undefined, 100);
+  assert.equal(pair.left.gateway.plane.children.length, 0);
+  const answers = pair.left.told.flatMap((effect) => (effect.kind === "done" ? [effect.outcome] : []));
+  assert.deepEqual(answers, [{ kind: "ok", count: 1 }]);
+});
+
 test("S15: 10,000 s of traffic with a lifetime of 1,000 s are ten keys, on either side", () => {
   const second = 1000;
   const pair = up({ rekeyTime: millis(1000 * second), lifeTime: millis(1100 * second), randTime: millis(0) });
