@@ -72,7 +72,11 @@ export interface IkeSaSnapshot {
   readonly id: number;
   readonly connection: string;
   readonly version: 1 | 2;
-  readonly state: "connecting" | "established" | "rekeying" | "rekeyed" | "deleting";
+  /**
+   * "ended": there is no ISAKMP SA with this peer at the moment, and the pairs it made go on to their own limits (IKEv1; its
+   * id is the last one's, its SPIs are 0).
+   */
+  readonly state: "connecting" | "established" | "rekeying" | "rekeyed" | "deleting" | "ended";
   readonly initiator: boolean;
   /** 16 hex digits each. */
   readonly initiatorSpi: string;

@@ -21,6 +21,7 @@ export const COUNTERS = [
   "drop_budget",
   "drop_zero_spi",
   "drop_not_configured",
+  "drop_aggressive",
   // Dropped by the window or by the seal.
   "drop_message_id",
   "drop_not_verified",
@@ -34,6 +35,8 @@ export const COUNTERS = [
   "cookies_sent",
   "answer_invalid_major_version",
   "answer_invalid_ike_spi",
+  "answer_invalid_cookie",
+  "answer_no_proposal",
   // Life of SAs.
   "ike_established",
   "ike_failed",

@@ -26,7 +26,7 @@ export class IkeEngine {
 
   constructor(world: IkeWorld, options: IkeEngineOptions = {}) {
     const numbers = new Numbers();
-    this.#v1 = new Ikev1Engine(world, this.#counters, numbers);
+    this.#v1 = new Ikev1Engine(world, this.#counters, numbers, options);
     this.#v2 = new Ikev2Engine(world, this.#counters, numbers, options);
   }
 

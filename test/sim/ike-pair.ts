@@ -10,6 +10,7 @@ import type { IkeReport, IkeSaSnapshot } from "#core/ike-state";
 import { type Millis, millis, type Spi, spi } from "#core/units";
 import { runJob } from "#crypto/ike-jobs";
 import { portableKeyExchange } from "#crypto/key-agreement";
+import { keyExchangeById } from "#crypto/key-exchange";
 import { wipe } from "#crypto/octets";
 import type { EndCause, IkeEffect, IkeInput, NegotiatedChild } from "#ike/effects";
 import { IkeEngine, type IkeEngineOptions } from "#ike/engine";
@@ -357,14 +358,14 @@ export class IkeSim {
 
   /** Key exchange by exclusive or: both sides come to the same secret, and nothing is computed. */
   #cheap(work: Job): JobResult {
-    const fresh = () => {
-      const octets = new Uint8Array(32);
+    const fresh = (length: number) => {
+      const octets = new Uint8Array(length);
       this.random.fill(octets);
       return octets;
     };
     switch (work.kind) {
       case "ke-generate": {
-        const privateKey = fresh();
+        const privateKey = fresh(keyExchangeById(work.method)?.initiatorOctets ?? 32);
         return { kind: "ke-generate", privateKey, publicKey: privateKey.slice() };
       }
       case "ke-agree": {
@@ -373,7 +374,7 @@ export class IkeSim {
         return { kind: "ke-agree", shared };
       }
       case "ke-respond": {
-        const publicKey = fresh();
+        const publicKey = fresh(work.publicKey.length);
         return { kind: "ke-respond", publicKey, shared: xor(publicKey, work.publicKey) };
       }
       default:

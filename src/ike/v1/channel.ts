@@ -105,6 +105,7 @@ export class Channel {
   readonly #assembler = new FragmentAssembler();
   #fragments = false;
   #processed = 0;
+  #accepted = 0;
   #fragmentId = 0;
 
   /** From here on everything is enciphered; the cipher is the channel's to wipe. `iv`: of phase 1's next message. */
@@ -123,6 +124,16 @@ export class Channel {
   /** What the cipher has processed (RFC 2409 appendix A: life of an ISAKMP SA in kilobytes). */
   get processed(): Octets {
     return octets(this.#processed);
+  }
+
+  /** Messages of the peer's that were proven. */
+  get accepted(): number {
+    return this.#accepted;
+  }
+
+  /** Our last message of phase 1. */
+  get phase1(): Datagrams {
+    return this.#conversations.get(0)?.sent ?? [];
   }
 
   /** A fragment's whole message, once all are there. */
@@ -169,6 +180,7 @@ export class Channel {
     const key = keyOf(exchangeType, messageId);
     if (!this.#conversations.has(key) && !this.#makeRoom()) return false;
     this.#spend(key);
+    this.#accepted++;
     const conversation = this.#conversation(exchangeType, messageId);
     if (encrypted) {
       conversation.iv = nextIv;
@@ -295,12 +307,14 @@ export class Channel {
     return cut(message, header, room, this.#fragmentId) ?? [message];
   }
 
-  /** Nothing more comes of it; repeats of the peer's still get the last answer. */
-  end(exchangeType: number, messageId: number): void {
-    const conversation = this.#conversations.get(keyOf(exchangeType, messageId));
-    if (conversation === undefined) return;
-    conversation.resend = undefined;
-    conversation.over = true;
+  /** Nothing more comes of these exchanges; repeats of the peer's still get the last answer. */
+  end(messageId: number): void {
+    for (const exchangeType of [Exchange.QUICK_MODE, Exchange.INFORMATIONAL]) {
+      const conversation = this.#conversations.get(keyOf(exchangeType, messageId));
+      if (conversation === undefined) continue;
+      conversation.resend = undefined;
+      conversation.over = true;
+    }
   }
 
   // ── time ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -331,11 +345,6 @@ export class Channel {
       return { kind: "resend", datagrams: conversation.sent, messageId };
     }
     return undefined;
-  }
-
-  /** A message of ours waits for its answer. */
-  isWaiting(exchangeType: number, messageId: number): boolean {
-    return this.#conversations.get(keyOf(exchangeType, messageId))?.resend !== undefined;
   }
 
   wipe(): void {

@@ -13,6 +13,8 @@ export type DpdStep =
   | { readonly kind: "ask"; readonly sequence: number }
   | { readonly kind: "dead" };
 
+/** Between two questions that notifications in clear may bring about. */
+const SUSPICION_INTERVAL = 10_000;
 /** RFC 3706 §7: a random number whose top bit is 0, so that it does not run over. */
 const FIRST_SEQUENCE = 0x7fff_ffff;
 
@@ -21,6 +23,7 @@ export class Dpd {
   /** Questions without an answer since something was heard. */
   #asked = 0;
   #at: Millis | undefined = undefined;
+  #suspectedAt: Millis | undefined = undefined;
 
   /** When to look again. */
   get at(): Millis | undefined {
@@ -38,9 +41,11 @@ export class Dpd {
     this.#at = undefined;
   }
 
-  /** Asks at the next look, whatever was heard: a hint that the peer may have gone. */
+  /** Asks at the next look, whatever was heard: a hint that the peer may have gone. Whoever forges many makes us ask no more. */
   suspect(now: Millis): void {
-    if (this.#asked === 0) this.#at = now;
+    if (this.#asked > 0 || (this.#suspectedAt !== undefined && now < this.#suspectedAt + SUSPICION_INTERVAL)) return;
+    this.#suspectedAt = now;
+    this.#at = now;
   }
 
   /** `draw`: 32 random bits for the first number. Harmless when called too early. */
@@ -56,10 +61,5 @@ export class Dpd {
     this.#at = millis(now + Math.min(longest, first * 2 ** this.#asked));
     this.#asked++;
     return { kind: "ask", sequence: this.#sequence };
-  }
-
-  /** Whether this answers our last question. */
-  answers(sequence: number): boolean {
-    return this.#asked > 0 && sequence === this.#sequence;
   }
 }

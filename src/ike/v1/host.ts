@@ -55,8 +55,12 @@ export interface Host {
   count(counter: Counter): void;
   /** Gives work away; its result comes back on the road, if that still waits for it. */
   compute(sa: IsakmpSa, road: JobRoad, work: Job): number;
+  /** A stranger's key exchange; false = it costs more than its source, or all strangers, may cost now. */
+  mayCompute(sa: IsakmpSa, way: Way): boolean;
   /** For lines, ISAKMP SAs and pairs: unique in the process. */
   nextId(): number;
+  /** It is half-open no longer. */
+  settled(sa: IsakmpSa): void;
   /** Something happened to it: what waits may start. */
   touch(line: PeerLine): void;
   /** An attempt ended without what was asked; the engine tells it, and tries again later where that makes sense. */

@@ -1,19 +1,25 @@
 /**
  * What an ISAKMP SA is, in every moment of its life. States carry exactly what exists then.
  *
- *   main mode        initiator  AwaitSa → GeneratingKe → AwaitKe → AgreeingKe → (Signing) → AwaitIdentity → (Verifying) → Live
- *                    responder  AwaitKe → RespondingKe → AwaitIdentity → (Verifying) → (Signing) → Live
- *   aggressive mode  initiator  GeneratingKe → AwaitSa → AgreeingKe → (Verifying) → (Signing) → Live
- *                    responder  RespondingKe → (Signing) → AwaitIdentity → (Verifying) → Live
+ *   main mode    initiator  AwaitSa → GeneratingKe → AwaitKe → AgreeingKe → (Signing) → AwaitProof → (Verifying) → Live
+ *                responder  AwaitKeRequest → RespondingKe → AwaitProofRequest → (Verifying) → (Signing) → Live
+ *   aggressive   initiator  GeneratingKe → AwaitAnswer → AgreeingKe → (Verifying) → (Signing) → Live
+ *                responder  RespondingKe → (Signing) → AwaitProofRequest → (Verifying) → Live
  *   Refused: what failed still answers repeats. Gone: wiped.
  */
-import type { Octets } from "#core/units";
-import { type Millis, octets } from "#core/units";
+import type { Connection, SharedSecret } from "#core/connection";
+import type { Identity } from "#core/identity";
+import type { Trigger } from "#core/ike-state";
+import type { Millis, Octets } from "#core/units";
 import type { KeyExchange } from "#crypto/key-exchange";
+import { wipe } from "#crypto/octets";
 import type { Prf } from "#crypto/prf";
 import type { EncryptionTransform } from "#crypto/transforms";
-import { Channel } from "./channel.ts";
-import type { IsakmpKeys } from "./keymat.ts";
+import { earliest } from "#ike/agenda";
+import type { Payload } from "#wire/ike/v1/chain";
+import type { SaPayload } from "#wire/ike/v1/sa";
+import { Channel, type Opened } from "./channel.ts";
+import { type IsakmpKeys, wipeIsakmpKeys } from "./keymat.ts";
 import type { NatDialect } from "./nat-t.ts";
 import type { PeerLine } from "./peer-line.ts";
 import type { Phase2Exchange } from "./phase2.ts";
@@ -45,7 +51,7 @@ export interface PeerAbilities {
 export type Phase =
   | { readonly kind: "Current" }
   /** A newer one is current: only the peer's phase 2 messages still come over it; deleted after an overlap. */
-  | { readonly kind: "Superseded" }
+  | { readonly kind: "Superseded"; readonly at: Millis }
   /** No new quick modes; its delete is sent, or about to be. */
   | { readonly kind: "Closing"; readonly reason: string };
 
@@ -61,34 +67,216 @@ export interface Live {
   quickModes: number;
 }
 
-export type IsakmpSaState = { readonly kind: "New" } | Live | { readonly kind: "Refused" } | { readonly kind: "Gone" };
+/** A key pair of ours under way. */
+export interface OwnKe {
+  readonly publicKey: Uint8Array;
+  readonly privateKey: Uint8Array;
+}
+
+/** What the SA payloads settled. */
+export interface Terms {
+  readonly mode: "main" | "aggressive";
+  readonly suite: IsakmpSuite;
+  /** SAi_b (RFC 2409 §3.2), as it was sent. */
+  readonly saBody: Uint8Array;
+  /** Connections that the responder may take this peer for, the one of the addresses first; of the initiator its own. */
+  readonly candidates: readonly Connection[];
+  readonly startedAt: Millis;
+}
+
+/** Bodies of KE and NONCE payloads of both sides. */
+export interface KeyHalves {
+  readonly initiatorPublic: Uint8Array;
+  readonly responderPublic: Uint8Array;
+  readonly initiatorNonce: Uint8Array;
+  readonly responderNonce: Uint8Array;
+}
+
+/** Phase 1 with keys: what HASH_I and HASH_R cover is here, save the identities. */
+export interface Handshake extends Terms, KeyHalves {
+  readonly keys: IsakmpKeys;
+  /** Its owner; undefined: authenticated by signatures. What was chosen by address must be the identity's too. */
+  readonly secret: SharedSecret | undefined;
+  /** CAs the peer asks a certificate of; undefined = it does not ask. */
+  readonly peerAsks: boolean;
+}
+
+/** Who the peer says it is, and what shows it. */
+export interface Claim {
+  readonly identity: Identity;
+  /** IDii_b or IDir_b: type, protocol, port and data as they came. */
+  readonly idBody: Uint8Array;
+  /** Protocol and port are those of phase 1 (RFC 2407 §4.6.2). */
+  readonly wellFormed: boolean;
+  readonly initialContact: boolean;
+}
+
+/** Who we say we are. */
+export interface OwnIdentity {
+  readonly identity: Identity;
+  readonly idBody: Uint8Array;
+}
+
+/** Everything of aggressive mode's first message but the public value. */
+export interface AggressiveOpening {
+  readonly offer: SaPayload;
+  readonly nonce: Uint8Array;
+  readonly own: OwnIdentity;
+  /** KE method of all that is offered (RFC 2409 §5). */
+  readonly method: number;
+  readonly startedAt: Millis;
+}
+
+/** Of a peer that begins in aggressive mode: who it says it is, and what our answer holds besides. */
+export interface PeerOpening {
+  readonly claim: Claim;
+  readonly answer: SaPayload;
+  readonly vendors: readonly Payload[];
+  /** Octets of its message: ours is not to be longer. */
+  readonly length: number;
+}
+
+/** What waits for a signature of ours: main mode's fifth or sixth message, aggressive mode's second or third. */
+export type Signing =
+  | { readonly step: "main-5"; readonly own: OwnIdentity }
+  | { readonly step: "main-6"; readonly own: OwnIdentity; readonly claim: Claim; readonly opened: Opened }
+  | { readonly step: "aggressive-2"; readonly own: OwnIdentity; readonly opening: PeerOpening }
+  | { readonly step: "aggressive-3"; readonly own: OwnIdentity; readonly claim: Claim };
+
+export type IsakmpSaState =
+  | { readonly kind: "New" }
+  | {
+      readonly kind: "AwaitSa";
+      readonly offer: SaPayload;
+      readonly connection: Connection;
+      readonly startedAt: Millis;
+    }
+  | {
+      readonly kind: "GeneratingKe";
+      readonly job: number;
+      readonly for:
+        | { readonly mode: "main"; readonly terms: Terms }
+        | { readonly mode: "aggressive"; readonly opening: AggressiveOpening };
+    }
+  | { readonly kind: "AwaitKe"; readonly terms: Terms; readonly nonce: Uint8Array; readonly ke: OwnKe }
+  | { readonly kind: "AwaitAnswer"; readonly opening: AggressiveOpening; readonly ke: OwnKe }
+  | {
+      readonly kind: "AgreeingKe";
+      readonly job: number;
+      readonly terms: Terms;
+      readonly halves: KeyHalves;
+      readonly peerAsks: boolean;
+      /** Of aggressive mode: what came with the public value, and who we said we are. */
+      readonly answer: { readonly proof: Proof; readonly own: OwnIdentity } | undefined;
+    }
+  | { readonly kind: "AwaitKeRequest"; readonly terms: Terms }
+  | {
+      readonly kind: "RespondingKe";
+      readonly job: number;
+      readonly terms: Terms;
+      readonly initiatorPublic: Uint8Array;
+      readonly initiatorNonce: Uint8Array;
+      readonly peerAsks: boolean;
+      readonly opening: PeerOpening | undefined;
+    }
+  | { readonly kind: "Signing"; readonly job: number; readonly handshake: Handshake; readonly what: Signing }
+  | {
+      readonly kind: "AwaitProof";
+      readonly handshake: Handshake;
+      readonly own: OwnIdentity;
+      readonly problem: string | undefined;
+    }
+  | {
+      readonly kind: "AwaitProofRequest";
+      readonly handshake: Handshake;
+      /** Of aggressive mode: who began, and who we said we are. */
+      readonly claimed: { readonly claim: Claim; readonly own: OwnIdentity } | undefined;
+      readonly told: boolean;
+    }
+  | {
+      readonly kind: "Verifying";
+      readonly job: number;
+      readonly handshake: Handshake;
+      readonly connection: Connection;
+      readonly claim: Claim;
+      readonly own: OwnIdentity;
+      readonly opened: Opened;
+    }
+  | Live
+  | { readonly kind: "Refused" }
+  | { readonly kind: "Gone" };
+
+/** A peer's ID and what it proves it with, not checked. */
+export interface Proof {
+  readonly claim: Claim;
+  /** HASH or SIG. */
+  readonly kind: "HASH" | "SIG";
+  readonly data: Uint8Array;
+  readonly certificates: readonly Uint8Array[];
+  /** It asks for ours. */
+  readonly asks: boolean;
+  readonly opened: Opened;
+}
+
+/** When something is to happen by itself; undefined = never. */
+export interface Deadlines {
+  /** Setting up, answering repeats, being deleted: not for ever. */
+  abandonAt: Millis | undefined;
+  /** Our delete of a superseded one. */
+  retireAt: Millis | undefined;
+  renewAt: Millis | undefined;
+  expireAt: Millis | undefined;
+}
 
 export class IsakmpSa {
   readonly id: number;
   /** Of main or aggressive mode, not of what comes after. */
   readonly initiator: boolean;
+  readonly mode: "main" | "aggressive";
+  /** Why we began it; of the peer's "peer". */
+  readonly trigger: Trigger;
   readonly initiatorCookie: bigint;
   /** 0 until the responder said it. */
   responderCookie: bigint;
   /** Its own until the peer has proven itself; then that of the peer, which may have been there before. */
   line: PeerLine;
   state: IsakmpSaState = { kind: "New" };
+  /** Our last message of aggressive mode has no answer: it is said again until something verified came. */
+  unconfirmed = false;
   peer: PeerAbilities = { dpd: false, nat: undefined, fragments: false, windows: undefined };
-  readonly channel: Channel;
+  readonly channel: Channel = new Channel();
+  readonly deadlines: Deadlines = {
+    abandonAt: undefined,
+    retireAt: undefined,
+    renewAt: undefined,
+    expireAt: undefined,
+  };
 
   constructor(birth: {
     readonly id: number;
     readonly line: PeerLine;
     readonly initiator: boolean;
+    readonly mode: "main" | "aggressive";
+    readonly trigger: Trigger;
     readonly initiatorCookie: bigint;
     readonly responderCookie: bigint;
   }) {
     this.id = birth.id;
     this.line = birth.line;
     this.initiator = birth.initiator;
+    this.mode = birth.mode;
+    this.trigger = birth.trigger;
     this.initiatorCookie = birth.initiatorCookie;
     this.responderCookie = birth.responderCookie;
-    this.channel = new Channel();
+  }
+
+  /** Ours: what datagrams to us are found by. */
+  get ownCookie(): bigint {
+    return this.initiator ? this.initiatorCookie : this.responderCookie;
+  }
+
+  get nextTimeout(): Millis | undefined {
+    return earliest([...Object.values(this.deadlines), this.channel.nextTimeout]);
   }
 
   get cookies(): { readonly initiatorCookie: bigint; readonly responderCookie: bigint } {
@@ -96,4 +284,41 @@ export class IsakmpSa {
   }
 }
 
-export const UNLIMITED: Octets = octets(Number.POSITIVE_INFINITY);
+/** Ends a state for good: no key, private value or nonce of it stays. */
+export function wipeState(state: IsakmpSaState): void {
+  switch (state.kind) {
+    case "New":
+    case "AwaitSa":
+    case "AwaitKeRequest":
+    case "Refused":
+    case "Gone":
+      return;
+    case "GeneratingKe":
+      if (state.for.mode === "aggressive") wipe(state.for.opening.nonce);
+      return;
+    case "AwaitKe":
+      wipe(state.nonce, state.ke.privateKey);
+      return;
+    case "AwaitAnswer":
+      wipe(state.opening.nonce, state.ke.privateKey);
+      return;
+    case "AgreeingKe":
+      wipe(state.halves.initiatorNonce, state.halves.responderNonce);
+      return;
+    case "RespondingKe":
+      wipe(state.initiatorNonce);
+      return;
+    case "Signing":
+    case "AwaitProof":
+    case "AwaitProofRequest":
+    case "Verifying":
+      wipe(state.handshake.initiatorNonce, state.handshake.responderNonce);
+      wipeIsakmpKeys(state.handshake.keys);
+      return;
+    case "Live":
+      wipeIsakmpKeys(state.keys);
+      return;
+    default:
+      state satisfies never;
+  }
+}

@@ -6,7 +6,8 @@ import type { Endpoint } from "#core/address";
 import type { Connection } from "#core/connection";
 import type { Identity } from "#core/identity";
 import type { Trigger } from "#core/ike-state";
-import type { Millis } from "#core/units";
+import { type Millis, millis, type Spi } from "#core/units";
+import { Dpd } from "./dpd.ts";
 import type { IsakmpSa } from "./isakmp-sa.ts";
 import type { Pair } from "./pairs.ts";
 import type { Task } from "./tasks.ts";
@@ -17,6 +18,16 @@ export interface Path {
   readonly remote: Endpoint;
   readonly natLocal: boolean;
   readonly natRemote: boolean;
+}
+
+/** Deletes that overtook what they delete; one at a time is usual. */
+const MAX_DELETED_EARLY = 16;
+
+export interface Farewell {
+  readonly sa: IsakmpSa;
+  readonly at: Millis;
+  /** Times its delete was sent. */
+  readonly said: number;
 }
 
 export type PeerKnowledge =
@@ -48,6 +59,17 @@ export class PeerLine {
   attempt: string | undefined = undefined;
   /** What ICMP said while nobody answered. */
   unreachable: "refused" | "unreachable" | undefined = undefined;
+  readonly dpd: Dpd = new Dpd();
+  /** The last quick mode over the current ISAKMP SA, or that it was made (v1.idleTime). */
+  quickModeAt: Millis = millis(0);
+  /** The id of the last ISAKMP SA that was current: what pairs without one are shown under (snapshot.ts). */
+  lastIke: number | undefined = undefined;
+  /** It makes no more quick modes of ours, because the peer takes none (S31): a new main mode is to take its place. */
+  spent: IsakmpSa | undefined = undefined;
+  /** ISAKMP SAs whose delete is said once more (delete.ts). */
+  farewells: Farewell[] = [];
+  /** Outbound SPIs that the peer deleted before our quick mode told us of them: its delete overtook message 2. */
+  readonly #deletedEarly: Set<Spi> = new Set();
 
   constructor(birth: {
     readonly id: number;
@@ -61,5 +83,18 @@ export class PeerLine {
     this.path = birth.path;
     this.trigger = birth.trigger;
     this.heardAt = birth.now;
+  }
+
+  noteDeleted(spi: Spi): void {
+    if (this.#deletedEarly.size >= MAX_DELETED_EARLY)
+      for (const oldest of this.#deletedEarly.values()) {
+        this.#deletedEarly.delete(oldest);
+        break;
+      }
+    this.#deletedEarly.add(spi);
+  }
+
+  wasDeleted(spi: Spi): boolean {
+    return this.#deletedEarly.has(spi);
   }
 }

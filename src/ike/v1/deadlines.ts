@@ -1,0 +1,104 @@
+/** What time brings an ISAKMP SA: repeats, giving up, renewal, the end of its life. */
+import { millis } from "#core/units";
+import { closeIsakmp } from "./delete.ts";
+import { endSetup } from "./end.ts";
+import type { Failure, Host } from "./host.ts";
+import type { IsakmpSa } from "./isakmp-sa.ts";
+import type { PeerLine } from "./peer-line.ts";
+import { sendDatagrams } from "./phase1-send.ts";
+import * as phase2 from "./phase2.ts";
+
+/** A superseded one with quick modes under way is given a little longer, and not for ever. */
+const POSTPONED = 1_000;
+const LONGEST_OVERLAP = 90_000;
+/** Renewed after this part of the octets its cipher may process. */
+const RENEW_PART = 0.9;
+
+export function onSaTimeout(host: Host, sa: IsakmpSa): void {
+  const { deadlines } = sa;
+  const isDue = (at: number | undefined) => at !== undefined && at <= host.now;
+  repeat(host, sa);
+  if (sa.state.kind === "Gone") return;
+  if (isDue(deadlines.abandonAt)) {
+    deadlines.abandonAt = undefined;
+    host.destroy(sa, "its time is over");
+    return;
+  }
+  if (isDue(deadlines.expireAt)) {
+    deadlines.expireAt = undefined;
+    closeIsakmp(host, sa, "its lifetime is over");
+    return;
+  }
+  if (isDue(deadlines.retireAt)) retire(host, sa);
+  if (isDue(deadlines.renewAt)) {
+    deadlines.renewAt = undefined;
+    if (sa.line.current === sa) host.renew(sa.line, "time");
+  }
+}
+
+function repeat(host: Host, sa: IsakmpSa): void {
+  const { line, channel } = sa;
+  for (;;) {
+    const due = channel.timeout(line.connection.retransmission, line.path.remote, host.now);
+    if (due === undefined) return;
+    if (due.kind === "resend") {
+      host.count("retransmissions");
+      // The peer may not have our last message of aggressive mode, which has no answer of its own.
+      if (sa.unconfirmed && due.messageId !== 0) sendDatagrams(host, channel.phase1, line.path);
+      sendDatagrams(host, due.datagrams, line.path);
+      continue;
+    }
+    if (due.messageId === 0) {
+      endSetup(host, sa, unanswered(sa, due.sends));
+      return;
+    }
+    if (sa.state.kind === "Live") phase2.onUnanswered(host, sa, sa.state, due.messageId);
+    if (sa.state.kind === "Gone") return;
+  }
+}
+
+function unanswered(sa: IsakmpSa, sends: number): Failure {
+  const { line, state, mode } = sa;
+  const problem = state.kind === "AwaitProof" ? state.problem : undefined;
+  const why =
+    problem ??
+    (state.kind === "AwaitProof"
+      ? "the peer does not answer our proof: the shared secret may differ, or it does not accept who we are"
+      : line.unreachable === undefined
+        ? "the peer does not answer"
+        : `the peer does not answer (ICMP: ${line.unreachable})`);
+  return {
+    child: undefined,
+    stage: mode === "main" ? "main mode" : "aggressive mode",
+    notify: undefined,
+    from: "nobody",
+    reason: `${why}; ${sends} messages were sent`,
+    remedy:
+      state.kind === "AwaitProof"
+        ? "compare secret and identities on both sides, and see the peer's log"
+        : "look whether the peer runs, speaks IKEv1, and UDP 500 and 4500 get through",
+  };
+}
+
+function retire(host: Host, sa: IsakmpSa): void {
+  const { state, deadlines } = sa;
+  if (state.kind !== "Live" || deadlines.retireAt === undefined) return;
+  const { phase, exchanges } = state;
+  if (phase.kind === "Superseded" && exchanges.size > 0 && host.now - phase.at < LONGEST_OVERLAP) {
+    deadlines.retireAt = millis(host.now + POSTPONED);
+    return;
+  }
+  deadlines.retireAt = undefined;
+  closeIsakmp(host, sa, "a newer one took its place");
+}
+
+/** RFC 2409 appendix A: the other kind of life there is. */
+export function watchOctets(host: Host, line: PeerLine): void {
+  const { current } = line;
+  if (current?.state.kind !== "Live") return;
+  const { lifeOctets } = current.state.suite;
+  const { processed } = current.channel;
+  if (processed < lifeOctets * RENEW_PART) return;
+  if (processed >= lifeOctets) closeIsakmp(host, current, "its octets are used up");
+  else host.renew(line, "octets");
+}

@@ -1,0 +1,175 @@
+/**
+ * Deletes of ours (RFC 2408 §3.15, §5.15). Nobody answers them, so they are said more than once; Windows acknowledges them
+ * (MS-IKEE §3.8) and gets them until it does.
+ *
+ *   HDR*, HASH(1), D      -->             HDR*, HASH(1), Ni, D  -->
+ *   (again a little later)                                      <--  HDR*, HASH(2), Nr, D
+ */
+import type { Protocol } from "#core/child-sa-spec";
+import { ProtocolId } from "#core/proposal";
+import { millis, type Spi } from "#core/units";
+import { joinOctets } from "#crypto/octets";
+import type { EndCause } from "#ike/effects";
+import type { Payload } from "#wire/ike/v1/chain";
+import { type DeletePayload, deletePayload } from "#wire/ike/v1/delete";
+import { Exchange } from "#wire/ike/v1/numbers";
+import { freshNonce, type Host, report } from "./host.ts";
+import { protocolId } from "./install-pair.ts";
+import type { IsakmpSa, Live } from "./isakmp-sa.ts";
+import type { Pair } from "./pairs.ts";
+import type { PeerLine } from "./peer-line.ts";
+import { withHash1 } from "./phase2-hash.ts";
+import { removePair } from "./succession.ts";
+import { configOf, isQuickTask } from "./tasks.ts";
+
+/** Between the first and the second time, and the third. */
+const AGAIN_AFTER: readonly number[] = [1_000, 5_000];
+
+export function spiOctets(value: Spi): Uint8Array {
+  return Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value);
+}
+
+export function cookieOctets({ initiatorCookie, responderCookie }: IsakmpSa["cookies"]): Uint8Array {
+  const octets = new Uint8Array(16);
+  const view = new DataView(octets.buffer);
+  view.setBigUint64(0, initiatorCookie);
+  view.setBigUint64(8, responderCookie);
+  return octets;
+}
+
+/** An informational exchange of one message; its M-ID. */
+export function inform(host: Host, sa: IsakmpSa, live: Live, payloads: readonly Payload[]): void {
+  const messageId = host.drawMessageId(sa);
+  host.sendPhase2(sa, {
+    exchangeType: Exchange.INFORMATIONAL,
+    messageId,
+    payloads: withHash1(live.keys, messageId, payloads),
+    commit: false,
+    repeats: "once",
+  });
+  host.endPhase2(sa, messageId);
+}
+
+/** Whether it acknowledges: only what is Windows (MS-IKEE §3.8.4.1), and only where the connection says so. */
+function isAcknowledged({ peer, line }: IsakmpSa): boolean {
+  return line.connection.v1.microsoft && peer.windows !== undefined;
+}
+
+function sendAcknowledged(host: Host, sa: IsakmpSa, live: Live, payload: DeletePayload, whole: boolean): void {
+  const messageId = host.drawMessageId(sa);
+  const nonce = freshNonce(host);
+  live.exchanges.set(messageId, { kind: "AwaitAcknowledgement", nonce, of: whole ? sa : undefined });
+  host.sendPhase2(sa, {
+    exchangeType: Exchange.INFORMATIONAL,
+    messageId,
+    payloads: withHash1(live.keys, messageId, [{ kind: "NONCE", data: nonce }, payload]),
+    commit: false,
+    repeats: "until-answered",
+  });
+}
+
+/** The ISAKMP SA that deletes and questions go over: the current one, else any that lives. */
+export function speaking(host: Host, line: PeerLine): { readonly sa: IsakmpSa; readonly live: Live } | undefined {
+  const all = line.current === undefined ? host.registry.sasOf(line) : [line.current, ...host.registry.sasOf(line)];
+  for (const sa of all) if (sa.state.kind === "Live") return { sa, live: sa.state };
+  return undefined;
+}
+
+/** One delete of SPIs that we receive by; nobody is told where no ISAKMP SA is (S74: the peer's counters end it). */
+export function sendDelete(host: Host, line: PeerLine, protocol: Protocol, spi: Spi, again: boolean): void {
+  const over = speaking(host, line);
+  if (over === undefined) return;
+  const payload = deletePayload(protocolId(protocol), [spiOctets(spi)]);
+  if (isAcknowledged(over.sa)) {
+    sendAcknowledged(host, over.sa, over.live, payload, false);
+    return;
+  }
+  inform(host, over.sa, over.live, [payload]);
+  if (!again) return;
+  for (const wait of AGAIN_AFTER)
+    line.tasks.push({
+      work: { kind: "disown", protocol, spi },
+      trigger: "close",
+      tries: 0,
+      notBefore: millis(host.now + wait),
+    });
+}
+
+/** The pair ends on both sides; what is under way to us still comes in for a while. */
+export function deletePair(host: Host, line: PeerLine, pair: Pair, reason: string): void {
+  removePair(host, line, pair, true, reason);
+  for (const { protocol, inboundSpi } of pair.parts) sendDelete(host, line, protocol, inboundSpi, true);
+}
+
+/** No new quick modes over it; the peer is told (S73), and a little later it is gone. Its pairs stay (S74). */
+export function closeIsakmp(host: Host, sa: IsakmpSa, reason: string): void {
+  const { state, line } = sa;
+  if (state.kind !== "Live" || state.phase.kind === "Closing") return;
+  state.phase = { kind: "Closing", reason };
+  if (line.current === sa) line.current = undefined;
+  host.touch(line);
+  if (isAcknowledged(sa)) {
+    sendAcknowledged(host, sa, state, isakmpDelete(sa), true);
+    return;
+  }
+  inform(host, sa, state, [isakmpDelete(sa)]);
+  line.farewells.push({ sa, at: millis(host.now + (AGAIN_AFTER[0] ?? 0)), said: 1 });
+}
+
+function isakmpDelete(sa: IsakmpSa): DeletePayload {
+  return deletePayload(ProtocolId.IKE, [joinOctets([cookieOctets(sa.cookies)])]);
+}
+
+/** The delete once more, or the end. */
+export function onFarewells(host: Host, line: PeerLine): void {
+  const due = line.farewells.filter(({ at }) => at <= host.now);
+  line.farewells = line.farewells.filter(({ at }) => at > host.now);
+  for (const { sa, said } of due) {
+    const { state } = sa;
+    if (state.kind !== "Live") continue;
+    const next = AGAIN_AFTER[said];
+    if (next === undefined) {
+      host.destroy(sa, state.phase.kind === "Closing" ? state.phase.reason : "deleted");
+      continue;
+    }
+    inform(host, sa, state, [isakmpDelete(sa)]);
+    line.farewells.push({ sa, at: millis(host.now + next), said: said + 1 });
+  }
+}
+
+/** What waited will not be done: whoever wants it asks again. */
+function giveUp(host: Host, line: PeerLine, reason: string): void {
+  const waiting = line.tasks.filter(isQuickTask);
+  line.tasks = line.tasks.filter(({ work }) => work.kind === "disown");
+  for (const { work } of waiting)
+    host.failed(line, {
+      child: configOf(work).name,
+      stage: "quick mode",
+      notify: undefined,
+      from: "us",
+      reason: `the ISAKMP SA ended before: ${reason}`,
+      remedy: "none needed: it is asked for again over another ISAKMP SA",
+    });
+}
+
+/** All that is between us and this peer ends: at an operator's wish, or because it is dead. */
+export function endLine(
+  host: Host,
+  line: PeerLine,
+  how: "tell" | "silently",
+  reason: string,
+  cause: EndCause = "close",
+): void {
+  const { current } = line;
+  for (const pair of [...line.pairs.values()])
+    if (how === "tell") deletePair(host, line, pair, reason);
+    else removePair(host, line, pair, false, reason, cause);
+  for (const sa of host.registry.sasOf(line))
+    if (how === "tell" && sa.state.kind === "Live") closeIsakmp(host, sa, reason);
+    else host.destroy(sa, reason);
+  line.dpd.stop();
+  giveUp(host, line, reason);
+  if (current === undefined) return;
+  host.count("ike_deleted");
+  report(host, { kind: "ike-down", ike: current.id, connection: line.connection.name, reason });
+}

@@ -1,0 +1,130 @@
+/**
+ * What of a line's tasks may start: quick modes over its current ISAKMP SA, several at once and as many as the refresh limit
+ * allows; where there is none, or it makes no more, a new main mode comes first (docs/requirements.md S19, S33, S69).
+ */
+import { type Millis, millis } from "#core/units";
+import { deletePair, sendDelete } from "./delete.ts";
+import type { Host } from "./host.ts";
+import type { IsakmpSa, Live } from "./isakmp-sa.ts";
+import { hasHeir, isKept, type Pair, sameTerms } from "./pairs.ts";
+import type { PeerLine } from "./peer-line.ts";
+import { taskOf } from "./phase2-state.ts";
+import { makingCount } from "./quick-mode-failures.ts";
+import * as initiator from "./quick-mode-initiator.ts";
+import { mayMakeSessionKey } from "./refresh-limit.ts";
+import { configOf, isQuickTask, MAX_TASKS, type QuickTask, type Task } from "./tasks.ts";
+
+/** Quick modes of ours at once over one ISAKMP SA. */
+const MAX_AT_ONCE = 8;
+/** A pair is deleted when the peer is known to have the one that took its place, or after this. */
+const PROVEN_WITHIN = 5_000;
+
+export function pump(host: Host, line: PeerLine): void {
+  line.tasks = line.tasks.filter((task) => makesSense(line, task)).slice(0, MAX_TASKS);
+  runDeletes(host, line);
+  for (;;) {
+    const task = line.tasks.find((one) => isQuickTask(one) && one.notBefore <= host.now && !waits(one));
+    if (task === undefined || !isQuickTask(task)) return;
+    const usable = usableSa(line);
+    if (usable === undefined) {
+      host.renew(line, task.trigger);
+      return;
+    }
+    const { sa, live } = usable;
+    if (ownCount(live) >= MAX_AT_ONCE) return;
+    if (!mayMakeSessionKey(line.connection, live.quickModes + makingCount(live))) {
+      // S19, S22: the n+1-th needs another master key.
+      host.renew(line, task.trigger);
+      return;
+    }
+    line.tasks = line.tasks.filter((one) => one !== task);
+    initiator.begin(host, sa, live, task);
+  }
+}
+
+/** The one that new quick modes of ours go over. */
+export function usableSa({ current, spent }: PeerLine): { readonly sa: IsakmpSa; readonly live: Live } | undefined {
+  if (current === undefined || current === spent || current.state.kind !== "Live") return undefined;
+  return current.state.phase.kind === "Current" ? { sa: current, live: current.state } : undefined;
+}
+
+function ownCount({ exchanges }: Live): number {
+  return [...exchanges.values()].filter((one) => taskOf(one) !== undefined).length;
+}
+
+function runDeletes(host: Host, line: PeerLine): void {
+  const due = line.tasks.filter(
+    (task) => (task.work.kind === "delete-pair" || task.work.kind === "disown") && dueAt(host, line, task) <= host.now,
+  );
+  line.tasks = line.tasks.filter((task) => !due.includes(task));
+  for (const { work } of due) {
+    if (work.kind === "delete-pair") deletePair(host, line, work.pair, work.reason);
+    if (work.kind === "disown") sendDelete(host, line, work.protocol, work.spi, false);
+  }
+}
+
+/** Make before break: message 3 may be lost, and the peer have nothing but the former pair yet. */
+function dueAt(host: Host, line: PeerLine, { work, notBefore }: Task): Millis {
+  if (work.kind !== "delete-pair") return notBefore;
+  const heir = unprovenHeir(line, work.pair, host.now);
+  return heir === undefined ? notBefore : millis(Math.max(notBefore, heir.madeAt + PROVEN_WITHIN));
+}
+
+function unprovenHeir(line: PeerLine, pair: Pair, now: Millis): Pair | undefined {
+  let newest: Pair | undefined;
+  for (const other of line.pairs.values()) {
+    if (other === pair || !isKept(other) || !sameTerms(other, pair) || other.madeAt < pair.madeAt) continue;
+    if (other.proven) return undefined;
+    if (other.madeAt + PROVEN_WITHIN > now) newest = other;
+  }
+  return newest;
+}
+
+/** A pair of the peer's making is replaced only when the peer is known to have it. */
+function waits({ work }: QuickTask): boolean {
+  return work.kind === "replace-pair" && work.pair.state.kind === "Installed" && work.pair.state.outbound === "later";
+}
+
+function makesSense(line: PeerLine, { work }: Task): boolean {
+  switch (work.kind) {
+    case "replace-pair":
+      return isKept(work.pair) && !hasHeir(work.pair);
+    case "delete-pair":
+      return work.pair.state.kind !== "Gone";
+    case "new-pair":
+      return !hasPair(line, work.config.name);
+    case "disown":
+      return true;
+    default:
+      return work satisfies never;
+  }
+}
+
+/** One that is or is about to be in use; with a packet's own selectors there may be several of one child. */
+export function hasPair(line: PeerLine, child: string): boolean {
+  for (const pair of line.pairs.values()) if (pair.config.name === child && isKept(pair)) return true;
+  return false;
+}
+
+/** Waits, or is under way. */
+export function isBeingMade(line: PeerLine, child: string, host: Host): boolean {
+  if (line.tasks.some((task) => isQuickTask(task) && configOf(task.work).name === child)) return true;
+  return host.registry.sasOf(line).some(({ state }) => {
+    if (state.kind !== "Live") return false;
+    return [...state.exchanges.values()].some((one) => {
+      const task = taskOf(one);
+      return task !== undefined && configOf(task.work).name === child;
+    });
+  });
+}
+
+/** When the next task that is put off is due; those that wait for a main mode or a message are woken by it. */
+export function nextTaskAt(host: Host, line: PeerLine): Millis | undefined {
+  let first: Millis | undefined;
+  for (const task of line.tasks) {
+    if (isQuickTask(task) && (waits(task) || task.notBefore <= host.now)) continue;
+    const at = dueAt(host, line, task);
+    if (first === undefined || at < first) first = at;
+  }
+  return first;
+}
