@@ -84,6 +84,16 @@ export class LiveTunnel {
     });
   }
 
+  /** Our host talks; nothing of it arrives, nothing is seen. */
+  async mustStayQuiet(): Promise<void> {
+    const { a, b } = this.#pair.hosts;
+    const flow = ++flows;
+    await a.flow(this.hostB(b), flow, 20, 400, 100);
+    assert.equal((await b.flowReport(flow)).received, 0);
+    const { innerPackets, example } = this.#pair.tap.report();
+    assert.equal(innerPackets, 0, `in clear: ${example}`);
+  }
+
   /** Numbered datagrams both ways for so long; `during` runs beside them. None may be lost, doubled or damaged. */
   async mustNotLoseWhile(seconds: number, during: () => Promise<void>): Promise<void> {
     const { out, back } = await this.streamWhile(seconds, during);
