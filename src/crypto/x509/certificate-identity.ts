@@ -1,8 +1,11 @@
 /** Does a certificate speak for an identity (RFC 4945 §3.1, §5.1.2)? Whole names only: no wildcards, no CN for a host. */
 import { type Identity, IdType } from "#core/identity";
 import { identitiesEqual, identityToString } from "#crypto/identity";
+import { equalOctets } from "#crypto/octets";
 import type { Certificate } from "./certificate.ts";
-import type { GeneralName } from "./general-name.ts";
+import { DerError, DerReader } from "./der.ts";
+import { namesEqual } from "./distinguished-name.ts";
+import { type GeneralName, readGeneralName } from "./general-name.ts";
 
 const STAR = 0x2a;
 const NAME_KINDS: ReadonlyMap<GeneralName["kind"], number> = new Map([
@@ -29,7 +32,32 @@ export function certificateIdentities(certificate: Certificate): Identity[] {
 }
 
 export function certificateProves(certificate: Certificate, identity: Identity): boolean {
+  if (identity.type === IdType.ID_DER_ASN1_GN) return hasGeneralName(certificate, identity.data);
   return certificateIdentities(certificate).some((own) => identitiesEqual(own, identity));
+}
+
+/** ID_DER_ASN1_GN (RFC 2407 §4.6.2.11): the DER of one of its subject alternative names. */
+function hasGeneralName({ alternativeNames }: Certificate, octets: Uint8Array): boolean {
+  const name = readName(octets);
+  return name !== undefined && alternativeNames.some((own) => sameName(own, name));
+}
+
+function readName(octets: Uint8Array): GeneralName | undefined {
+  try {
+    const reader = new DerReader(octets);
+    const name = readGeneralName(reader.any("general name"), "general name");
+    reader.end("general name");
+    return name;
+  } catch (error) {
+    if (error instanceof DerError) return undefined;
+    throw error;
+  }
+}
+
+/** Names of a kind that we do not read are equal to none. */
+function sameName(a: GeneralName, b: GeneralName): boolean {
+  if (a.kind === "directory" && b.kind === "directory") return namesEqual(a.name, b.name);
+  return "octets" in a && "octets" in b && a.kind === b.kind && equalOctets(a.octets, b.octets);
 }
 
 const SHOWN = 4;

@@ -1,6 +1,7 @@
 /** How main modes and ISAKMP SAs end: keys are wiped, what waited for them is told, pairs of the line stay (S74). */
 import { compareAddresses } from "#core/address";
 import { millis } from "#core/units";
+import { deletePayload } from "#wire/ike/v1/delete";
 import { notify } from "#wire/ike/v1/notify";
 import { Exchange, NotifyType, notifyName, Protocol } from "#wire/ike/v1/numbers";
 import type { Failure, Host } from "./host.ts";
@@ -76,10 +77,12 @@ export function sayRefusal(host: Host, sa: IsakmpSa, handshake: Handshake, type:
   const view = new DataView(cookies.buffer);
   view.setBigUint64(0, sa.initiatorCookie);
   view.setBigUint64(8, sa.responderCookie);
+  // A responder takes the ISAKMP SA for established since it answered us.
+  const end = sa.initiator ? [deletePayload(Protocol.ISAKMP, [cookies])] : [];
   host.sendPhase2(sa, {
     exchangeType: Exchange.INFORMATIONAL,
     messageId,
-    payloads: withHash1(handshake.keys, messageId, [notify(type, Protocol.ISAKMP, cookies)]),
+    payloads: withHash1(handshake.keys, messageId, [notify(type, Protocol.ISAKMP, cookies), ...end]),
     commit: false,
     repeats: "once",
   });
