@@ -319,6 +319,7 @@ export function installChild(host: Host, sa: IkeSa, plan: ChildPlan, shared: rea
   assert(suite !== undefined, "an agreed suite is known");
   const by = plan.by === "us";
   const keys = childKeys({ ...plan, ike: state.keys, suite, shared, initiator: by });
+  sa.childKeys++;
   wipe(...shared);
   const former = plan.replaces;
   const outbound = former !== undefined ? "later" : "use";

@@ -340,6 +340,8 @@ export class IkeSa {
 
   /** No rekey for want of message IDs before this. */
   renumberAt: Millis | undefined = undefined;
+  /** Child SAs that SK_d has keyed (Connection.refreshLimit). */
+  childKeys = 0;
 
   constructor(birth: {
     readonly id: number;
