@@ -11,6 +11,13 @@ function processorSeconds() {
   return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / TICKS;
 }
 
+/** What was added to the message after the stack was taken is not in the stack. */
+function explained(error) {
+  const text = inspect(error, { depth: 6 });
+  const message = error instanceof Error && !text.includes(error.message) ? `${error.message}\n` : "";
+  return `${message}${text}\n`;
+}
+
 export default async function* report(events) {
   const counts = { pass: 0, fail: 0, skip: 0 };
   for await (const { type, data } of events) {
@@ -20,7 +27,7 @@ export default async function* report(events) {
     counts[verdict]++;
     const reason = verdict === "skip" && typeof data.skip === "string" ? ` # ${data.skip}` : "";
     yield `${"  ".repeat(data.nesting)}${verdict} ${data.name} (${data.details.duration_ms.toFixed(0)} ms)${reason}\n`;
-    if (verdict === "fail") yield `${inspect(data.details.error.cause ?? data.details.error, { depth: 6 })}\n`;
+    if (verdict === "fail") yield explained(data.details.error.cause ?? data.details.error);
   }
   try {
     writeSync(3, JSON.stringify({ ...counts, cpu: processorSeconds(), seconds: process.uptime() }));

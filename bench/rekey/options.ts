@@ -6,6 +6,8 @@ export const SCENARIOS = ["baseline", "octets", "loss", "time", "strongswan"] as
 export type ScenarioName = (typeof SCENARIOS)[number];
 
 export interface RekeyOptions {
+  /** Of IKE, at both ends. */
+  readonly version: 1 | 2;
   readonly scenarios: readonly ScenarioName[];
   /** Length of `octets`. */
   readonly seconds: number;
@@ -23,6 +25,7 @@ export interface RekeyOptions {
 }
 
 export const USAGE = `usage: npm run bench:rekey -- [options]
+  --ikev1                keys by IKEv1 (by IKEv2)
   --scenarios LIST       of: baseline, octets, loss, time, strongswan (all)
   --seconds S            length of octets (300)
   --baseline-seconds S   length of each run without rekeys (a fifth of --seconds, at least 10)
@@ -34,6 +37,7 @@ export const USAGE = `usage: npm run bench:rekey -- [options]
   --json FILE            machine, figures and targets of every scenario`;
 
 const OPTIONS = {
+  ikev1: { type: "boolean" },
   scenarios: text(SCENARIOS.join(",")),
   seconds: text("300"),
   "baseline-seconds": { type: "string" },
@@ -60,6 +64,7 @@ export function parseOptions(args: readonly string[]): RekeyOptions {
   };
   const wanted = listOf(values.scenarios).map((name) => oneOf("scenarios", name, SCENARIOS));
   return {
+    version: values.ikev1 === true ? 1 : 2,
     scenarios: SCENARIOS.filter((name) => wanted.includes(name)),
     seconds,
     baselineSeconds: part("baseline-seconds", 0.2),

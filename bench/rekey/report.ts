@@ -56,7 +56,7 @@ export function markdown({ machine, options, scenarios, absent, date }: RekeyRes
     "",
     `${processors} × ${processor}, Linux ${kernel}, Node ${node}; Esplanade ${version} at ${commit}` +
       `${dirty ? " with changes" : ""}; ${date}`,
-    `life_bytes ${options.limit}, PFS x25519, ${options.rate} numbered datagrams a second each way beside one TCP stream`,
+    `IKEv${options.version}, life_bytes ${options.limit}, PFS ${options.version === 1 ? "ecp256" : "x25519"}, ${options.rate} numbered datagrams a second each way beside one TCP stream`,
     "",
     ...grid(HEAD, rows),
     ...(remarks.length === 0 ? [] : ["", ...remarks]),

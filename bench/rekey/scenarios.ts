@@ -41,13 +41,15 @@ const TIME_START_SECONDS = 5;
 
 const NEVER = { connection: "rekey_time = 0s", child: "rekey_time = 0s" };
 
-export function octetPlan(limit: number): TunnelPlan {
+type Version = TunnelPlan["version"];
+
+export function octetPlan(version: Version, limit: number): TunnelPlan {
   const child = `rekey_time = 0s\n        rekey_bytes = ${Math.round(limit * REKEY_SHARE)}\n        life_bytes = ${limit}`;
   const side = { ...NEVER, child };
-  return { a: side, b: side };
+  return { version, a: side, b: side };
 }
 
-export const BASELINE_PLAN: TunnelPlan = { a: NEVER, b: NEVER };
+const baselinePlan = (version: Version): TunnelPlan => ({ version, a: NEVER, b: NEVER });
 
 const BY_TIME = {
   child: `rekey_time = ${PERIOD_SECONDS}s\n        life_time = ${LIFE_SECONDS}s\n        rand_time = 0s`,
@@ -55,7 +57,7 @@ const BY_TIME = {
 };
 
 /** One side leads the child, the other the IKE SA; then the other way round. */
-export const TIME_PLANS: readonly TunnelPlan[] = [
+const TIME_PLANS: readonly Omit<TunnelPlan, "version">[] = [
   { a: { ...NEVER, child: BY_TIME.child }, b: { ...NEVER, connection: BY_TIME.connection } },
   { a: { ...NEVER, connection: BY_TIME.connection }, b: { ...NEVER, child: BY_TIME.child } },
 ];
@@ -97,28 +99,33 @@ function inOneLine({ connection, child }: TunnelPlan["a"]): string {
 }
 
 export function orders(options: RekeyOptions): Readonly<Record<"baseline" | "octets" | "loss", Order>> {
-  const limited = octetPlan(options.limit);
+  const limited = octetPlan(options.version, options.limit);
   return {
-    baseline: { name: "baseline", seconds: options.baselineSeconds, plan: BASELINE_PLAN, start: ourTunnel },
+    baseline: {
+      name: "baseline",
+      seconds: options.baselineSeconds,
+      plan: baselinePlan(options.version),
+      start: ourTunnel,
+    },
     octets: { name: "octets", seconds: options.seconds, plan: limited, start: ourTunnel },
     loss: { name: "loss", seconds: options.lossSeconds, plan: limited, start: ourTunnel, loseIke: true },
   };
 }
 
-export function timeOrders({ rekeys }: RekeyOptions): readonly Order[] {
+export function timeOrders({ version, rekeys }: RekeyOptions): readonly Order[] {
   return TIME_PLANS.map((plan, i) => ({
     name: `time ${i + 1} of ${TIME_PLANS.length}`,
     seconds: timeSeconds(rekeys / TIME_PLANS.length),
-    plan,
+    plan: { version, ...plan },
     start: ourTunnel,
   }));
 }
 
-export function strongswanOrders({ limit, peerSeconds }: RekeyOptions): readonly [Order, Order] {
+export function strongswanOrders({ version, limit, peerSeconds }: RekeyOptions): readonly [Order, Order] {
   const common = { seconds: peerSeconds, start: strongswanTunnel };
   return [
-    { ...common, name: "strongswan baseline", plan: BASELINE_PLAN },
-    { ...common, name: "strongswan octets", plan: octetPlan(limit) },
+    { ...common, name: "strongswan baseline", plan: baselinePlan(version) },
+    { ...common, name: "strongswan octets", plan: octetPlan(version, limit) },
   ];
 }
 

@@ -2,7 +2,16 @@
 import type { IkeReport, Trigger } from "#core/ike-state";
 import type { GatewayStatus } from "#core/operator";
 import type { GatewayProcess } from "#lab/gateway-process";
-import { connectionText, freshSecret, IKE_PLAN, type IkePlan, MAIN_FILE, mainFile, secretsText } from "#lab/ike-config";
+import {
+  connectionText,
+  freshSecret,
+  IKE_PLAN,
+  IKE_PLAN_1,
+  type IkePlan,
+  MAIN_FILE,
+  mainFile,
+  secretsText,
+} from "#lab/ike-config";
 import { Lab } from "#lab/lab";
 import { SITE_A, SITE_B } from "#lab/network";
 import { Strongswan } from "#lab/strongswan";
@@ -16,6 +25,8 @@ const UP_SECONDS = 10;
 
 /** More lines of the connection and of the child, at both sides or at one. */
 export interface TunnelPlan {
+  /** Of IKE. */
+  readonly version: IkePlan["version"];
   readonly a: Pick<IkePlan, "connection" | "child">;
   readonly b: Pick<IkePlan, "connection" | "child">;
 }
@@ -47,11 +58,14 @@ export interface Tunnel extends AsyncDisposable {
 }
 
 /** UDP around ESP at both: strongSwan's kernel-libipsec knows nothing else. */
-const COMMON: IkePlan = { ...IKE_PLAN, startAction: "none" };
-const CONNECTION = "encap = yes\n    mobike = no";
+const CONNECTION = { 1: "encap = yes", 2: "encap = yes\n    mobike = no" } as const;
 
-function plan(of: TunnelPlan["a"]): IkePlan {
-  return { ...COMMON, connection: `${CONNECTION}\n    ${of.connection ?? ""}`, child: of.child ?? "" };
+function plan(version: TunnelPlan["version"], of: TunnelPlan["a"]): IkePlan {
+  return {
+    ...(version === 1 ? IKE_PLAN_1 : IKE_PLAN),
+    connection: `${CONNECTION[version]}\n    ${of.connection ?? ""}`,
+    child: of.child ?? "",
+  };
 }
 
 type Joined = Omit<Tunnel, "lab" | typeof Symbol.asyncDispose>;
@@ -117,7 +131,7 @@ export function ourTunnel(of: TunnelPlan): Promise<Tunnel> {
     const { gatewayA, gatewayB } = lab.network;
     const secrets = secretsText(freshSecret());
     const launch = (box: typeof gatewayA, side: TunnelPlan["a"], site: typeof SITE_A) =>
-      lab.launchIke(box, { [MAIN_FILE]: mainFile(connectionText(plan(side), site), secrets) });
+      lab.launchIke(box, { [MAIN_FILE]: mainFile(connectionText(plan(of.version, side), site), secrets) });
     const a = new OurSide("A", launch(gatewayA, of.a, SITE_A));
     const b = new OurSide("B", launch(gatewayB, of.b, SITE_B));
     const [agents] = await Promise.all([startAgents(lab), a.gateway.ready(), b.gateway.ready()]);
@@ -143,7 +157,10 @@ export function strongswanTunnel(of: TunnelPlan): Promise<Tunnel> {
   return inLab(async (lab, keep) => {
     const { gatewayA, gatewayB } = lab.network;
     const secrets = secretsText(freshSecret());
-    const connections = { a: connectionText(plan(of.a), SITE_A), b: connectionText(plan(of.b), SITE_B) };
+    const connections = {
+      a: connectionText(plan(of.version, of.a), SITE_A),
+      b: connectionText(plan(of.version, of.b), SITE_B),
+    };
     const a = await Strongswan.start(gatewayA, { connections: connections.a, secrets });
     keep(a);
     keep(await Strongswan.start(gatewayB, { connections: connections.b, secrets }));

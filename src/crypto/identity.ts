@@ -162,10 +162,9 @@ export function identityToString(identity: Identity): string {
   }
 }
 
+/** One flat string: V8 would keep a sum of strings as a tree of them, and these are kept as long as their IKE SA. */
 function wholeHex(octets: Uint8Array): string {
-  let text = "";
-  for (const octet of octets) text += octet.toString(16).padStart(2, "0");
-  return text;
+  return Array.from(octets, (octet) => octet.toString(16).padStart(2, "0")).join("");
 }
 
 /** For people: a peer's may be very long. */
@@ -230,7 +229,7 @@ export function identityKey({ type, data }: Identity): string | undefined {
     const name = nameFromDer(data);
     return name && `${type} ${nameKey(name)}`;
   }
-  return `${type} ${wholeHex(isText(type) ? lower(data) : data)}`;
+  return [type, wholeHex(isText(type) ? lower(data) : data)].join(" ");
 }
 
 function bothNames(a: Identity, b: Identity): [DistinguishedName, DistinguishedName] | undefined {

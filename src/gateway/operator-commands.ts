@@ -10,6 +10,8 @@ import type { DirectorInput } from "./director-doors.ts";
 import type { RekeyDirector } from "./rekey-director.ts";
 import type { Tunnels } from "./tunnels.ts";
 
+const ASKED = "an operator asked for it";
+
 /** What a command reaches of its control. */
 export interface OperatorParts {
   readonly director: RekeyDirector;
@@ -24,9 +26,11 @@ export interface OperatorParts {
   direct(input: DirectorInput, now: Millis): void;
   start(start: Start, now: Millis): void;
   tell(...effects: readonly ControlEffect[]): void;
+  /** False: this child knows no fallback. */
+  allowClear(name: string, now: Millis): boolean;
 }
 
-export type OperatorInput = Extract<ControlInput, { kind: "initiate" | "terminate" | "rekey" }>;
+export type OperatorInput = Extract<ControlInput, { kind: "initiate" | "terminate" | "rekey" | "allow-clear" }>;
 
 export class OperatorCommands {
   readonly #parts: OperatorParts;
@@ -46,6 +50,9 @@ export class OperatorCommands {
         break;
       case "rekey":
         this.#rekey(command, target, input.reauthenticate, now);
+        break;
+      case "allow-clear":
+        this.#allowClear(command, target, now);
         break;
       default:
         input satisfies never;
@@ -91,7 +98,7 @@ export class OperatorCommands {
     }
     const under = this.#parts.starts.isUnderWay(name, now);
     this.#parts.tell(...this.#parts.commands.add(command, [`up ${name}`], now));
-    const start = under ? undefined : this.#parts.starts.demand(name, now);
+    const start = under ? undefined : this.#parts.starts.demand(name, "operator", now);
     if (start !== undefined) this.#parts.start(start, now);
     else if (!under)
       this.#parts.tell(...this.#parts.commands.failed(`up ${name}`, "a pass or drop policy has nothing to initiate"));
@@ -101,17 +108,19 @@ export class OperatorCommands {
     if (target.kind === "ike" || target.kind === "ike-id") {
       const sas = this.#ikeSas(target);
       for (const { children } of sas) for (const child of children) this.#parts.ending.add(child.id);
-      const awaited = sas.map(({ id }): Awaited => `ike-gone ${id}`);
+      const alone = this.#outliving(target, sas);
+      for (const id of alone) this.#parts.ending.add(id);
+      const awaited = [...alone.map((id): Awaited => `gone ${id}`), ...sas.map(({ id }): Awaited => `ike-gone ${id}`)];
       this.#parts.tell(...this.#parts.commands.add(command, awaited, now));
-      for (const { id } of sas)
-        this.#parts.engine({ kind: "delete-ike", ike: id, reason: "an operator asked for it" }, now);
+      for (const id of alone) this.#parts.engine({ kind: "delete-child", id, reason: ASKED }, now);
+      for (const { id } of sas) this.#parts.engine({ kind: "delete-ike", ike: id, reason: ASKED }, now);
       return;
     }
     const ids = this.#childIds(target, true);
     for (const id of ids) this.#parts.ending.add(id);
     const awaited = ids.map((id): Awaited => `gone ${id}`);
     this.#parts.tell(...this.#parts.commands.add(command, awaited, now));
-    for (const id of ids) this.#parts.engine({ kind: "delete-child", id, reason: "an operator asked for it" }, now);
+    for (const id of ids) this.#parts.engine({ kind: "delete-child", id, reason: ASKED }, now);
   }
 
   #rekey(command: number, target: ControlTarget, reauthenticate: boolean, now: Millis): void {
@@ -129,6 +138,35 @@ export class OperatorCommands {
     const awaited = ids.map((id): Awaited => `rekeyed ${this.#parts.director.familyOf(id)?.newest?.id ?? id}`);
     this.#parts.tell(...this.#parts.commands.add(command, awaited, now));
     for (const id of ids) this.#parts.direct({ kind: "rekey", id, trigger: "operator" }, now);
+  }
+
+  /** Flows that are up stay as they are: they are protected. */
+  #allowClear(command: number, target: ControlTarget, now: Millis): void {
+    const names = [...this.#parts.tunnels.all].flatMap(({ connection, child, policy }) => {
+      const meant =
+        target.kind === "child"
+          ? child === target.child && (target.connection ?? connection) === connection
+          : target.kind === "ike" && target.connection === connection;
+      return meant && this.#parts.director.family(policy)?.current === undefined
+        ? [childPolicyName(connection, child)]
+        : [];
+    });
+    const count = [...new Set(names)].filter((name) => this.#parts.allowClear(name, now)).length;
+    const why = "nothing of that name is down and has fallback_to_clear";
+    this.#parts.tell(answer(command, count === 0 ? { kind: "failed", why } : { kind: "ok", count }));
+  }
+
+  /** Pairs of IKEv1, which its main mode's end leaves alone (S74): those of these SAs, and those whose SA is gone already. */
+  #outliving(target: Extract<ControlTarget, { kind: "ike" | "ike-id" }>, sas: readonly IkeSaSnapshot[]): number[] {
+    const ended = new Set(sas.filter(({ version }) => version === 2).flatMap((sa) => sa.children.map(({ id }) => id)));
+    const own = sas.filter(({ version }) => version === 1).flatMap((sa) => sa.children.map(({ id }) => id));
+    if (target.kind === "ike-id") return own;
+    const others = new Set(this.#parts.ikeSas().flatMap((sa) => sa.children.map(({ id }) => id)));
+    const alone = [...this.#parts.tunnels.all].flatMap(({ connection, policy }) => {
+      const family = connection === target.connection ? this.#parts.director.family(policy) : undefined;
+      return [...(family?.pairs() ?? [])].flatMap(({ id, forgotten }) => (forgotten || others.has(id) ? [] : [id]));
+    });
+    return [...new Set([...own, ...alone])].filter((id) => !ended.has(id) && this.#parts.isInstalled(id));
   }
 
   #ikeSas(target: Extract<ControlTarget, { kind: "ike" | "ike-id" }>): readonly IkeSaSnapshot[] {

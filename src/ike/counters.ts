@@ -35,8 +35,11 @@ export const COUNTERS = [
   "cookies_sent",
   "answer_invalid_major_version",
   "answer_invalid_ike_spi",
+  "answer_unsupported_payload",
   "answer_invalid_cookie",
   "answer_no_proposal",
+  // Their failures that no report tells of: too many.
+  "refusals_untold",
   // Life of SAs.
   "ike_established",
   "ike_failed",

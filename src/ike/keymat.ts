@@ -56,6 +56,7 @@ export interface ChildKeys {
 
 /** Two 64-bit halves of a fixed-length PRF's key (RFC 7296 §2.14). */
 const NONCE_HALF = 8;
+const NOTHING = new Uint8Array(0);
 
 /** Octets that SK_d … SK_pr take from prf+. */
 export function ikeKeyOctets({ encryption, integrity, prf }: IkeKeyInputs["suite"]): number {
@@ -72,7 +73,7 @@ function splitter(stream: Uint8Array): (octets: number) => Uint8Array {
   let at = 0;
   return (octets) => {
     at += octets;
-    return stream.slice(at - octets, at);
+    return octets === 0 ? NOTHING : stream.slice(at - octets, at);
   };
 }
 

@@ -19,7 +19,7 @@ const START_SECONDS = 20;
 /** No question is left without an answer for longer than its own time and this. */
 const ANSWER_SECONDS = 15;
 /** A flow is over when nothing came in this many looks, this long apart. */
-const STILL_LOOKS = 20;
+const STILL_LOOKS = 80;
 const STILL_MILLIS = 25;
 
 interface Waiting {

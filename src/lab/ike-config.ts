@@ -41,6 +41,14 @@ export const IKE_PLAN: IkePlan = {
   startAction: "none",
 };
 
+/** The same by RFC 2409. */
+export const IKE_PLAN_1: IkePlan = {
+  ...IKE_PLAN,
+  version: 1,
+  ike: "aes128-sha256-ecp256",
+  esp: "aes128gcm16-ecp256",
+};
+
 /** Path below the configuration's directory → content. */
 export type LabFiles = Readonly<Record<string, string | Uint8Array>>;
 

@@ -9,7 +9,7 @@
  *
  * Each gateway has its default route over the wan: what a gateway does not protect really leaves in clear.
  */
-import { addressToString, type IpAddress, type Prefix, parseAddress, parsePrefix } from "#core/address";
+import { type IpAddress, type Prefix, parseAddress, parsePrefix } from "#core/address";
 import { changeLink, createVeth, ensureAddress, getLink } from "#io/links";
 import { ensureRoute } from "#io/routes";
 import { Box } from "./box.ts";
@@ -186,7 +186,7 @@ function addSite(host: Box, gateway: Box, own: Site, peer: Site): void {
   });
 }
 
-/** All inner addresses as text: none of them may be seen on the wan. */
-export function innerAddresses(): readonly string[] {
-  return [SITE_A, SITE_B].flatMap(({ host, lan }) => [host[4], host[6], lan[4], lan[6]]).map(addressToString);
+/** Of the networks behind the gateways, at any place: none of these may be seen on the wan. */
+export function isInnerAddress(text: string): boolean {
+  return /^(10\.[12]\.|fd0[12]:)/.test(text);
 }

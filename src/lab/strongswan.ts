@@ -30,6 +30,9 @@ export interface StrongswanBuild {
 
 const INSTALLED: StrongswanBuild = { charon: [CHARON], swanctl: ["swanctl"], plugins: "" };
 
+/** A line for `daemon`: without it charon answers no aggressive mode with a secret. */
+export const AGGRESSIVE_WITH_SECRET = "i_dont_care_about_security_and_use_aggressive_mode_psk = yes";
+
 export interface StrongswanPlan {
   /** Body of `connections { … }`. */
   readonly connections: string;

@@ -4,7 +4,17 @@ import { deviceDrops } from "#bench/rekey/device-drops";
 import { countersOf } from "#bench/rekey/ike-loss";
 import { parseOptions, SCENARIOS } from "#bench/rekey/options";
 import { SaAccounts, summary } from "#bench/rekey/sa-accounts";
-import { fewestRekeys, octetTargets, type Run, shareOf, timeSeconds, timeTargets } from "#bench/rekey/scenarios";
+import {
+  fewestRekeys,
+  octetTargets,
+  orders,
+  type Run,
+  shareOf,
+  strongswanOrders,
+  timeOrders,
+  timeSeconds,
+  timeTargets,
+} from "#bench/rekey/scenarios";
 import { childRekeys } from "#bench/rekey/tunnels";
 import { OptionError } from "#bench/report/command-line";
 import { allPass, atLeast, atMost, exactly, missed } from "#bench/report/targets";
@@ -29,6 +39,18 @@ test("short runs have parts that are not shorter than they can be, and not longe
 
 test("scenarios run in their own order, each once", () => {
   assert.deepEqual(parseOptions(["--scenarios", "time,octets,time"]).scenarios, ["octets", "time"]);
+});
+
+test("--ikev1 is another version of IKE for every run, and nothing else", () => {
+  const versions = (args: readonly string[]) => {
+    const options = parseOptions(args);
+    const all = [...Object.values(orders(options)), ...timeOrders(options), ...strongswanOrders(options)];
+    return new Set(all.map(({ plan }) => plan.version));
+  };
+  assert.deepEqual([...versions([]), ...versions(["--ikev1"])], [2, 1]);
+  const { version: _1, ...first } = parseOptions(["--ikev1"]);
+  const { version: _2, ...second } = parseOptions([]);
+  assert.deepEqual(first, second);
 });
 
 for (const args of [

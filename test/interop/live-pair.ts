@@ -27,6 +27,8 @@ export interface TunnelPlan {
 
 export interface PairFiles {
   readonly ourFiles?: LabFiles;
+  /** In place of the one that both have. */
+  readonly ourSecrets?: string;
   /** `secrets` in place of the one that both have. */
   readonly peer?: Omit<Partial<StrongswanPlan>, "connections">;
   readonly mtu?: number;
@@ -54,13 +56,15 @@ export class LivePair implements AsyncDisposable {
     this.tap = lab.openTap();
   }
 
-  static start({ ourFiles, peer, mtu, ...tunnel }: PairPlan): Promise<LivePair> {
-    const files = { ...(ourFiles && { ourFiles }), ...(peer && { peer }), ...(mtu && { mtu }) };
-    return LivePair.startMany([tunnel], files);
+  static start({ plan, ours, theirs, ...files }: PairPlan): Promise<LivePair> {
+    return LivePair.startMany([{ plan, ...(ours && { ours }), ...(theirs && { theirs }) }], files);
   }
 
   /** A connection a plan, each at the place of its number (src/lab/network.ts), all between the same two gateways. */
-  static async startMany(tunnels: readonly TunnelPlan[], { ourFiles, peer, mtu }: PairFiles = {}): Promise<LivePair> {
+  static async startMany(
+    tunnels: readonly TunnelPlan[],
+    { ourFiles, ourSecrets, peer, mtu }: PairFiles = {},
+  ): Promise<LivePair> {
     const lab = new Lab(mtu ?? 1500);
     try {
       const { gatewayA, gatewayB } = lab.network;
@@ -73,7 +77,7 @@ export class LivePair implements AsyncDisposable {
           )
           .join("\n  ");
       const rest = tunnels.map(({ plan }) => plan.rest ?? "").join("\n");
-      const files = { [MAIN_FILE]: mainFile(connections("A"), secrets, rest), ...ourFiles };
+      const files = { [MAIN_FILE]: mainFile(connections("A"), ourSecrets ?? secrets, rest), ...ourFiles };
       const gateway = lab.launchIke(gatewayA, files);
       const starting = Strongswan.start(gatewayB, { connections: connections("B"), secrets, ...peer });
       try {

@@ -6,7 +6,7 @@ import { namesAt } from "#lab/ike-config";
 import { at } from "#lab/lab";
 import { siteAt } from "#lab/network";
 import type { FlowReport } from "#lab/traffic-messages";
-import { mustBeSilent, mustFlow } from "#test/netns/lab";
+import { mustAnswerPing, mustBeSilent, mustFlow } from "#test/netns/lab";
 import type { LivePair } from "./live-pair.ts";
 
 /** Datagrams a second of the stream that runs beside what is tested: charon's socket holds a third of a second of them. */
@@ -69,6 +69,12 @@ export class LiveTunnel {
     });
   }
 
+  /** ping, where it is installed. */
+  async mustPing(): Promise<void> {
+    const { address } = this.hostB(this.#pair.hosts.b);
+    await this.#pair.explained(() => mustAnswerPing(this.#pair.hosts.a, address));
+  }
+
   /** Round trips from host to host, where more traffic would prove no more. */
   async mustEcho(family: 4 | 6 = 4): Promise<void> {
     const { a, b } = this.#pair.hosts;
@@ -76,6 +82,16 @@ export class LiveTunnel {
       assert.equal((await a.echo(this.hostB(b, family), 3, 200)).lost, 0);
       mustBeSilent(this.#pair.tap);
     });
+  }
+
+  /** Our host talks; nothing of it arrives, nothing is seen. */
+  async mustStayQuiet(): Promise<void> {
+    const { a, b } = this.#pair.hosts;
+    const flow = ++flows;
+    await a.flow(this.hostB(b), flow, 20, 400, 100);
+    assert.equal((await b.flowReport(flow)).received, 0);
+    const { innerPackets, example } = this.#pair.tap.report();
+    assert.equal(innerPackets, 0, `in clear: ${example}`);
   }
 
   /** Numbered datagrams both ways for so long; `during` runs beside them. None may be lost, doubled or damaged. */
@@ -128,11 +144,20 @@ export class LiveTunnel {
     });
   }
 
-  /** Another pair of SAs by our rekey of the child. */
-  async mustRekey(): Promise<void> {
-    const before = await this.spi();
-    await this.act("rekey", "child");
-    await this.#pair.eventually("another SPI", async () => (await this.spi()) !== before);
+  /** Cookies or SPIs of our IKE SAs. */
+  async ikeSas(): Promise<readonly string[]> {
+    const { ikeSas } = await this.#pair.ours.status();
+    return ikeSas.filter(({ connection }) => connection === this.connection).map(({ spis }) => spis);
+  }
+
+  /** Another pair of SAs, or another IKE SA, by a rekey of either side. */
+  async mustRekey(what: "child" | "ike" = "child", by: "us" | "them" = "us"): Promise<void> {
+    const [spi, ikeSas] = [await this.spi(), await this.ikeSas()];
+    if (by === "us") await this.act("rekey", what);
+    else await this.askPeer("rekey", what);
+    await this.#pair.eventually(`another ${what} by ${by}`, async () =>
+      what === "child" ? (await this.spi()) !== spi : (await this.ikeSas()).some((one) => !ikeSas.includes(one)),
+    );
   }
 
   /** Nothing is left at either side but what drains. */

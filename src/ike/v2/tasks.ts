@@ -5,7 +5,7 @@ import * as createChildSa from "./create-child-sa.ts";
 import type { Host } from "./host.ts";
 import type { IkeSa, Live } from "./ike-sa.ts";
 import * as informational from "./informational.ts";
-import { hasHeir, isKept, type Session, type Task } from "./session.ts";
+import { hasChild, hasHeir, isKept, type Session, type Task } from "./session.ts";
 
 const RENUMBER_AGAIN = 10_000;
 
@@ -90,11 +90,6 @@ function makesSense(session: Session, { work }: Task): boolean {
     default:
       return true;
   }
-}
-
-export function hasChild(session: Session, name: string): boolean {
-  for (const child of session.children.values()) if (child.config.name === name && isKept(child)) return true;
-  return false;
 }
 
 /** When the next task that is put off is due, where nothing else is under way. */

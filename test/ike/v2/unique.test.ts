@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { compareAddresses } from "#core/address";
 import type { Connection } from "#core/connection";
 import { millis } from "#core/units";
 import { mirrored } from "#test/sim/ike-config";
@@ -116,6 +117,19 @@ for (const unique of ["no", "keep", "replace", "never"] as const)
       assertSettled(pair);
     }
   });
+
+test("unique = no: a second machine of the same identity does not keep the first from being reauthenticated", () => {
+  const { sim, a, b } = openPair("no");
+  const a2 = twin(sim, "never");
+  initiate(a2);
+  sim.driveFor(2_000);
+  const former = b.sas.find(({ remote }) => compareAddresses(remote.address, a.address) === 0);
+  assert.ok(former);
+  b.give({ kind: "reauthenticate", ike: former.id, trigger: "time" });
+  sim.driveFor(60_000);
+  assert.deepEqual([a.sas.length, a2.sas.length, b.sas.length], [1, 1, 2]);
+  assert.notEqual(a.sas[0]?.initiatorSpi, former.initiatorSpi);
+});
 
 test("unique: however many machines share an identity, their IKE SAs are bounded", () => {
   const { sim, b } = openPair("never");
