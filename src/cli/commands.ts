@@ -9,5 +9,6 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   status: async () => (await import("./status.ts")).status,
   initiate: async () => (await import("./initiate.ts")).initiate,
   terminate: async () => (await import("./terminate.ts")).terminate,
+  "allow-clear": async () => (await import("./allow-clear.ts")).allowClear,
   rekey: async () => (await import("./rekey.ts")).rekey,
 };

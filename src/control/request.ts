@@ -4,7 +4,7 @@ import type { OperatorAction, OperatorRequest } from "#core/operator";
 /** Longest request, in octets. */
 export const REQUEST_LIMIT = 4096;
 
-const ACTIONS: readonly OperatorAction[] = ["initiate", "terminate", "rekey", "reauthenticate"];
+const ACTIONS: readonly OperatorAction[] = ["initiate", "terminate", "rekey", "reauthenticate", "allow-clear"];
 
 /** Undefined when the line is no request. */
 export function parseRequest(line: string): OperatorRequest | undefined {

@@ -38,6 +38,8 @@ function tunnelRow(tunnel: TunnelStatus): string[] {
 
 function below(tunnel: TunnelStatus, sas: boolean): string[] {
   const failure = tunnel.failure === undefined || tunnel.state === "up" ? [] : [`  ! ${tunnel.failure}`];
+  if (tunnel.clear !== undefined)
+    failure.unshift(`  ! in clear since ${spanText(tunnel.clear.millis)} because ${tunnel.clear.because}`);
   if (!sas) return failure;
   const selectors = `  ${tunnel.localSelectors.join(" ")} === ${tunnel.remoteSelectors.join(" ")}`;
   const pairs = tunnel.sas.map(
@@ -60,6 +62,9 @@ function healthLines(status: GatewayStatus, sas: boolean): string[] {
     `${status.tun} mtu ${status.mtu}, up ${spanText(status.upMillis)}; ${status.description}`,
     `tunnels up: ${up} of ${status.tunnels.length}; IKE SAs: ${status.ikeSas.length}${status.halfOpen === 0 ? "" : `, ${status.halfOpen} half-open`}`,
     ...(sas ? status.ikeSas.map(ikeLine) : []),
+    ...(status.fallbacks.total === 0
+      ? []
+      : [`IN CLEAR: ${status.fallbacks.now} tunnels now, ${status.fallbacks.total} times in all`]),
     ...(rekeys.length === 0 ? [] : [`rekeys: ${rekeys.join(", ")}`]),
     drops.length === 0 ? "no packet was dropped" : `dropped: ${drops.join(", ")}`,
   ];

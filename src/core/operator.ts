@@ -14,7 +14,10 @@ export interface SaStatus {
 export interface TunnelStatus {
   readonly connection: string;
   readonly child: string;
-  readonly state: "down" | "connecting" | "up" | "rekeying" | "ended";
+  /** clear: not protected at all, because it has fallen back. */
+  readonly state: "down" | "connecting" | "up" | "rekeying" | "ended" | "clear";
+  /** Since when it is in clear, and why. */
+  readonly clear: { readonly millis: number; readonly because: string } | undefined;
   readonly upMillis: number | undefined;
   /** "203.0.113.2:4500", as far as it is known. */
   readonly peer: string | undefined;
@@ -68,6 +71,8 @@ export interface GatewayStatus {
   readonly halfOpen: number;
   /** What caused them → how they ended → count. */
   readonly rekeys: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  /** How often tunnels fell back to clear, and how many are in clear now. */
+  readonly fallbacks: { readonly total: number; readonly now: number };
   /** Reason → packets. */
   readonly drops: Readonly<Record<string, number>>;
   /** Name → count, of IKE. */
@@ -79,7 +84,7 @@ export type OperatorTarget =
   | { readonly kind: "child"; readonly child: string; readonly connection: string | undefined }
   | { readonly kind: "ike"; readonly connection: string };
 
-export type OperatorAction = "initiate" | "terminate" | "rekey" | "reauthenticate";
+export type OperatorAction = "initiate" | "terminate" | "rekey" | "reauthenticate" | "allow-clear";
 
 export type OperatorRequest =
   | { readonly kind: "status" }

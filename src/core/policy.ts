@@ -18,6 +18,11 @@ export interface Policy {
   readonly remote: readonly TrafficSelector[];
   /** Source address the host prefers towards `remote` (routes) and answers from. */
   readonly source: IpAddress | undefined;
+  /**
+   * What of a protect policy is in clear nevertheless: packets from the peer (inbound pass-through, S81), or, where it has
+   * fallen back (S53), both directions. Absent = nothing. Routes lead into the TUN in any case.
+   */
+  readonly inClear?: "inbound" | "both";
 }
 
 /** An address of the TUN device with the length of its on-link prefix; host bits are kept. */

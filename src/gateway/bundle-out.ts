@@ -9,6 +9,7 @@ import * as eventRing from "#core/event-ring";
 import * as selectors from "#core/selector";
 import * as slab from "#core/slab";
 import * as lifetimes from "#ipsec/lifetime";
+import { fitsLifetime } from "#ipsec/lifetime";
 import * as sas from "#ipsec/sa";
 import type { LaneContext } from "./lane-context.ts";
 
@@ -22,12 +23,16 @@ const { SA_COLUMNS, Sa } = sas;
 
 /** Packets of bundles in one batch at most; the rest of a larger batch is sealed in a further round. */
 const BATCH = 512;
+/** Pad length and next header (RFC 4303 §2). */
+const TRAILER = 2;
 
 export class BundleOut {
   readonly #context: LaneContext;
   readonly #rows: Int32Array = new Int32Array(new SharedArrayBuffer(4 * BATCH * ROW_STRIDE));
   /** Row offset in the out table, start of the IP header and its octets, of each waiting packet. */
   readonly #waiting: number[] = [];
+  /** Octets of ESP that wait for their AH. */
+  #octets = 0;
   readonly #clear: number[] = [];
 
   constructor(context: LaneContext) {
@@ -36,6 +41,7 @@ export class BundleOut {
 
   reset(): void {
     if (this.#waiting.length > 0) this.#waiting.length = 0;
+    this.#octets = 0;
     if (this.#clear.length > 0) this.#clear.length = 0;
   }
 
@@ -44,8 +50,24 @@ export class BundleOut {
     this.#clear.push(row);
   }
 
+  /**
+   * Whether the AH over this ESP SA has room for one packet more, behind all that wait: asked before the ESP is charged, so
+   * that the packet can go by another pair as it came. An inner packet of `length` octets.
+   */
+  hasRoom(esp: number, length: number, now: number): boolean {
+    const { table, espOut } = this.#context;
+    const sa = esp * SA_COLUMNS;
+    const { columns } = table;
+    const around =
+      espOut.headerOctets(esp) + (columns[sa + Sa.ALIGN] ?? 0) + (columns[sa + Sa.ICV_OCTETS] ?? 0) + TRAILER;
+    const octets = Math.max(length, columns[sa + Sa.TFC_OCTETS] ?? 0) + around;
+    const packets = this.#waiting.length / 3 + 1;
+    return fitsLifetime(table, columns[sa + Sa.BUNDLE] ?? -1, this.#octets + octets, packets, now);
+  }
+
   add(row: number, ip: number, ipLength: number): void {
     this.#waiting.push(row, ip, ipLength);
+    this.#octets += this.#context.memory.out[row + Row.LENGTH] ?? 0;
   }
 
   finish(now: number): void {

@@ -55,7 +55,13 @@ function childPolicy(connection: Connection, child: ChildConfig, names: Names): 
     local,
     remote,
     source: child.mode === "transport" ? here : undefined,
+    ...passThrough(child),
   };
+}
+
+/** S81: clear packets of the peer are taken, the answer is protected. */
+export function passThrough({ acceptClear }: Pick<ChildConfig, "acceptClear">): Pick<Policy, "inClear"> {
+  return acceptClear ? { inClear: "inbound" } : {};
 }
 
 /** `dynamic` becomes `address`; those that need one that is not there are left out. */

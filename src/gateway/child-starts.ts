@@ -63,7 +63,8 @@ export class ChildStarts {
         const known = former.get(name);
         former.delete(name);
         const { startAction } = child;
-        const trapped = startAction === "trap" || startAction === "trap|start";
+        // S81: the answer to a packet in clear asks for an SA.
+        const trapped = startAction === "trap" || startAction === "trap|start" || child.acceptClear;
         const started = startAction === "start" || startAction === "trap|start";
         const fresh = { asked: false, askedAt: now, failures: 0, retryAt: now, trigger: "start" as const };
         this.#wishes.set(name, { ...fresh, ...known, connection, child, trapped, wanted: known?.wanted ?? started });
@@ -91,10 +92,10 @@ export class ChildStarts {
     return this.#ask(wish, "trap", now);
   }
 
-  /** An operator asks: it is tried once, at once. */
-  demand(name: string, now: Millis): Start | undefined {
+  /** It is tried once, at once. */
+  demand(name: string, trigger: Trigger, now: Millis): Start | undefined {
     const wish = this.#wishes.get(name);
-    return wish === undefined ? undefined : this.#ask(wish, "operator", now);
+    return wish === undefined ? undefined : this.#ask(wish, trigger, now);
   }
 
   up(name: string): void {

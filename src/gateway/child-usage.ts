@@ -1,6 +1,6 @@
 /** What the SAs of a child have carried, read in place from shared memory: no lane is asked. */
 import { type Slot, type Spi, spiToString } from "#core/units";
-import { SaNumber, type SaTable, saStateName } from "#ipsec/sa";
+import { SaNumber, SaState, type SaTable, saStateName } from "#ipsec/sa";
 
 export interface DirectionCounters {
   readonly spi: string;
@@ -36,7 +36,7 @@ export interface ChildCounters {
   readonly outbound: DirectionCounters;
 }
 
-export function usageOf(table: SaTable, slot: Slot): DirectionUsage {
+function usageOf(table: SaTable, slot: Slot): DirectionUsage {
   const number = (column: number) => table.number(slot, column);
   return {
     keyOctets: number(SaNumber.KEY_OCTETS),
@@ -44,6 +44,18 @@ export function usageOf(table: SaTable, slot: Slot): DirectionUsage {
     packets: number(SaNumber.PACKETS),
     lastUsed: number(SaNumber.LAST_USED),
     state: table.state(slot),
+  };
+}
+
+/** What came through both SAs of a direction, and what the one that is further has used: it ends the pair. */
+export function bundleUsage(table: SaTable, esp: Slot, ah: Slot | undefined): DirectionUsage {
+  const inner = usageOf(table, esp);
+  if (ah === undefined) return inner;
+  const outer = usageOf(table, ah);
+  return {
+    ...inner,
+    keyOctets: Math.max(inner.keyOctets, outer.keyOctets),
+    state: outer.state === SaState.DEAD ? outer.state : inner.state,
   };
 }
 

@@ -11,6 +11,7 @@ import type { RandomSource } from "#core/ports";
 import type { TrafficSelector } from "#core/selector";
 import type { Millis } from "#core/units";
 import type { IkeEffect, IkeInput } from "#ike/effects";
+import type { InClear } from "./clear-fallback.ts";
 import type { DataPlane } from "./data-plane.ts";
 
 /** What is needed of `IkeEngine`. */
@@ -58,6 +59,8 @@ export type ControlInput =
   /** Commands of an operator; each is answered by one `done` with its number. */
   | { readonly kind: "initiate"; readonly command: number; readonly target: ControlTarget }
   | { readonly kind: "terminate"; readonly command: number; readonly target: ControlTarget }
+  /** Children that are down and configured to may fall back to clear again, whatever was known of their peers. */
+  | { readonly kind: "allow-clear"; readonly command: number; readonly target: ControlTarget }
   | {
       readonly kind: "rekey";
       readonly command: number;
@@ -96,7 +99,9 @@ export interface TunnelSnapshot {
   readonly connection: string;
   readonly child: string;
   readonly policy: string;
-  readonly state: "down" | "connecting" | "up" | "rekeying" | "ended";
+  readonly state: "down" | "connecting" | "up" | "rekeying" | "ended" | "clear";
+  /** It has fallen back: its packets are not protected. */
+  readonly clear: InClear | undefined;
   /** Octets and packets of inner traffic since the tunnel was configured, across all rekeys. */
   readonly octetsIn: number;
   readonly octetsOut: number;
@@ -118,4 +123,6 @@ export interface ControlSnapshot {
   readonly tunnels: readonly TunnelSnapshot[];
   /** Rekeys of children, by what caused them and how they ended: "octets" → "done" → count. */
   readonly rekeys: Readonly<Partial<Record<Trigger, Readonly<Record<string, number>>>>>;
+  /** How often children fell back to clear, and how many are in clear now. */
+  readonly fallbacks: { readonly total: number; readonly now: number };
 }

@@ -11,7 +11,7 @@ import { laneOfSpi, nearestSpiOfLane } from "#core/steering";
 import { type Slot, type Spi, spi as spiOf, spiToString } from "#core/units";
 import { jitterSoftLimits } from "#ipsec/lifetime";
 import { Sa, type SaInstall, type SaTable } from "#ipsec/sa";
-import { type ChildCounters, type ChildUsage, countersOf, usageOf } from "./child-usage.ts";
+import { bundleUsage, type ChildCounters, type ChildUsage, countersOf } from "./child-usage.ts";
 import type { LaneCommand, LaneKey } from "./lane-command.ts";
 import type { LaneSocket } from "./lane-context.ts";
 import { policySnapshot } from "./policy-snapshot.ts";
@@ -251,7 +251,10 @@ export class DataPlane {
   /** Read in place from shared memory. */
   usage(id: number): ChildUsage {
     const { child } = this.#entry(id);
-    return { inbound: usageOf(this.#table, child.inbound), outbound: usageOf(this.#table, child.outbound) };
+    return {
+      inbound: bundleUsage(this.#table, child.inbound, child.inboundAh),
+      outbound: bundleUsage(this.#table, child.outbound, child.outboundAh),
+    };
   }
 
   remove(id: number): number {

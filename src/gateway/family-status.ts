@@ -5,7 +5,7 @@ import type { TunnelSnapshot } from "./control-doors.ts";
 import { PairFamily } from "./pair-family.ts";
 
 /** What a family knows of its tunnel; `state` undefined = it has no pair. */
-export type FamilyStatus = Omit<TunnelSnapshot, "connection" | "child" | "policy" | "state"> & {
+export type FamilyStatus = Omit<TunnelSnapshot, "connection" | "child" | "policy" | "state" | "clear"> & {
   readonly state: "up" | "rekeying" | "ended" | undefined;
 };
 

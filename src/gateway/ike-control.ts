@@ -18,6 +18,7 @@ import { packetSelectors } from "./acquire.ts";
 import { childPolicyName } from "./child-policies.ts";
 import { childSpecOf, keepaliveOf } from "./child-spec.ts";
 import { ChildStarts, type Start } from "./child-starts.ts";
+import { ClearFallbacks, type FallbackEffect, fallbackReport } from "./clear-fallback.ts";
 import { ControlCommands } from "./control-commands.ts";
 import type { ControlEffect, ControlInput, ControlSnapshot, ControlWorld, TunnelSnapshot } from "./control-doors.ts";
 import type { DirectorEffect, DirectorInput } from "./director-doors.ts";
@@ -38,6 +39,7 @@ export class IkeControl {
   readonly #tunnels: Tunnels = new Tunnels();
   readonly #names: PeerNames = new PeerNames();
   readonly #pairs: InstalledPairs = new InstalledPairs();
+  readonly #fallbacks: ClearFallbacks = new ClearFallbacks();
   /** Pairs and IKE SAs that an operator ends: nothing brings them back. */
   readonly #ending = new Set<number>();
   #now: Millis = millis(0);
@@ -63,13 +65,14 @@ export class IkeControl {
       direct: (input, now) => this.#direct(input, now),
       start: (start, now) => this.#start(start, now),
       tell: (...effects) => void this.#effects.push(...effects),
+      allowClear: (name, now) => this.#fallbacks.allow(name, now),
     });
   }
 
   /** When `timeout` is wanted; undefined = nothing waits. */
   get nextTimeout(): Millis | undefined {
     const { engine } = this.#world;
-    const all = [engine, this.#director, this.#starts, this.#commands].map(
+    const all = [engine, this.#director, this.#starts, this.#commands, this.#fallbacks].map(
       ({ nextTimeout }) => nextTimeout ?? Number.POSITIVE_INFINITY,
     );
     const first = Math.min(...all);
@@ -91,6 +94,9 @@ export class IkeControl {
         this.#configure(input, now);
         break;
       case "datagram":
+        this.#fallbacks.heard(input.remote.address, this.#names.known);
+        this.#engine(input, now);
+        break;
       case "computed":
       case "addresses":
       case "unreachable":
@@ -108,6 +114,7 @@ export class IkeControl {
       case "initiate":
       case "terminate":
       case "rekey":
+      case "allow-clear":
         this.#operator.take(input, now);
         break;
       default:
@@ -119,6 +126,7 @@ export class IkeControl {
     const { engine } = this.#world;
     if ((engine.nextTimeout ?? Number.POSITIVE_INFINITY) <= now) this.#engine({ kind: "timeout" }, now);
     this.#direct({ kind: "timeout" }, now);
+    this.#fall(this.#fallbacks.timeout(now), now);
     this.#effects.push(...this.#commands.expire(now));
   }
 
@@ -126,14 +134,19 @@ export class IkeControl {
 
   #configure(input: Extract<ControlInput, { kind: "configure" }>, now: Millis): void {
     this.#tunnels.configure(input.ike, input.policies, this.#names.known);
+    const ended = this.#fallbacks.configure(input.ike.connections);
     this.#setPolicies();
+    for (const effect of ended) this.#report(fallbackReport(effect), now);
     this.#engine({ kind: "configure", config: input.ike }, now);
     for (const name of this.#names.unknown(input.ike)) this.#effects.push({ kind: "resolve", name });
     this.#starts.configure(input.ike.connections, now);
   }
 
   #setPolicies(): void {
-    const { policies, held } = this.#tunnels;
+    const { held } = this.#tunnels;
+    const policies = this.#tunnels.policies.map((policy) =>
+      this.#fallbacks.inClear(policy.name) === undefined ? policy : { ...policy, inClear: "both" as const },
+    );
     this.#world.plane.setPolicies(policies, held);
     this.#effects.push({ kind: "policies", policies });
   }
@@ -180,6 +193,7 @@ export class IkeControl {
       return;
     }
     const { remote } = place;
+    if (start.child !== undefined) this.#fallbacks.began(childPolicyName(start.connection, start.child), now);
     this.#engine(
       {
         kind: "initiate",
@@ -189,6 +203,20 @@ export class IkeControl {
       },
       now,
     );
+  }
+
+  // Falling back to clear
+
+  /** Policies change first, in lanes, routes and guards as one; then it is told. */
+  #fall(effects: readonly FallbackEffect[], now: Millis): void {
+    if (effects.some(({ kind }) => kind !== "negotiate")) this.#setPolicies();
+    for (const effect of effects) {
+      if (effect.kind !== "negotiate") this.#report(fallbackReport(effect), now);
+      else if (!this.#starts.isUnderWay(effect.policy, now)) {
+        const start = this.#starts.demand(effect.policy, "trap", now);
+        if (start !== undefined) this.#start(start, now);
+      }
+    }
   }
 
   // What lanes saw
@@ -237,6 +265,10 @@ export class IkeControl {
     if (policy === undefined || !isOfPolicy(policy, packet.local, packet.remote)) return;
     const tunnel = this.#tunnels.tunnel(policy.name);
     if (tunnel === undefined) return;
+    if (this.#fallbacks.inClear(policy.name) !== undefined) {
+      this.#fall(this.#fallbacks.packet(policy.name, now), now);
+      return;
+    }
     // The pair has ended, and what is to replace it is under way.
     if (this.#director.family(policy.name)?.attempt !== undefined) return;
     const start = this.#starts.acquire(childPolicyName(tunnel.connection, tunnel.child), now);
@@ -286,12 +318,13 @@ export class IkeControl {
       this.#refuse(child, "it is not configured any more", now);
       return;
     }
+    this.#fall(this.#fallbacks.secured(childPolicyName(child.connection, child.child)), now);
     const former = this.#pairs.get(child.replaces);
     const found = former === undefined ? this.#tunnels.find(child) : { tunnel: former.tunnel, isNew: false };
     if (found.isNew) this.#setPolicies();
     const { tunnel } = found;
     const { plane, random } = this.#world;
-    const limits = pairLimits(config.lifetime, child.esn, random, now);
+    const limits = pairLimits(config.lifetime, child.esn, random, now, child.agreedLifetime);
     const pathMtu = this.#world.pathMtu(child.remote);
     const spec = childSpecOf(child, config, tunnel.policy, laneLimits(limits, now), plane.lanes, pathMtu);
     let installed: ReturnType<typeof plane.install>;
@@ -303,6 +336,7 @@ export class IkeControl {
       return;
     } finally {
       wipeChildKeys(child);
+      if (child.outerAh !== undefined) wipeChildKeys(child.outerAh);
     }
     const { id, local, remote, localSelectors, remoteSelectors } = child;
     const facts = { local, remote, localSelectors, remoteSelectors };
@@ -323,7 +357,8 @@ export class IkeControl {
   #refuse(child: NegotiatedChild, why: string, now: Millis): void {
     const text = `${child.connection}/${child.child}: the pair that was agreed on cannot be installed: ${why}`;
     this.#effects.push({ kind: "report", report: { kind: "warning", text } });
-    this.#world.plane.spis.giveBack(child.inbound.spi);
+    for (const { inbound } of child.outerAh === undefined ? [child] : [child, child.outerAh])
+      this.#world.plane.spis.giveBack(inbound.spi);
     this.#engine({ kind: "delete-child", id: child.id, reason: why }, now);
   }
 
@@ -365,6 +400,7 @@ export class IkeControl {
         this.#effects.push(...this.#commands.failed(`rekeyed ${rekeyed}`, why));
       }
       const name = childPolicyName(connection, tunnel.child);
+      this.#fall(this.#fallbacks.failed(name, failure.from === "nobody", failure.reason, now), now);
       const again = this.#starts.failed(name, failure.retryAt, now);
       retryAt ??= again ?? (rekeyed === undefined ? undefined : family?.retryAt);
       this.#effects.push(...this.#commands.failed(`up ${name}`, why));
@@ -443,15 +479,16 @@ export class IkeControl {
   /** `now`: rates are of the time since the last snapshot; without it, as of the last input. */
   snapshot(now: Millis = this.#now): ControlSnapshot {
     const tunnels = [...this.#tunnels.all].map((tunnel) => this.#tunnelSnapshot(tunnel, now));
-    return { ike: this.#world.engine.snapshot(), tunnels, rekeys: this.#director.counts.table };
+    const fallbacks = this.#fallbacks.counts;
+    return { ike: this.#world.engine.snapshot(), tunnels, rekeys: this.#director.counts.table, fallbacks };
   }
 
   #tunnelSnapshot(tunnel: Tunnel, now: Millis): TunnelSnapshot {
     const { policy, connection, child } = tunnel;
     const shown = this.#director.show(policy, now);
-    const state =
-      shown.state ?? (this.#starts.isUnderWay(childPolicyName(connection, child), now) ? "connecting" : "down");
-    return { connection, child, policy, ...shown, state };
+    const clear = this.#fallbacks.inClear(policy);
+    const down = this.#starts.isUnderWay(childPolicyName(connection, child), now) ? "connecting" : "down";
+    return { connection, child, policy, ...shown, state: shown.state ?? (clear === undefined ? down : "clear"), clear };
   }
 }
 

@@ -30,6 +30,8 @@ export interface PolicySnapshot {
   readonly formerIndex: readonly number[];
   /** Policies whose packets wait for an SA when there is none, instead of being dropped; absent = none. */
   readonly holds?: readonly boolean[];
+  /** Policies that let packets by for a while, whose packets are told as acquires are; absent = none. */
+  readonly tells?: readonly boolean[];
   /** Address words from which this gateway answers for each policy, per family (ICMP errors); none = undefined. */
   readonly answersFrom: readonly Readonly<Partial<Record<Family, readonly number[]>>>[];
 }
@@ -114,6 +116,11 @@ export class LanePolicies {
   /** True when packets of this policy wait for an SA. */
   holds(policy: number): boolean {
     return this.#snapshot.holds?.[policy] ?? false;
+  }
+
+  /** True when control wants to know that packets of this policy are let by. */
+  tells(policy: number): boolean {
+    return this.#snapshot.tells?.[policy] ?? false;
   }
 
   outboundSlot(policy: number): number {

@@ -24,9 +24,11 @@ export interface OperatorParts {
   direct(input: DirectorInput, now: Millis): void;
   start(start: Start, now: Millis): void;
   tell(...effects: readonly ControlEffect[]): void;
+  /** False: this child knows no fallback. */
+  allowClear(name: string, now: Millis): boolean;
 }
 
-export type OperatorInput = Extract<ControlInput, { kind: "initiate" | "terminate" | "rekey" }>;
+export type OperatorInput = Extract<ControlInput, { kind: "initiate" | "terminate" | "rekey" | "allow-clear" }>;
 
 export class OperatorCommands {
   readonly #parts: OperatorParts;
@@ -46,6 +48,9 @@ export class OperatorCommands {
         break;
       case "rekey":
         this.#rekey(command, target, input.reauthenticate, now);
+        break;
+      case "allow-clear":
+        this.#allowClear(command, target, now);
         break;
       default:
         input satisfies never;
@@ -91,7 +96,7 @@ export class OperatorCommands {
     }
     const under = this.#parts.starts.isUnderWay(name, now);
     this.#parts.tell(...this.#parts.commands.add(command, [`up ${name}`], now));
-    const start = under ? undefined : this.#parts.starts.demand(name, now);
+    const start = under ? undefined : this.#parts.starts.demand(name, "operator", now);
     if (start !== undefined) this.#parts.start(start, now);
     else if (!under)
       this.#parts.tell(...this.#parts.commands.failed(`up ${name}`, "a pass or drop policy has nothing to initiate"));
@@ -129,6 +134,22 @@ export class OperatorCommands {
     const awaited = ids.map((id): Awaited => `rekeyed ${this.#parts.director.familyOf(id)?.newest?.id ?? id}`);
     this.#parts.tell(...this.#parts.commands.add(command, awaited, now));
     for (const id of ids) this.#parts.direct({ kind: "rekey", id, trigger: "operator" }, now);
+  }
+
+  /** Flows that are up stay as they are: they are protected. */
+  #allowClear(command: number, target: ControlTarget, now: Millis): void {
+    const names = [...this.#parts.tunnels.all].flatMap(({ connection, child, policy }) => {
+      const meant =
+        target.kind === "child"
+          ? child === target.child && (target.connection ?? connection) === connection
+          : target.kind === "ike" && target.connection === connection;
+      return meant && this.#parts.director.family(policy)?.current === undefined
+        ? [childPolicyName(connection, child)]
+        : [];
+    });
+    const count = [...new Set(names)].filter((name) => this.#parts.allowClear(name, now)).length;
+    const why = "nothing of that name is down and has fallback_to_clear";
+    this.#parts.tell(answer(command, count === 0 ? { kind: "failed", why } : { kind: "ok", count }));
   }
 
   #ikeSas(target: Extract<ControlTarget, { kind: "ike" | "ike-id" }>): readonly IkeSaSnapshot[] {

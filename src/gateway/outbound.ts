@@ -141,14 +141,16 @@ export class Outbound {
       case ACTION_PROTECT:
         return this.#protect(row, policy, now);
       case ACTION_BYPASS:
-        return this.#bypass(row);
+        return this.#bypass(row, policy, now);
       default:
         return Drop.POLICY_DISCARD;
     }
   }
 
-  #bypass(row: number): number {
-    const { flow, sockets } = this.#context;
+  #bypass(row: number, policy: number, now: number): number {
+    const { flow, sockets, policies, events } = this.#context;
+    if (policies.tells(policy) && policies.mayAcquire(policy, now))
+      events.push(LaneEvent.ACQUIRE, -1, policy, flow.words);
     const family = flow.words[Flow.FAMILY];
     const socket = sockets.findIndex((s) => s.kind === "bypass" && s.family === family);
     if (socket < 0) return Drop.NO_SOCKET;
@@ -225,7 +227,9 @@ export class Outbound {
     const offset = rows[row + Row.OFFSET] ?? 0;
     const length = rows[row + Row.LENGTH] ?? 0;
     let life: number;
-    if ((flags & SaFlag.TUNNEL) === 0) life = this.#transport.encapsulate(row, slot, now);
+    // The AH of a bundle covers more than its ESP, and comes to its limit first.
+    if ((flags & SaFlag.BUNDLED) !== 0 && !this.#bundle.hasRoom(slot, length, now)) life = Drop.HARD_LIFETIME;
+    else if ((flags & SaFlag.TUNNEL) === 0) life = this.#transport.encapsulate(row, slot, now);
     else if ((flags & (SaFlag.AH | SaFlag.UDP | SaFlag.BUNDLED)) === SaFlag.UDP)
       life = this.#context.espOut.encapsulate(rows, row, slot, this.#inner(offset), offset, length, length, now);
     else life = this.#wrapRaw(row, slot, flags, this.#inner(offset), offset, length, length, now);

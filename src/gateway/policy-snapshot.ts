@@ -13,11 +13,17 @@ export function policySnapshot(
 ): PolicySnapshot {
   const formerIndex = new Map(former.map(({ name }, index) => [name, index]));
   return {
-    table: compileSpd(policies, version),
+    table: compileSpd(policies.map(inLanes), version),
     formerIndex: policies.map(({ name }) => formerIndex.get(name) ?? -1),
+    tells: policies.map(({ inClear }) => inClear === "both"),
     holds: policies.map(({ name }) => held.has(name)),
     answersFrom: policies.map(({ source }) =>
       source === undefined ? {} : { [source.family]: [...addressWords(source)] },
     ),
   };
+}
+
+/** What has fallen back goes by as it is, though its routes lead here. */
+function inLanes(policy: Policy): Policy {
+  return policy.inClear === "both" ? { ...policy, action: "bypass" } : policy;
 }

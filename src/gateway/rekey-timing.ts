@@ -6,8 +6,9 @@
 import type { LifetimeLimits } from "#core/child-sa-spec";
 import type { ChildLifetime } from "#core/connection";
 import type { RandomSource } from "#core/ports";
-import { type Millis, millis, octets } from "#core/units";
+import { type Millis, millis, type Octets, octets } from "#core/units";
 
+const NEVER = Number.POSITIVE_INFINITY;
 /** swanctl.conf: a hard limit that is not given. */
 const LIFE_OF_REKEY = 1.1;
 /** RFC 4303 §3.3.3: without ESN the counter must not cycle. */
@@ -40,14 +41,25 @@ export function draw(random: RandomSource): number {
   return new DataView(four.buffer).getUint32(0) / 2 ** 32;
 }
 
-export function pairLimits(lifetime: ChildLifetime, esn: boolean, random: RandomSource, now: Millis): PairLimits {
-  const limit = (rekey: number, life: number, rand: number) => {
-    const hard = Number.isFinite(life) ? life : rekey * LIFE_OF_REKEY;
-    return { hard, rekey: Number.isFinite(rekey) ? Math.max(0, rekey - draw(random) * rand) : hard };
+/** `agreed`: what the peer's lifetimes leave of ours (IKEv1); ours hold in any case, however the peer counts its kilobytes. */
+export function pairLimits(
+  lifetime: ChildLifetime,
+  esn: boolean,
+  random: RandomSource,
+  now: Millis,
+  agreed?: { readonly time: Millis; readonly octets: Octets },
+): PairLimits {
+  const limit = (rekey: number, life: number, rand: number, most: number) => {
+    const own = Number.isFinite(life) ? life : rekey * LIFE_OF_REKEY;
+    const drawn = Number.isFinite(rekey) ? Math.max(0, rekey - draw(random) * rand) : own;
+    // What the peer cuts off is cut off everywhere.
+    return most < own
+      ? { hard: most, rekey: Number.isFinite(own) ? (drawn / own) * most : most }
+      : { hard: own, rekey: drawn };
   };
-  const time = limit(lifetime.rekeyTime, lifetime.lifeTime, lifetime.randTime);
-  const volume = limit(lifetime.rekeyOctets, lifetime.lifeOctets, lifetime.randOctets);
-  const packets = limit(lifetime.rekeyPackets, lifetime.lifePackets, lifetime.randPackets);
+  const time = limit(lifetime.rekeyTime, lifetime.lifeTime, lifetime.randTime, agreed?.time ?? NEVER);
+  const volume = limit(lifetime.rekeyOctets, lifetime.lifeOctets, lifetime.randOctets, agreed?.octets ?? NEVER);
+  const packets = limit(lifetime.rekeyPackets, lifetime.lifePackets, lifetime.randPackets, NEVER);
   const most = esn ? Number.MAX_SAFE_INTEGER : LAST_SEQUENCE;
   return {
     rekey: { time: now + time.rekey, octets: volume.rekey, packets: packets.rekey },

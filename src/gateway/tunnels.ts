@@ -6,7 +6,7 @@ import type { Connection, IkeConfig } from "#core/connection";
 import type { Policy } from "#core/policy";
 import { selectorsOverlap, selectorToString, type TrafficSelector } from "#core/selector";
 import type { NegotiatedChild } from "#ike/effects";
-import { childPolicies, childPolicyName, type Names } from "./child-policies.ts";
+import { childPolicies, childPolicyName, type Names, passThrough } from "./child-policies.ts";
 
 export interface Tunnel {
   readonly policy: string;
@@ -104,6 +104,7 @@ export class Tunnels {
     for (const own of this.#own.values())
       if (childPolicyName(own.connection, own.child) === configured && carriesAll(own.entry, agreed))
         return { tunnel: own, isNew: false };
+    const child = this.connection(agreed.connection)?.children.find(({ name }) => name === agreed.child);
     const policy = `${configured}#${++this.#numbers}`;
     const entry: Policy = {
       name: policy,
@@ -111,6 +112,7 @@ export class Tunnels {
       local: agreed.localSelectors,
       remote: agreed.remoteSelectors,
       source: agreed.mode === "transport" ? agreed.local.address : undefined,
+      ...(child === undefined ? {} : passThrough(child)),
     };
     const own = { policy, connection: agreed.connection, child: agreed.child, entry };
     this.#own.set(policy, own);

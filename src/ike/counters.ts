@@ -37,6 +37,9 @@ export const COUNTERS = [
   "answer_invalid_ike_spi",
   "answer_invalid_cookie",
   "answer_no_proposal",
+  "answer_unsupported_payload",
+  // Their failures that no report tells of: too many.
+  "refusals_untold",
   // Life of SAs.
   "ike_established",
   "ike_failed",

@@ -50,6 +50,17 @@ export class Lifetime {
   }
 }
 
+/** Whether `packets` more of `keyOctets` together may be charged. */
+export function fitsLifetime(table: SaTable, slot: number, keyOctets: number, packets: number, now: number): boolean {
+  const n = table.numbers;
+  const row = slot * SA_NUMBERS;
+  return (
+    (n[row + SaNumber.KEY_OCTETS] ?? 0) + keyOctets <= (n[row + SaNumber.HARD_OCTETS] ?? 0) &&
+    (n[row + SaNumber.PACKETS] ?? 0) + packets <= (n[row + SaNumber.HARD_PACKETS] ?? 0) &&
+    now < (n[row + SaNumber.HARD_TIME] ?? 0)
+  );
+}
+
 /** Soft limits are drawn a little earlier so that peers and tunnels of the same age do not rekey at once. */
 export function jitterSoftLimits(limits: LifetimeLimits, fraction: number, random: RandomSource): LifetimeLimits {
   const octet = new Uint8Array(4);

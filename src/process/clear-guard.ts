@@ -87,7 +87,7 @@ export function guardRules(table: string, tun: string, ports: readonly number[],
 }
 
 function policyRules(policy: Policy): string[] {
-  const verdict = policy.action === "bypass" ? "accept" : "counter drop";
+  const verdict = policy.action === "bypass" || policy.inClear !== undefined ? "accept" : "counter drop";
   return policy.local.flatMap((local) =>
     policy.remote
       .filter((remote) => remote.first.family === local.first.family)

@@ -17,7 +17,14 @@ export function smallestChildMtu(ike: IkeConfig, pathMtu: (connection: Connectio
 function childMtus(child: ChildConfig, families: readonly Family[], pathMtu: number): number[] {
   const { mode } = child;
   if (mode === "pass" || mode === "drop") return [];
-  return layersOf(child).flatMap((layer) => families.map((family) => innerMtu([{ mode, family, layer }], pathMtu)));
+  const outers = layersOf(child.outerProposals);
+  return layersOf(child.proposals).flatMap((layer) =>
+    families.flatMap((family) => {
+      const inner = { mode, family, layer };
+      if (outers.length === 0) return [innerMtu([inner], pathMtu)];
+      return outers.map((outer) => innerMtu([inner, { mode: "transport", family, layer: outer }], pathMtu));
+    }),
+  );
 }
 
 /** Outer families: of a name or a range of peers it is not known yet. */
@@ -31,7 +38,7 @@ function familiesOf({ remoteAddresses }: Connection): Family[] {
 }
 
 /** Every combination a proposal allows, with UDP encapsulation: there may be a NAT. */
-function layersOf({ proposals }: ChildConfig): (EspLayout | AhLayout)[] {
+function layersOf(proposals: ChildConfig["proposals"]): (EspLayout | AhLayout)[] {
   return proposals.flatMap(({ protocol, transforms }): (EspLayout | AhLayout)[] => {
     const integrities = transforms
       .filter(({ type, id }) => type === TransformType.INTEG && id !== 0)

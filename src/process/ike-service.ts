@@ -144,6 +144,10 @@ export class IkeService {
     return this.#command((command) => ({ kind: "terminate", command, target }));
   }
 
+  allowClear(target: ControlTarget): Promise<ControlOutcome> {
+    return this.#command((command) => ({ kind: "allow-clear", command, target }));
+  }
+
   rekey(target: ControlTarget, reauthenticate: boolean): Promise<ControlOutcome> {
     return this.#command((command) => ({ kind: "rekey", command, target, reauthenticate }));
   }

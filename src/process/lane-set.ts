@@ -119,7 +119,9 @@ function openSockets(
 function rawProtocols(config: GatewayConfig, family: 4 | 6): ("esp" | "ah")[] {
   const manual = config.sas.filter((sa) => sa.encapsulation === "none" && sa.remote.address.family === family);
   const listens = config.listen.some(({ address }) => address.family === family);
-  const proposals = (config.ike?.connections ?? []).flatMap(({ children }) => children.flatMap((c) => c.proposals));
+  const proposals = (config.ike?.connections ?? []).flatMap(({ children }) =>
+    children.flatMap((c) => [...c.proposals, ...c.outerProposals]),
+  );
   const negotiable = listens ? proposals.map(({ protocol }) => (protocol === ProtocolId.AH ? "ah" : "esp")) : [];
   return (["esp", "ah"] as const).filter(
     (protocol) => negotiable.includes(protocol) || manual.some((sa) => (sa.outerAh ?? sa).protocol === protocol),
@@ -128,7 +130,9 @@ function rawProtocols(config: GatewayConfig, family: 4 | 6): ("esp" | "ah")[] {
 
 function bypasses(config: GatewayConfig, family: 4 | 6): boolean {
   const listens = config.listen.some(({ address }) => address.family === family);
-  const passing = (config.ike?.connections ?? []).some(({ children }) => children.some(({ mode }) => mode === "pass"));
+  const passing = (config.ike?.connections ?? []).some(({ children }) =>
+    children.some(({ mode, fallback }) => mode === "pass" || fallback !== undefined),
+  );
   return (
     (listens && passing) ||
     config.policies.some((p) => p.action === "bypass" && p.local.some((s) => s.first.family === family))

@@ -252,13 +252,13 @@ function pairsOf(policies: readonly Policy[]): Pair[] {
 
 /** Clear packets of protected selectors are dropped; what a bypass policy in front of them takes is let in before. */
 export function clearRules(policies: readonly Policy[]): Rule[] {
-  const protects = policies.filter((policy) => policy.action === "protect");
+  const protects = policies.filter(({ action, inClear }) => action === "protect" && inClear === undefined);
   const bypassed = policies.flatMap((policy, index) =>
     policy.action !== "bypass"
       ? []
       : bypassRules(
           policy,
-          policies.slice(index).filter((later) => later.action === "protect"),
+          policies.slice(index).filter((later) => protects.includes(later)),
         ),
   );
   const dropped = pairsOf(protects).map(

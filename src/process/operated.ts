@@ -79,6 +79,7 @@ export class Operated implements OperatedGateway {
       ikeSas: sas.map((sa) => ikeSaStatus(sa, now)),
       halfOpen: ike?.ike.halfOpen ?? 0,
       rekeys: ike?.rekeys ?? {},
+      fallbacks: ike?.fallbacks ?? { total: 0, now: 0 },
       drops,
       ike: ike?.ike.counters ?? {},
     };
@@ -98,6 +99,8 @@ export class Operated implements OperatedGateway {
       case "rekey":
       case "reauthenticate":
         return answerOf(await ike.rekey(target, action === "reauthenticate"));
+      case "allow-clear":
+        return answerOf(await ike.allowClear(target));
       default:
         return action satisfies never;
     }
@@ -132,6 +135,8 @@ export class Operated implements OperatedGateway {
       remoteSelectors: current?.remoteSelectors ?? [],
       sas: children.filter(({ policy }) => policy === tunnel.policy).map((pair) => saStatus(pair, current, spares)),
       failure: this.#failures.of(connection, child),
+      clear:
+        tunnel.clear === undefined ? undefined : { millis: now - tunnel.clear.since, because: tunnel.clear.because },
     };
   }
 }

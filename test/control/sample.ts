@@ -28,6 +28,7 @@ export const TUNNEL: TunnelStatus = {
     { role: "draining", spiIn: "0x00001002", spiOut: "0x00002002", state: "mature", keyOctetsIn: 5, keyOctetsOut: 0 },
   ],
   failure: undefined,
+  clear: undefined,
 };
 
 export const STATUS: GatewayStatus = {
@@ -41,6 +42,7 @@ export const STATUS: GatewayStatus = {
   ikeSas: [],
   halfOpen: 0,
   rekeys: { octets: { done: 7 } },
+  fallbacks: { total: 0, now: 0 },
   drops: { replayed: 3, "no-sa": 40 },
   ike: {},
 };

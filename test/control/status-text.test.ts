@@ -25,6 +25,15 @@ test("a tunnel that is not up says why below its line, and one that is does not 
   assert.doesNotMatch(statusText({ ...STATUS, tunnels: [{ ...TUNNEL, failure }] }, false), /no answer/);
 });
 
+test("S53: a tunnel in clear says so, since when and why, and how many there are", () => {
+  const clear = { millis: 300_000, because: "nobody answers at 192.0.2.2" };
+  const tunnel = { ...TUNNEL, state: "clear" as const, upMillis: undefined, clear };
+  const text = statusText({ ...STATUS, tunnels: [tunnel], fallbacks: { total: 3, now: 1 } }, false);
+  assert.match(text, /\nhq +net +clear .*\n {2}! in clear since 5 m because nobody answers at 192\.0\.2\.2\n/);
+  assert.match(text, /\nIN CLEAR: 1 tunnels now, 3 times in all\n/);
+  assert.doesNotMatch(statusText(STATUS, false), /clear/i);
+});
+
 test("health: what was rekeyed and what was dropped, most first", () => {
   const text = statusText(STATUS, false);
   assert.match(text, /\nrekeys: 7 by octets done\n/);

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { fileURLToPath } from "node:url";
-import { DEFAULT_PROPOSALS } from "#config/swanctl/proposals";
+import { DEFAULT_PROPOSALS, VERSION_1_PROPOSALS } from "#config/swanctl/default-proposals";
 import { SCHEMA } from "#config/swanctl/schema";
 import { ProtocolId } from "#core/proposal";
 import { KEY_EXCHANGES } from "#crypto/key-exchange";
@@ -35,7 +35,10 @@ for (const [name, { keys, idle }] of Object.entries(SCHEMA).filter(([name]) => !
 }
 
 test("docs/configuration.md shows the default proposals as they are", () => {
-  for (const proposal of [...DEFAULT_PROPOSALS[ProtocolId.IKE], ...DEFAULT_PROPOSALS[ProtocolId.ESP]])
+  for (const proposal of [DEFAULT_PROPOSALS, VERSION_1_PROPOSALS].flatMap((offers) => [
+    ...offers[ProtocolId.IKE],
+    ...offers[ProtocolId.ESP],
+  ]))
     assert.ok(text.includes(`\n${proposal}\n`), proposal);
 });
 

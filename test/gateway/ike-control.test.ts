@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ChildConfig } from "#core/connection";
 import { millis, octets } from "#core/units";
+import { SaNumber } from "#ipsec/sa";
 import { ControlPair, childConfig, connectionConfig, type PairOptions } from "#test/sim/control-pair";
 import { NumberedStream, numbered } from "#test/sim/numbered-stream";
 import { LEFT_4, lossesOf, RIGHT_4 } from "#test/sim/traffic";
@@ -123,6 +124,80 @@ test("S14: limits in time: one rekey a life, the old pair goes when it is quiet,
   assert.ok(rekeys >= 4 && rekeys <= 6, JSON.stringify(pair.left.rekeys));
   assert.equal(done(pair, "time", "right"), 0, "the other side waits");
   assert.ok(pair.left.gateway.plane.children.length <= 2);
+});
+
+test("S17: the smaller of our lifetimes and what was agreed on ends the pair, and it is replaced before, with a new key", () => {
+  const pair = new ControlPair();
+  for (const side of [pair.left, pair.right]) side.engine.agreed = { time: millis(100_000), octets: octets(5_000_000) };
+  const limits = { rekeyTime: millis(1_000_000), lifeTime: millis(1_100_000), lifeOctets: octets(2_000_000) };
+  const child = childConfig({ startAction: "start" }, limits);
+  pair.configure([connectionConfig([child])], [connectionConfig([mirroredChild(childConfig({}, limits))])]);
+  pair.run(200);
+  const [first] = pair.left.gateway.plane.children;
+  assert.ok(first);
+  const { table } = pair.left.gateway;
+  const limit = (column: number) => table.number(first.outbound, column);
+  assert.equal(limit(SaNumber.HARD_OCTETS), 2_000_000, "ours is the smaller one");
+  // The peer's is, and counts from the installation.
+  assert.ok(limit(SaNumber.HARD_TIME) <= pair.now + 100_000 && limit(SaNumber.HARD_TIME) > pair.now + 99_000);
+  const before = first.inboundSpi;
+  pair.run(90_000, undefined, 50);
+  assert.equal(pair.left.gateway.plane.children.at(-1)?.inboundSpi, before, "not yet: 1,000 of 1,100 are 90.9 of 100");
+  pair.run(8000, undefined, 50);
+  assert.ok(done(pair, "time") === 1 && pair.left.gateway.plane.children.at(-1)?.inboundSpi !== before);
+});
+
+test("S18: a peer that counts 1,024 octets a kilobyte may send on: we stop at our own", () => {
+  const pair = new ControlPair();
+  // 100,000 kilobytes of the peer's.
+  for (const side of [pair.left, pair.right])
+    side.engine.agreed = { time: millis(Number.POSITIVE_INFINITY), octets: octets(102_400_000) };
+  const limits = { lifeOctets: octets(100_000_000) };
+  const child = childConfig({ startAction: "start" }, limits);
+  pair.configure([connectionConfig([child])], [connectionConfig([mirroredChild(childConfig({}))])]);
+  pair.run(200);
+  const [ours] = pair.left.gateway.plane.children;
+  const [theirs] = pair.right.gateway.plane.children;
+  assert.ok(ours && theirs);
+  assert.equal(pair.left.gateway.table.number(ours.outbound, SaNumber.HARD_OCTETS), 100_000_000);
+  assert.equal(pair.left.gateway.table.number(ours.inbound, SaNumber.HARD_OCTETS), 100_000_000);
+  assert.equal(pair.right.gateway.table.number(theirs.outbound, SaNumber.HARD_OCTETS), 102_400_000);
+});
+
+test("S75: a pair made at 7 h 59 m of an 8 h main mode carries traffic at 9 h 58 m, and nothing at 9 h 59 m", () => {
+  const minute = 60_000;
+  const pair = new ControlPair();
+  const limits = { rekeyTime: millis(110 * minute), lifeTime: millis(120 * minute) };
+  pair.configure(
+    [connectionConfig([childConfig({}, limits)], { version: 1 })],
+    [connectionConfig([mirroredChild(childConfig({}, limits))], { version: 1 })],
+  );
+  const start = pair.now;
+  const until = (time: number, step: number) => pair.run(start + time - pair.now, undefined, step);
+  until(479 * minute, minute);
+  pair.left.give({ kind: "initiate", command: 1, target: { kind: "child", child: "net", connection: "gw" } });
+  pair.run(200);
+  assert.equal(pair.left.gateway.plane.children.length, 1);
+  until(480 * minute, 100);
+  // The main mode SA ends: from now on no quick mode is made from it, and none is wanted to be made from another.
+  for (const side of [pair.left, pair.right]) side.engine.refuses = true;
+  const stream = new NumberedStream(pair);
+  const passes = () => {
+    const before = stream.arrived.length;
+    stream.feed(1);
+    pair.run(2);
+    stream.take();
+    return stream.arrived.length - before;
+  };
+  assert.equal(passes(), 1, "the driver counts, not IKE");
+  until(598 * minute, 1000);
+  assert.equal(passes(), 1, "at 9 h 58 m");
+  assert.equal(pair.left.gateway.plane.children.length, 1, "it was never replaced");
+  until(599 * minute + 1000, 100);
+  assert.equal(passes(), 0, "at 9 h 59 m");
+  assert.equal(pair.clear, 0);
+  until(605 * minute, 100);
+  assert.equal(pair.left.gateway.plane.children.length, 0, "and it is gone");
 });
 
 test("S15: 10,000 s of traffic with a lifetime of 1,000 s are ten keys, on either side", () => {

@@ -154,7 +154,10 @@ test("a bundle tells the limits of its AH as well, which counts more octets than
   ).length;
   assert.ok(ours.outboundAh !== undefined && theirs.inboundAh !== undefined);
   assert.ok(delivered > 3 && delivered < 10);
-  assert.ok(told(left).includes(`HARD ${ours.outboundAh}`));
+  assert.ok(told(left).includes(`HARD ${ours.outbound}`), "the pair has ended, for its AH's sake");
+  assert.ok(
+    left.table.number(ours.outbound, SaNumber.KEY_OCTETS) < left.table.number(ours.outboundAh, SaNumber.KEY_OCTETS),
+  );
   assert.ok(left.table.number(ours.outboundAh, SaNumber.KEY_OCTETS) <= 1000);
   assert.deepEqual(Object.keys(dropsOf(left)), ["HARD_LIFETIME"]);
 });

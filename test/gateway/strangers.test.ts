@@ -126,3 +126,19 @@ test("a stranger's proposals are compared with those of many connections once, w
   assert.equal(failures(left).length, 2);
   assert.ok(looks < 200, `${looks} looks at our proposals`);
 });
+
+test("strangers that are refused without end fill no log: 50 reports, then one a second, the others are counted", () => {
+  const pair = joined();
+  const { left } = pair;
+  const local = { address: address(LEFT), port: 500 };
+  const remote = { address: address(RIGHT), port: 500 };
+  for (let i = 0; i < 2000; i++) {
+    pair.run(5);
+    left.give({ kind: "datagram", octets: foreignInit(), local, remote });
+  }
+  const told = failures(left).length;
+  assert.ok(told >= 58 && told <= 61, `${told} reports in ten seconds`);
+  const { ike_failed: failed = 0, refusals_untold: untold = 0 } = left.engine.snapshot().counters;
+  assert.equal(told + untold, failed);
+  assert.ok(failed > 1000, `${failed} refusals`);
+});

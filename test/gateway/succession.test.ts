@@ -222,3 +222,43 @@ test("a pair whose peer moves goes on with its keys, numbers and window (RFC 729
   assert.equal(left.port.sent.splice(0)[0]?.socket, 2);
   assert.equal(left.plane.children[0]?.mtu, before + 8);
 });
+
+test("a bundle whose AH comes to its limit goes over to the next one within the batch: no packet lost, none past it", () => {
+  for (const batch of [1, 7, 64]) {
+    const left = virtualGateway();
+    const right = virtualGateway();
+    left.plane.setPolicies([protect(LEFT, RIGHT, "10.1.0.1")]);
+    right.plane.setPolicies([protect(RIGHT, LEFT, "10.2.0.1")]);
+    const limits = { ...UNLIMITED, softOctets: octets(8000), hardOctets: octets(10_000) };
+    const ours = [0, 1, 2, 3].map((i) => {
+      const keys = protocolSpec("esp", "tunnel", suiteOf("aes128gcm16"), 60 + i);
+      const outerAh = protocolSpec("ah", "transport", suiteOf("sha256"), 80 + i);
+      const spec = childSpec({ ...keys, encapsulation: "none", outerAh, lifetime: limits });
+      right.plane.install(mirrored({ ...spec, lifetime: UNLIMITED }), i === 0);
+      return left.plane.install(spec, i === 0).child;
+    });
+    left.events();
+    right.events();
+    chain(left, ours);
+    let delivered = 0;
+    for (let i = 0; i < 200; i += batch)
+      delivered += pass(
+        left,
+        right,
+        Array.from({ length: batch }, () => rightward(72)),
+      ).length;
+    assert.equal(delivered, batch * Math.ceil(200 / batch), `batches of ${batch}`);
+    assert.deepEqual([dropsOf(left), dropsOf(right)], [{}, {}]);
+    for (const { outboundAh } of ours) {
+      assert.ok(outboundAh !== undefined);
+      assert.ok(sealed(left, outboundAh) <= 10_000);
+    }
+    const [first] = ours;
+    assert.ok(first?.outboundAh !== undefined && sealed(left, first.outboundAh) > 9600 - 150 * batch, "it was used");
+    assert.equal(left.table.state(first.outbound), SaState.DEAD);
+    // Control sees the direction that is further, and that the pair has ended.
+    const { outbound } = left.plane.usage(first.id);
+    assert.equal(outbound.keyOctets, sealed(left, first.outboundAh));
+    assert.equal(outbound.state, SaState.DEAD);
+  }
+});

@@ -38,3 +38,13 @@ test("a bypass policy in front lets its packets in, by the ports that the peer s
     "ip saddr 10.2.0.0-10.2.0.255 ip daddr 10.1.0.0-10.1.0.255 counter drop",
   ]);
 });
+
+test("S81: what is let in clear is accepted, and what stands behind it for others is still dropped", () => {
+  const all = protect(["10.1.0.0/24"], ["10.2.0.0/24"]);
+  const lines = (inClear: "inbound" | "both") => rules([{ ...protect(["10.1.0.0/24"], ["10.2.0.7"]), inClear }, all]);
+  for (const inClear of ["inbound", "both"] as const)
+    assert.deepEqual(lines(inClear), [
+      "ip saddr 10.2.0.7-10.2.0.7 ip daddr 10.1.0.0-10.1.0.255 accept",
+      "ip saddr 10.2.0.0-10.2.0.255 ip daddr 10.1.0.0-10.1.0.255 counter drop",
+    ]);
+});

@@ -54,3 +54,10 @@ test("a bypass policy in front lets in what both take, and no more", () => {
   ]);
   assert.deepEqual(rules([bypass("10.9.0.0/16", "0.0.0.0/0"), SITES]), [DROPPED]);
 });
+
+test("S81: rules drop nothing of a policy that lets clear packets in, unless another policy protects the same", () => {
+  const lets = { ...protect(["10.1.0.0/24"], ["10.3.0.0/24"]), inClear: "inbound" as const };
+  assert.deepEqual(rules([lets, SITES]), [DROPPED]);
+  assert.deepEqual(rules([{ ...SITES, inClear: "both" as const }]), []);
+  assert.deepEqual(rules([{ ...SITES, inClear: "both" as const }, SITES]), [DROPPED]);
+});

@@ -11,7 +11,7 @@ import type { RandomSource } from "#core/ports";
 import type { TrafficSelector } from "#core/selector";
 import { type Millis, millis, type Spi, spi } from "#core/units";
 import type { IkePort } from "#gateway/control-doors";
-import type { IkeEffect, IkeInput, NegotiatedChild } from "#ike/effects";
+import type { EndCause, IkeEffect, IkeInput, NegotiatedChild } from "#ike/effects";
 import { seededRandom } from "./gateway-pair.ts";
 
 type Request =
@@ -64,6 +64,10 @@ const FIRST_RETRANSMIT = 500;
 export class FakeIke implements IkePort {
   /** Answers of ours are refusals. */
   refuses = false;
+  /** Milliseconds without an answer after which a request is given up. */
+  patience: number = Number.POSITIVE_INFINITY;
+  /** What lifetimes are told to have been agreed on. */
+  agreed: NegotiatedChild["agreedLifetime"];
   /** Exchanges that were finished, as asker. */
   readonly finished: string[] = [];
   readonly inputs: IkeInput[] = [];
@@ -131,7 +135,9 @@ export class FakeIke implements IkePort {
         this.#receive(parse(input.octets), now);
         break;
       case "timeout":
-        if (this.#current !== undefined && now >= this.#current.sent + this.#current.wait) {
+        if (this.#current !== undefined && now - this.#current.task.asked >= this.patience)
+          this.#giveUp(this.#current.task);
+        else if (this.#current !== undefined && now >= this.#current.sent + this.#current.wait) {
           this.#current.sent = now;
           this.#current.wait *= 2;
           this.#sendCurrent();
@@ -143,6 +149,14 @@ export class FakeIke implements IkePort {
     const effects = this.#effects;
     this.#effects = [];
     return effects;
+  }
+
+  #giveUp({ request, id }: Task): void {
+    this.#current = undefined;
+    const pair = id === undefined ? undefined : this.pairs.get(id);
+    if (pair !== undefined) this.#remove(pair, "dpd");
+    if (request.op === "create")
+      this.#effects.push({ kind: "report", report: { ...failure(this.#connection, request.child), from: "nobody" } });
   }
 
   #fresh(): { spi: number; seed: number } {
@@ -225,10 +239,10 @@ export class FakeIke implements IkePort {
     else former.successor = pair;
   }
 
-  #remove(pair: Pair): void {
+  #remove(pair: Pair, cause: EndCause = "close"): void {
     this.pairs.delete(pair.id);
     if (pair.successor !== undefined) this.#use(pair.successor);
-    this.#effects.push({ kind: "remove-child-sa", id: pair.id, drain: true, cause: "close", reason: "deleted" });
+    this.#effects.push({ kind: "remove-child-sa", id: pair.id, drain: true, cause, reason: "deleted" });
   }
 
   #use(pair: Pair): void {
@@ -268,7 +282,7 @@ export class FakeIke implements IkePort {
     const answerer = keysOf(request.seed + 1, ours ? outbound : inbound);
     const child: NegotiatedChild = {
       outerAh: undefined,
-      agreedLifetime: undefined,
+      agreedLifetime: this.agreed,
       id,
       ike: 1,
       connection: this.#connection,
@@ -308,7 +322,7 @@ function keysOf(seed: number, value: Spi): SaKeys {
   return { spi: value, encryptionKey, integrityKey: new Uint8Array(0) };
 }
 
-function failure(connection: string, child: string): IkeReport {
+function failure(connection: string, child: string): Extract<IkeReport, { kind: "failed" }> {
   return {
     kind: "failed",
     connection,

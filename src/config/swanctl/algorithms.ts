@@ -38,6 +38,14 @@ const SYNONYMS: ReadonlyMap<string, string> = new Map([
   ["prfsha2_256", "prfsha256"],
   ["prfsha2_384", "prfsha384"],
   ["prfsha2_512", "prfsha512"],
+  // The documents' words: Low is group 1, Medium group 2, High 2048 bits, which one of them calls "Group 3" and IANA 14.
+  ["low", "modp768"],
+  ["medium", "modp1024"],
+  ["high", "modp2048"],
+  ["grp1", "modp768"],
+  ["grp2", "modp1024"],
+  ["grp3", "modp2048"],
+  ["grp2048", "modp2048"],
 ]);
 /** strongSwan has them, we have not. */
 const ELSEWHERE =

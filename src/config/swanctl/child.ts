@@ -1,21 +1,15 @@
 /** A section of `children`: what one pair of SAs carries and how long it lives. */
-import { type ChildAction, type ChildConfig, DEFAULT_CHILD_POLICY } from "#core/connection";
-import { type Proposal, ProtocolId } from "#core/proposal";
+import type { ChildAction, ChildConfig } from "#core/connection";
+import { readFallback } from "./fallback.ts";
 import type { Section } from "./inherit.ts";
 import { readChildLifetime } from "./lifetimes.ts";
-import { defaultProposals, parseProposal } from "./proposals.ts";
+import { type OfferPolicy, readChildOffers } from "./offers.ts";
 import { SectionReader } from "./section-reader.ts";
 import { readSelectors } from "./selectors.ts";
 
 export interface PlacedChild {
   readonly config: ChildConfig;
   readonly reader: SectionReader;
-}
-
-/** Of a connection: whether it says `allow_weak`, and where names of weak ESP and AH algorithms go. */
-export interface WeakPolicy {
-  readonly silent: boolean;
-  readonly names: Set<string>;
 }
 
 const WINDOW_DEFAULT = 2048;
@@ -37,7 +31,7 @@ const ACTIONS: ReadonlyMap<string, ChildAction> = new Map([
   ["start|trap", "trap|start"],
 ]);
 
-export function readChild(section: Section, connection: SectionReader, weak: WeakPolicy): PlacedChild {
+export function readChild(section: Section, connection: SectionReader, policy: OfferPolicy): PlacedChild {
   const reader = new SectionReader(
     section,
     "child",
@@ -46,13 +40,14 @@ export function readChild(section: Section, connection: SectionReader, weak: Wea
   );
   const mode = reader.choice("mode", ["tunnel", "transport", "pass", "drop"], "tunnel");
   const config: ChildConfig = {
-    ...DEFAULT_CHILD_POLICY,
     name: section.name,
     mode,
-    proposals: readChildProposals(reader, weak),
+    ...readChildOffers(reader, policy),
+    fallback: readFallback(reader, mode, policy),
+    acceptClear: readAcceptClear(reader, mode),
     local: readSelectors(reader, "local_ts"),
     remote: readSelectors(reader, "remote_ts"),
-    lifetime: readChildLifetime(reader),
+    lifetime: readChildLifetime(reader, policy.level),
     startAction: readAction(reader, "start_action"),
     closeAction: readAction(reader, "close_action"),
     dpdAction: readDpdAction(reader),
@@ -68,37 +63,20 @@ export function readChild(section: Section, connection: SectionReader, weak: Wea
   return { config, reader };
 }
 
-function readChildProposals(reader: SectionReader, weak: WeakPolicy): Proposal[] {
-  const esp = reader.has("esp_proposals") ? readProposals(reader, "esp_proposals", ProtocolId.ESP, weak) : undefined;
-  const ah = reader.has("ah_proposals") ? readProposals(reader, "ah_proposals", ProtocolId.AH, weak) : undefined;
-  if (esp === undefined && ah === undefined) return [...defaultProposals(ProtocolId.ESP)];
-  return [...(esp ?? []), ...(ah ?? [])];
-}
-
-/** `default` where the key is absent. */
-export function readProposals(
-  reader: SectionReader,
-  key: string,
-  protocol: ProtocolId,
-  weak: WeakPolicy,
-): readonly Proposal[] {
-  if (!reader.has(key)) return defaultProposals(protocol);
-  const items = reader.list(key);
-  if (items.length === 0) reader.wrong(key, `${key} names nothing`, `say ${key} = default, or remove it`);
-  const proposals: Proposal[] = [];
-  for (const { text, placeOf } of items) {
-    if (reader.findings.full) break;
-    const read = parseProposal(text, protocol);
-    proposals.push(...read.proposals);
-    for (const { at, problem, remedy } of read.errors) reader.findings.error(placeOf(at), problem, remedy);
-    for (const { at, problem, remedy } of read.warnings) reader.findings.warn(placeOf(at), problem, remedy);
-    for (const { at, name, problem } of read.weak) {
-      if (protocol !== ProtocolId.IKE) weak.names.add(name);
-      if (!weak.silent)
-        reader.findings.warn(placeOf(at), problem, "take another, or say allow_weak = yes in the connection");
-    }
+/** Inbound pass-through (S81). */
+function readAcceptClear(reader: SectionReader, mode: ChildConfig["mode"]): boolean {
+  const accepts = reader.boolean("accept_clear", false);
+  if (!accepts) return false;
+  if (mode === "pass" || mode === "drop") {
+    reader.wrong("accept_clear", `a child with mode = ${mode} has nothing to answer with`, "remove it");
+    return false;
   }
-  return proposals;
+  reader.warn(
+    "accept_clear",
+    "packets in clear are taken from whoever writes the peer's addresses into them",
+    "remove it as soon as the peer protects its first packet too",
+  );
+  return true;
 }
 
 function readAction(reader: SectionReader, key: string): ChildAction {

@@ -1,14 +1,18 @@
 /** A section of `connections`: the peer, how it is reached and what is negotiated with it. */
-import { type Connection, DEFAULT_CONNECTION_POLICY, type LocalAuthentication } from "#core/connection";
+import type { Connection, LocalAuthentication } from "#core/connection";
 import { ProtocolId } from "#core/proposal";
 import { millis } from "#core/units";
 import { readLocal, readRemote } from "./authentication.ts";
-import { type PlacedChild, readChild, readProposals, type WeakPolicy } from "./child.ts";
+import { type PlacedChild, readChild } from "./child.ts";
 import type { CredentialFiles } from "./credential-files.ts";
 import type { Findings } from "./findings.ts";
 import { readHosts } from "./hosts.ts";
 import type { Section } from "./inherit.ts";
+import { LEVEL_NAMES, LEVELS, type Level } from "./levels.ts";
 import { readIkeLifetime } from "./lifetimes.ts";
+import { lintConnection } from "./lints.ts";
+import { type OfferPolicy, readProposals } from "./offers.ts";
+import { readPolicy } from "./policy-keys.ts";
 import { SectionReader } from "./section-reader.ts";
 import type { Place } from "./source.ts";
 
@@ -40,24 +44,33 @@ export function readConnection(
 ): PlacedConnection {
   const reader = new SectionReader(section, "connection", `connection '${section.name}'`, findings);
   checkName(section, findings);
-  const weak: WeakPolicy = { silent: reader.boolean("allow_weak", false), names: weakNames };
+  const level = LEVELS[reader.choice("level", LEVEL_NAMES, "standard")];
+  const version = readVersion(reader, level);
+  const times = readIkeLifetime(reader, level);
+  const policy: OfferPolicy = {
+    version,
+    level,
+    weakAllowed: reader.boolean("allow_weak", false),
+    weakNames,
+    ikeLife: Math.min(times.rekeyTime, times.reauthTime) + times.overTime,
+  };
   const local = readLocal(reader, files);
   const remote = readRemote(reader, files);
   const children = [...(section.sections.get("children")?.sections.values() ?? [])].map((child) => {
     checkName(child, findings);
-    return readChild(child, reader, weak);
+    return readChild(child, reader, policy);
   });
   for (const [key, setting] of section.sections.get("children")?.settings ?? [])
     findings.error(setting, `'${key}' stands outside of a child`, "children { NAME { … } }: name the child first");
   const config: Connection = {
-    ...DEFAULT_CONNECTION_POLICY,
+    ...readPolicy(reader, policy, local?.authentication.method, remote.authentication.method),
     name: section.name,
-    version: readVersion(reader),
+    version,
     localAddresses: readHosts(reader, "local_addrs"),
     remoteAddresses: readHosts(reader, "remote_addrs"),
     localPort: reader.integer("local_port", PORTS, IKE_PORT),
     remotePort: reader.integer("remote_port", PORTS, IKE_PORT),
-    proposals: readProposals(reader, "proposals", ProtocolId.IKE, weak),
+    proposals: readProposals(reader, "proposals", ProtocolId.IKE, policy),
     local: local?.authentication ?? NOBODY,
     remote: remote.authentication,
     children: children.map((child) => child.config),
@@ -70,9 +83,10 @@ export function readConnection(
     requestCertificate: reader.boolean("send_certreq", true),
     dpdDelay: reader.time("dpd_delay") ?? millis(DPD_DELAY),
     keyingTries: reader.text("keyingtries") === "%forever" ? 0 : reader.integer("keyingtries", TRIES, 1),
-    ...readIkeLifetime(reader),
+    ...times,
     pfsPreflight: reader.boolean("pfs_preflight", true),
   };
+  lintConnection(config, children, reader, policy);
   return { config, children, reader, localPlace: local?.place ?? section.place, remotePlace: remote.place };
 }
 
@@ -83,9 +97,7 @@ function checkName({ name, place }: Section, findings: Findings): void {
     findings.error(place, `'${name}' does not fit logs and metrics`, "take 1–64 characters without slash and quotes");
 }
 
-function readVersion(reader: SectionReader): Connection["version"] {
-  const version = reader.integer("version", { minimum: 0, maximum: 2 }, 0);
-  if (version === 1)
-    reader.wrong("version", "IKEv1 is not there yet", "say version = 2 on both sides; nearly every peer has it");
-  return version === 0 ? 0 : 2;
+function readVersion(reader: SectionReader, level: Level): Connection["version"] {
+  const version = reader.integer("version", { minimum: 0, maximum: 2 }, level.version);
+  return version === 1 || version === 2 ? version : 0;
 }

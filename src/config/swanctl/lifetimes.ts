@@ -1,10 +1,10 @@
 /** Lifetimes of Child SAs and IKE SAs, with what follows from those that are given (swanctl.conf's rules). */
 import type { ChildLifetime, Connection } from "#core/connection";
 import { millis, octets } from "#core/units";
+import type { ChildLimits, Level } from "./levels.ts";
 import type { SectionReader } from "./section-reader.ts";
 
 const NEVER = Number.POSITIVE_INFINITY;
-const HOUR = 3_600_000;
 /** The hard limit comes this much after the soft one. */
 const MARGIN = 0.1;
 
@@ -14,10 +14,12 @@ interface Limits {
   readonly rand: number;
 }
 
-export function readChildLifetime(reader: SectionReader): ChildLifetime {
-  const time = limitsOf(reader, "time", HOUR);
-  const bytes = limitsOf(reader, "bytes", NEVER);
-  const packets = limitsOf(reader, "packets", NEVER);
+const UNLIMITED: ChildLimits = { rekey: NEVER, life: NEVER };
+
+export function readChildLifetime(reader: SectionReader, level: Level): ChildLifetime {
+  const time = limitsOf(reader, "time", level.childTime);
+  const bytes = limitsOf(reader, "bytes", level.childOctets);
+  const packets = limitsOf(reader, "packets", UNLIMITED);
   return {
     rekeyTime: millis(time.rekey),
     lifeTime: millis(time.life),
@@ -31,18 +33,19 @@ export function readChildLifetime(reader: SectionReader): ChildLifetime {
   };
 }
 
-function limitsOf(reader: SectionReader, unit: "time" | "bytes" | "packets", otherwise: number): Limits {
+function limitsOf(reader: SectionReader, unit: "time" | "bytes" | "packets", otherwise: ChildLimits): Limits {
   const amount = (name: string) => (unit === "time" ? reader.time(`${name}_${unit}`) : reader.count(`${name}_${unit}`));
   // 0 = no limit, as in swanctl.conf.
   const limit = (name: string) => {
     const value = amount(name);
     return value === 0 ? NEVER : value;
   };
+  const writtenRekey = limit("rekey");
   const writtenLife = limit("life");
   const rekey =
-    limit("rekey") ??
-    (writtenLife === undefined || writtenLife === NEVER ? otherwise : whole(writtenLife / (1 + MARGIN)));
-  const life = writtenLife ?? whole(rekey * (1 + MARGIN));
+    writtenRekey ??
+    (writtenLife === undefined || writtenLife === NEVER ? otherwise.rekey : whole(writtenLife / (1 + MARGIN)));
+  const life = writtenLife ?? (writtenRekey === undefined ? otherwise.life : whole(rekey * (1 + MARGIN)));
   if (life < rekey && rekey !== NEVER)
     reader.wrong(
       reader.has(`life_${unit}`) ? `life_${unit}` : `rekey_${unit}`,
@@ -59,12 +62,15 @@ function limitsOf(reader: SectionReader, unit: "time" | "bytes" | "packets", oth
 /** The IKE SA's times; `over_time` and `rand_time` are a tenth of the longer one where they are not given. */
 export function readIkeLifetime(
   reader: SectionReader,
+  level: Level,
 ): Pick<Connection, "rekeyTime" | "reauthTime" | "overTime" | "randTime"> {
   const reauthTime = reader.time("reauth_time") || NEVER;
   // With reauthentication alone nothing else replaces the SA.
-  const rekeyTime = reader.has("rekey_time") || reauthTime === NEVER ? (reader.time("rekey_time") ?? 4 * HOUR) : 0;
+  const rekeyTime =
+    reader.has("rekey_time") || reauthTime === NEVER ? (reader.time("rekey_time") ?? level.rekeyTime) : 0;
   const longer = Math.max(...[rekeyTime, reauthTime].filter((time) => time !== NEVER), 0);
-  const overTime = reader.time("over_time") ?? whole(longer * MARGIN);
+  const ofLevel = reader.has("rekey_time") || reauthTime !== NEVER ? undefined : level.overTime;
+  const overTime = reader.time("over_time") ?? ofLevel ?? whole(longer * MARGIN);
   const randTime = reader.time("rand_time") ?? overTime;
   const sooner = Math.min(rekeyTime || NEVER, reauthTime);
   if (reader.has("rand_time") && randTime >= sooner)

@@ -48,7 +48,8 @@ function policyOf({ config }: PlacedConnection, child: PlacedChild, findings: Fi
       );
     return undefined;
   }
-  return { name: `${config.name}/${child.config.name}`, action, local, remote, source: undefined };
+  const inClear = child.config.acceptClear ? ({ inClear: "inbound" } as const) : {};
+  return { name: `${config.name}/${child.config.name}`, action, local, remote, source: undefined, ...inClear };
 }
 
 function resolved(selectors: readonly SelectorConfig[], address: IpAddress | undefined): TrafficSelector[] {

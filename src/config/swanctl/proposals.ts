@@ -4,6 +4,9 @@ import { PRFS } from "#crypto/prf";
 import { suiteFault } from "#crypto/suite";
 import { Encryption } from "#crypto/transforms";
 import { type Algorithm, type AlgorithmProblem, exampleFor, isAlgorithm, parseAlgorithm } from "./algorithms.ts";
+import { strangeToVersion1 } from "./version-1.ts";
+
+const VERSION_1_EXAMPLE = "for example aes256-sha256-modp2048";
 
 /** `at`: character of the text. */
 export interface ProposalRemark extends AlgorithmProblem {
@@ -18,29 +21,17 @@ export interface ProposalText {
   readonly weak: readonly (ProposalRemark & { readonly name: string })[];
 }
 
-/**
- * What `default` offers, the same on both sides: RFC 8221 and RFC 8247's MUST and SHOULD, the best first; ESP with and
- * without extended sequence numbers; PFS wherever the peer has it.
- */
-export const DEFAULT_PROPOSALS: Readonly<Record<ProtocolId, readonly string[]>> = {
-  [ProtocolId.IKE]: [
-    "aes256gcm16-aes128gcm16-chacha20poly1305-prfsha384-prfsha256-prfsha512-x25519-ecp256-ecp384-ecp521-x448-modp3072-modp4096-modp2048",
-    "aes256-aes128-sha256-sha384-sha512-prfsha256-prfsha384-prfsha512-x25519-ecp256-ecp384-ecp521-x448-modp3072-modp4096-modp2048",
-  ],
-  [ProtocolId.ESP]: [
-    "aes256gcm16-aes128gcm16-chacha20poly1305-x25519-ecp256-ecp384-modp3072-modp2048-none-esn-noesn",
-    "aes256-aes128-sha256-sha384-sha512-x25519-ecp256-ecp384-modp3072-modp2048-none-esn-noesn",
-  ],
-  [ProtocolId.AH]: ["sha256-sha384-sha512-x25519-ecp256-ecp384-modp3072-modp2048-none-esn-noesn"],
-};
-
-export function defaultProposals(protocol: ProtocolId): readonly Proposal[] {
-  return DEFAULT_PROPOSALS[protocol].flatMap((text) => parseProposal(text, protocol).proposals);
+/** Of a level; they hold no fault. */
+export function offeredProposals(
+  texts: readonly string[],
+  protocol: ProtocolId,
+  version: 0 | 1 | 2,
+): readonly Proposal[] {
+  return texts.flatMap((text) => parseProposal(text, protocol, version).proposals);
 }
 
 /** One item of the list. */
-export function parseProposal(text: string, protocol: ProtocolId): ProposalText {
-  if (text === "default") return { proposals: defaultProposals(protocol), errors: [], warnings: [], weak: [] };
+export function parseProposal(text: string, protocol: ProtocolId, version: 0 | 1 | 2 = 2): ProposalText {
   const errors: ProposalRemark[] = [];
   const algorithms: (Algorithm & { readonly at: number })[] = [];
   let at = 0;
@@ -54,16 +45,35 @@ export function parseProposal(text: string, protocol: ProtocolId): ProposalText 
     why === undefined ? [] : [{ name, at: place, problem: `${name} is weak: ${why}`, remedy: "" }],
   );
   if (errors.length > 0) return { proposals: [], errors, warnings: [], weak };
-  const { kept, warnings } = withoutSurplus(algorithms, protocol);
+  const { kept, warnings } =
+    version === 1 ? withoutStrange(algorithms, protocol) : withoutSurplus(algorithms, protocol);
   const fault = faultOf(kept, protocol);
-  if (fault !== undefined) return { proposals: [], errors: [{ at: 0, ...fault }], warnings, weak };
-  return { proposals: [{ protocol, transforms: completed(kept, protocol) }], errors, warnings, weak };
+  if (fault !== undefined) {
+    // What is left out may be what was missing.
+    const remedy = version === 1 && protocol === ProtocolId.IKE ? VERSION_1_EXAMPLE : fault.remedy;
+    return { proposals: [], errors: [{ at: 0, problem: fault.problem, remedy }], warnings, weak };
+  }
+  return { proposals: [{ protocol, transforms: completed(kept, protocol, version) }], errors, warnings, weak };
 }
 
 type Placed = Algorithm & { readonly at: number };
 
 function ofType(algorithms: readonly Placed[], type: TransformType): Placed[] {
   return algorithms.filter((algorithm) => algorithm.type === type);
+}
+
+/** Only what IKEv1 has numbers for. */
+function withoutStrange(
+  algorithms: readonly Placed[],
+  protocol: ProtocolId,
+): { readonly kept: Placed[]; readonly warnings: ProposalRemark[] } {
+  const { kept, warnings } = withoutSurplus(algorithms, protocol);
+  const known = kept.filter((algorithm) => {
+    const problem = strangeToVersion1(algorithm, protocol);
+    if (problem !== undefined) warnings.push({ at: algorithm.at, problem, remedy: "remove it, or say version = 2" });
+    return problem === undefined;
+  });
+  return { kept: known, warnings };
 }
 
 /** What strongSwan drops silently: it is dropped here too, aloud. */
@@ -157,8 +167,8 @@ function suitesFault(algorithms: readonly Placed[], protocol: ProtocolId): Algor
   return undefined;
 }
 
-/** With what is implied: IKE's PRF by its integrity, and both kinds of sequence numbers. */
-function completed(algorithms: readonly Placed[], protocol: ProtocolId): Transform[] {
+/** With what is implied: IKE's PRF by its integrity, and both kinds of sequence numbers; IKEv1's are those of 32 bits. */
+function completed(algorithms: readonly Placed[], protocol: ProtocolId, version: 0 | 1 | 2): Transform[] {
   const transforms: Transform[] = [];
   const add = ({ type, id, keyBits }: Transform) => {
     if (!transforms.some((other) => other.type === type && other.id === id && other.keyBits === keyBits))
@@ -171,6 +181,6 @@ function completed(algorithms: readonly Placed[], protocol: ProtocolId): Transfo
       if (prf !== undefined) add({ type: TransformType.PRF, id: prf.id, keyBits: 0 });
     }
   if (protocol !== ProtocolId.IKE && ofType(algorithms, TransformType.ESN).length === 0)
-    for (const id of [1, 0]) add({ type: TransformType.ESN, id, keyBits: 0 });
+    for (const id of version === 1 ? [0] : [1, 0]) add({ type: TransformType.ESN, id, keyBits: 0 });
   return transforms;
 }

@@ -13,7 +13,6 @@ const VIRTUAL_IP = "virtual IPs are not there yet: give the addresses by hand";
 const PLATFORM = "it belongs to the Linux kernel's IPsec, which is not used: remove it";
 const EAP = "EAP and XAuth are not there yet: take psk or pubkey";
 const MEDIATION = "mediation is not there: give the peer's address";
-const FOR_V1 = "it is for IKEv1 alone";
 const PPK = "post-quantum preshared keys are not there: take ke1_mlkem768 in the proposals";
 const TOKEN = "tokens are not there: take a file";
 
@@ -68,6 +67,7 @@ export const SCHEMA: Readonly<Record<SchemaName, SectionSchema>> = {
       "local_port",
       "remote_port",
       "version",
+      "level",
       "proposals",
       "rekey_time",
       "reauth_time",
@@ -84,11 +84,23 @@ export const SCHEMA: Readonly<Record<SchemaName, SectionSchema>> = {
       "send_cert",
       "pfs_preflight",
       "allow_weak",
+      "refresh_limit",
+      "master_pfs",
+      "retransmit_tries",
+      "retransmit_timeout",
+      "retransmit_limit",
+      "alternatives",
+      "life_bytes",
+      "idle_time",
+      "commit_bit",
+      "aggressive",
+      "aggressive_psk",
+      "microsoft",
+      "export_downgrade",
     ],
     idle: {
-      aggressive: FOR_V1,
-      dpd_timeout: `${FOR_V1}; IKEv2 gives up after its retransmissions`,
-      pull: FOR_V1,
+      dpd_timeout: "a peer is given up after the repeats of a question: set retransmit_tries",
+      pull: "mode config is not there: give the addresses by hand",
       dscp: "IKE messages go unmarked: remove it",
       vips: VIRTUAL_IP,
       pools: VIRTUAL_IP,
@@ -134,6 +146,8 @@ export const SCHEMA: Readonly<Record<SchemaName, SectionSchema>> = {
       "mode",
       "esp_proposals",
       "ah_proposals",
+      "bundle",
+      "pfs_group",
       "start_action",
       "close_action",
       "dpd_action",
@@ -154,6 +168,14 @@ export const SCHEMA: Readonly<Record<SchemaName, SectionSchema>> = {
       "copy_ecn",
       "copy_dscp",
       "tfc_padding",
+      "accept_clear",
+      "fallback_to_clear",
+      "fallback_after",
+      "fallback_mismatch",
+      "fallback_retry",
+      "fallback_every",
+      "fallback_idle",
+      "fallback_longest",
     ],
     idle: CHILD_IDLE,
     sections: [],

@@ -5,13 +5,13 @@ import { ProtocolId } from "#core/proposal";
 import { type Millis, millis } from "#core/units";
 import { wipe } from "#crypto/octets";
 import { type ChildKeys, wipeChildKeys } from "#ike/keymat";
+import { hasMasterPfs } from "#ike/refresh-limit";
 import { childSuiteName, suiteIds } from "#ike/suite";
 import { type Host, report } from "./host.ts";
 import type { IsakmpSa, Live } from "./isakmp-sa.ts";
 import { quickModeKeys } from "./keymat.ts";
 import { lowestOf, type Pair, type PairPart } from "./pairs.ts";
 import type { QuickPlan, TermsPart } from "./phase2-state.ts";
-import { hasMasterPfs } from "./refresh-limit.ts";
 
 export function protocolId(protocol: Protocol): number {
   return protocol === "ah" ? ProtocolId.AH : ProtocolId.ESP;

@@ -51,8 +51,8 @@ export interface OfferRefused {
   readonly why: string;
 }
 
-/** More would not fit a datagram that is not fragmented. */
-export const PHASE1_TRANSFORMS_LIMIT = 32;
+/** Some 36 octets each: more are not for one datagram. The least preferred ones go. */
+export const PHASE1_TRANSFORMS_LIMIT = 64;
 const NOTHING = new Uint8Array(0);
 
 /** Rekeying an ISAKMP SA is authenticating again: what comes first, and the time it may take. */
@@ -177,7 +177,10 @@ export function readPhase1Transform(transform: SaTransform): ReadTransform | str
     if (!UNDERSTOOD.has(one.type)) return `${at} has attribute ${one.type}, which we do not know`;
     if (one.type === ISAKMP_LIFE.type || one.type === ISAKMP_LIFE.duration) continue;
     if (values.has(one.type)) return `${at} has attribute ${one.type} twice`;
-    values.set(one.type, attributeValue(one) ?? 0);
+    const value = attributeValue(one) ?? 0;
+    // Of all of them 0 is reserved (RFC 2409 appendix A).
+    if (value === 0) return `${at} has attribute ${one.type} without a value`;
+    values.set(one.type, value);
   }
   const missing = MANDATORY.find(([type]) => !values.has(type));
   if (missing !== undefined) return `${at} has no ${missing[1]} (RFC 2409 §4: four are mandatory)`;

@@ -56,7 +56,8 @@ export interface Phase2Choice extends Phase2Agreement {
   readonly offeredLifetime: Lifetime;
 }
 
-export const PHASE2_TRANSFORMS_LIMIT = 32;
+/** Of one protocol. The least preferred ones go. */
+export const PHASE2_TRANSFORMS_LIMIT = 64;
 /** RFC 4303 §2.1: below are reserved values. */
 const FIRST_SPI = 256;
 

@@ -3,6 +3,7 @@
  * allows; where there is none, or it makes no more, a new main mode comes first (docs/requirements.md S19, S33, S69).
  */
 import { type Millis, millis } from "#core/units";
+import { mayMakeSessionKey } from "#ike/refresh-limit";
 import { deletePair, sendDelete } from "./delete.ts";
 import type { Host } from "./host.ts";
 import type { IsakmpSa, Live } from "./isakmp-sa.ts";
@@ -11,7 +12,6 @@ import type { PeerLine } from "./peer-line.ts";
 import { taskOf } from "./phase2-state.ts";
 import { makingCount } from "./quick-mode-failures.ts";
 import * as initiator from "./quick-mode-initiator.ts";
-import { mayMakeSessionKey } from "./refresh-limit.ts";
 import { configOf, isQuickTask, MAX_TASKS, type QuickTask, type Task } from "./tasks.ts";
 
 /** Quick modes of ours at once over one ISAKMP SA. */

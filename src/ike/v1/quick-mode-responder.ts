@@ -7,6 +7,7 @@
 import type { JobResult } from "#core/ike-job";
 import { ProtocolId } from "#core/proposal";
 import { wipe } from "#crypto/octets";
+import { hasMasterPfs, mayMakeSessionKey } from "#ike/refresh-limit";
 import type { Payload } from "#wire/ike/v1/chain";
 import { notify } from "#wire/ike/v1/notify";
 import { Exchange, NotifyType } from "#wire/ike/v1/numbers";
@@ -33,7 +34,6 @@ import {
   type Refused,
   refused,
 } from "./quick-mode-terms.ts";
-import { hasMasterPfs, mayMakeSessionKey } from "./refresh-limit.ts";
 import { removePair, settle, usePair } from "./succession.ts";
 
 const MESSAGE_1 = { SA: "one", NONCE: "one", KE: "optional", ID: "many" } as const;

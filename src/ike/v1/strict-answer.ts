@@ -27,8 +27,9 @@ export function checkAnswer(
   answer: SaPayload,
   life: LifeAttributes,
 ): readonly AnsweredProposal[] | string {
-  const [group, ...others] = proposalGroups(answer);
-  if (group === undefined || others.length > 0) return `it chose ${others.length + 1} proposals, not one`;
+  const groups = proposalGroups(answer);
+  const [group] = groups;
+  if (group === undefined || groups.length > 1) return `it chose ${groups.length} proposals, not one`;
   const [{ number } = { number: 0 }] = group;
   const offered = sent.proposals.filter((one) => one.number === number);
   if (offered.length === 0) return `it chose proposal ${number}, which was not offered`;

@@ -247,10 +247,10 @@ export class Channel {
   }
 
   /** What is to be sent again, or that nobody answers. */
-  timeout(now: Millis, remote: Endpoint): TimeoutResult<unknown> | undefined {
+  timeout(now: Millis, remote: Endpoint, heardAt: Millis): TimeoutResult<unknown> | undefined {
     this.#requests.expire(now);
     this.#responses.expire(now);
-    const result = this.#own.timeout(now);
+    const result = this.#own.timeout(now, heardAt);
     // RFC 7383 §2.5.2: a path that swallows large datagrams gets smaller ones from the second repeat on.
     if (result?.kind === "resend" && result.sends === 2) this.#sendSmaller(result.datagrams, remote);
     return result;

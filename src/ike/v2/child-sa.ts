@@ -319,6 +319,7 @@ export function installChild(host: Host, sa: IkeSa, plan: ChildPlan, shared: rea
   assert(suite !== undefined, "an agreed suite is known");
   const by = plan.by === "us";
   const keys = childKeys({ ...plan, ike: state.keys, suite, shared, initiator: by });
+  sa.childKeys++;
   wipe(...shared);
   const former = plan.replaces;
   const outbound = former !== undefined ? "later" : "use";
@@ -379,10 +380,10 @@ export function installChild(host: Host, sa: IkeSa, plan: ChildPlan, shared: rea
   return child;
 }
 
-/** The pair of the former IKE SA that this one takes over from (RFC 7296 §2.8.3), as it is now. */
-function reauthenticated({ reauthenticates }: Session, name: string): number | undefined {
-  for (const child of reauthenticates?.children.values() ?? [])
-    if (child.config.name === name && isKept(child)) return child.id;
+/** The pair of a former IKE SA that this one takes over from (RFC 7296 §2.8.3), as it is now. */
+function reauthenticated({ formers }: Session, name: string): number | undefined {
+  for (const former of formers)
+    for (const child of former.children.values()) if (child.config.name === name && isKept(child)) return child.id;
   return undefined;
 }
 

@@ -246,7 +246,7 @@ export function onKeAgreed(host: Host, sa: IkeSa, live: Live, own: Own<"Agreeing
 function finish(host: Host, sa: IkeSa, live: Live, task: Task, run: KeyRun): void {
   live.own = { kind: "Idle" };
   settle(host, sa, run);
-  sa.session.deletedEarly.clear();
+  sa.deletedEarly.clear();
   if (task.work.kind !== "rekey-child" || !task.work.preflight) return;
   const names = { connection: sa.session.connection.name, child: task.work.child.config.name };
   report(host, { kind: "rekey", ...names, trigger: task.trigger, result: "preflight passed" });
@@ -446,7 +446,7 @@ function respond(
 /** The answer to CREATE_CHILD_SA or IKE_FOLLOWUP_KE, once our half of the key exchange is there. */
 export function onKeResponded(host: Host, sa: IkeSa, live: Live, peer: Peer<"RespondingKe">, result: JobResult): void {
   const { rekeyed } = peer;
-  const overtaken = live.phase.kind !== "Current" || (rekeyed !== undefined && rekeyed.state.kind !== "Installed");
+  const overtaken = live.phase.kind !== "Current" || (rekeyed !== undefined && !isKept(rekeyed));
   if (result.kind !== "ke-respond" || overtaken) {
     dropPeer(host, sa);
     if (result.kind === "ke-respond") wipe(result.shared);

@@ -2,16 +2,18 @@
 import { addressToString } from "#core/address";
 import { millis } from "#core/units";
 import { closeIke, destroy, dropPeer, endSession, endSetup } from "./end.ts";
+import { hasTwin } from "./heirs.ts";
 import { type Failure, type Host, sendDatagrams } from "./host.ts";
 import type { IkeSa, Live } from "./ike-sa.ts";
 import { ended } from "./informational.ts";
 
 export function onSaTimeout(host: Host, sa: IkeSa): void {
   const { now } = host;
-  const result = sa.channel.timeout(now, sa.session.path.remote);
+  const { path, heardAt } = sa.session;
+  const result = sa.channel.timeout(now, path.remote, heardAt);
   if (result?.kind === "resend") {
     host.count("retransmissions");
-    sendDatagrams(host, result.datagrams, sa.session.path);
+    sendDatagrams(host, result.datagrams, path);
   }
   if (result?.kind === "give-up") {
     onSilence(host, sa, result.over);
@@ -106,7 +108,8 @@ function noAnswer(sa: IkeSa, over: number): Failure {
 function onAbandoned(host: Host, sa: IkeSa): void {
   sa.deadlines.abandonAt = undefined;
   if (sa.state.kind === "Live") {
-    closeIke(host, sa, "another IKE SA has its place");
+    // Where that one is gone by now, this one stays.
+    if (sa.session.current !== sa || hasTwin(host, sa.session)) closeIke(host, sa, "another IKE SA has its place");
     return;
   }
   if (sa.state.kind === "Refused") {

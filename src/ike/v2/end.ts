@@ -1,6 +1,7 @@
 /** How IKE SAs and Child SAs end: everything that hung on them goes, keys are wiped, and somebody is told. */
 import { millis } from "#core/units";
 import type { EndCause } from "#ike/effects";
+import { passOn } from "./heirs.ts";
 import { type Failure, type Host, report } from "./host.ts";
 import { type ChildOffer, type IkeSa, wipeOwn, wipePeer, wipeState } from "./ike-sa.ts";
 import { type Child, hasHeir, isKept, type Session, type Task } from "./session.ts";
@@ -85,7 +86,7 @@ export function dropOwn(host: Host, sa: IkeSa): void {
     session.addFirst({ kind: "delete-child", child: own.child, reason: "deleted" }, "close", host.now);
   if (own.kind === "AwaitCreateChildSaResponse" && own.offer.kind === "child") giveBack(host, own.offer);
   if ("run" in own && own.run.plan.kind === "child") host.world.spis.giveBack(own.run.plan.inboundSpi);
-  if (own.kind !== "Idle") session.deletedEarly.clear();
+  if (own.kind !== "Idle") sa.deletedEarly.clear();
   wipeOwn(own);
   state.own = { kind: "Idle" };
 }
@@ -198,6 +199,7 @@ export function endSession(
   for (const child of [...session.children.values()]) removeChild(host, session, child, how === "drain", reason, cause);
   for (const sa of sas) if (sa.state.kind !== "Refused") destroy(host, sa);
   giveUpTasks(host, session, tasks, reason);
+  passOn(host, session);
   if (current === undefined) return;
   host.count("ike_deleted");
   report(host, { kind: "ike-down", ike: current.id, connection: session.connection.name, reason });

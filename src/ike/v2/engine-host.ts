@@ -9,11 +9,13 @@ import type { IkeEffect, IkeWorld } from "#ike/effects";
 import type { HalfOpen } from "#ike/half-open";
 import type { Numbers } from "#ike/version-engine";
 import { IKE_SPI_LENGTH, ikeSpiOf } from "#wire/ike/spi";
+import { isAlive } from "./heirs.ts";
 import { type Failure, type Host, type JobRoad, report, type Way } from "./host.ts";
 import type { IkeSa } from "./ike-sa.ts";
 import type { Peers } from "./peers.ts";
 import type { Registry } from "./registry.ts";
 import type { Session } from "./session.ts";
+import { Trickle } from "./strangers.ts";
 
 export class EngineHost implements Host {
   readonly world: IkeWorld;
@@ -25,6 +27,8 @@ export class EngineHost implements Host {
   readonly #attempts: Attempts;
   readonly #halfOpen: HalfOpen;
   readonly #touched: Set<Session>;
+  /** One a second, and 50 at once: all peers of a gateway that starts with a wrong secret. */
+  readonly #refusals = new Trickle(1, 50);
   #effects: IkeEffect[] = [];
   #removed: IkeSa[] = [];
   now: Millis = millis(0);
@@ -140,23 +144,29 @@ export class EngineHost implements Host {
   }
 
   failed(session: Session, failure: Failure): void {
-    const { connection, attempt, peer, reauthenticates } = session;
+    const { connection, attempt, peer, formers } = session;
     let retryAt: Millis | undefined;
     if (attempt !== undefined && peer.kind === "unknown") {
       const draw = new Uint8Array(1);
       this.world.random.fill(draw);
       retryAt = this.#attempts.failed(attempt, connection.keyingTries, this.now, (draw[0] ?? 0) / 256);
     }
-    // One that is gone, or lingers to answer repeats, is not tried again.
-    const former = reauthenticates?.current?.state.kind === "Live" ? reauthenticates.peer : undefined;
-    if (reauthenticates !== undefined && former?.kind === "authenticated" && peer.kind === "unknown") {
+    // One that is gone, or about to, is not reauthenticated again.
+    for (const former of peer.kind === "unknown" ? formers : []) {
+      if (!isAlive(former) || former.peer.kind !== "authenticated") continue;
       retryAt = millis(this.now + 30_000);
-      reauthenticates.peer = { ...former, reauthAt: retryAt };
-      this.#touched.add(reauthenticates);
+      former.peer = { ...former.peer, reauthAt: retryAt };
+      this.#touched.add(former);
     }
-    // Of a session that the peer set up, and that came to nothing.
-    const asked = session.trigger === "peer" && peer.kind === "unknown" ? "peer" : "us";
-    report(this, { ...failure, kind: "failed", connection: connection.name, asked, retryAt });
+    if (session.trigger === "peer" && peer.kind === "unknown") this.refusedStranger(connection, failure);
+    else report(this, { ...failure, kind: "failed", connection: connection.name, asked: "us", retryAt });
+  }
+
+  /** Somebody tried to set up an IKE SA in vain: whoever does so without end fills no log. */
+  refusedStranger({ name }: Connection, failure: Failure): void {
+    if (this.#refusals.spend(this.now))
+      report(this, { ...failure, kind: "failed", connection: name, asked: "peer", retryAt: undefined });
+    else this.count("refusals_untold");
   }
 
   refused({ connection }: Session, failure: Failure): void {

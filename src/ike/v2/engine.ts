@@ -12,7 +12,7 @@ import type { IkeSaSnapshot } from "#core/ike-state";
 import type { Millis } from "#core/units";
 import { Agenda, earliest } from "#ike/agenda";
 import { Attempts } from "#ike/attempts";
-import type { Counters } from "#ike/counters";
+import type { Counter, Counters } from "#ike/counters";
 import type { IkeEffect, IkeInput, IkeWorld } from "#ike/effects";
 import { DEFAULT_HALF_OPEN_LIMITS, HalfOpen, type HalfOpenLimits } from "#ike/half-open";
 import { connectionsFor } from "#ike/pad";
@@ -26,7 +26,7 @@ import { type CookieRequest, Cookies } from "./cookies.ts";
 import { onSaTimeout } from "./deadlines.ts";
 import { destroy, endSetup } from "./end.ts";
 import { EngineHost } from "./engine-host.ts";
-import { type JobRoad, report, type Way } from "./host.ts";
+import type { JobRoad, Way } from "./host.ts";
 import { IkeSa } from "./ike-sa.ts";
 import * as ikeSaInit from "./ike-sa-init.ts";
 import { follow } from "./mobike.ts";
@@ -236,16 +236,17 @@ export class Ikev2Engine implements VersionEngine {
     this.#host.count("drop_major_version");
     if (header.majorVersion < 2) return;
     const answer = this.#strangers.invalidMajorVersion(header, this.#host.now);
-    if (answer === undefined) return;
-    this.#host.count("answer_invalid_major_version");
-    this.#host.send(answer, way);
+    this.#answerStranger(answer, "answer_invalid_major_version", way);
   }
 
   #onUnknownSpi(header: IkeHeader, way: Way): void {
     this.#host.count("drop_unknown_spi");
-    const answer = this.#strangers.invalidIkeSpi(header, this.#host.now);
+    this.#answerStranger(this.#strangers.invalidIkeSpi(header, this.#host.now), "answer_invalid_ike_spi", way);
+  }
+
+  #answerStranger(answer: Uint8Array | undefined, counter: Counter, way: Way): void {
     if (answer === undefined) return;
-    this.#host.count("answer_invalid_ike_spi");
+    this.#host.count(counter);
     this.#host.send(answer, way);
   }
 
@@ -352,8 +353,13 @@ export class Ikev2Engine implements VersionEngine {
       else this.#onInitRequest(octets, header, way);
     } catch (error) {
       if (!(error instanceof WireError || error instanceof ProtocolError)) throw error;
-      // Nobody has proven anything: silence.
       host.count("drop_malformed");
+      if (!(error instanceof ProtocolError)) return;
+      this.#answerStranger(
+        this.#strangers.unsupportedPayload(header, error, host.now),
+        "answer_unsupported_payload",
+        way,
+      );
     }
   }
 
@@ -395,7 +401,7 @@ export class Ikev2Engine implements VersionEngine {
       return;
     }
     const payloads = decodeChain(header.nextPayload, octets, IKE_HEADER_LENGTH);
-    const question = { header, nonce: nonceOf(payloads), address };
+    const question = { header, nonce: ikeSaInit.nonceOf(payloads), address };
     const cookie = payloads[0]?.kind === "N" && payloads[0].type === NotifyType.COOKIE ? payloads[0].data : undefined;
     const proven =
       cookie !== undefined && this.#cookies.check(cookie, { ...question, initiatorSpi: header.initiatorSpi }, host.now);
@@ -476,23 +482,13 @@ export class Ikev2Engine implements VersionEngine {
 
   #reportRefusal(connection: Connection, reason: string, way: Way): void {
     this.#host.count("ike_failed");
-    report(this.#host, {
-      kind: "failed",
-      connection: connection.name,
+    this.#host.refusedStranger(connection, {
       child: undefined,
-      asked: "peer",
       stage: "IKE_SA_INIT",
       notify: "NO_PROPOSAL_CHOSEN",
       from: "us",
       reason: `${reason} (peer ${addressToString(way.remote.address)})`,
       remedy: "make the IKE proposals equal on both sides",
-      retryAt: undefined,
     });
   }
-}
-
-function nonceOf(payloads: ReturnType<typeof decodeChain>): Uint8Array {
-  const nonce = payloads.find((payload) => payload.kind === "Nonce");
-  if (nonce?.kind !== "Nonce") throw new ProtocolError(NotifyType.INVALID_SYNTAX, "Nonce missing");
-  return nonce.data;
 }

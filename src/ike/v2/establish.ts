@@ -5,6 +5,7 @@ import { type Millis, millis } from "#core/units";
 import { identitiesEqual } from "#crypto/identity";
 import { wipe } from "#crypto/octets";
 import { endSession } from "./end.ts";
+import { inherit, stays, takePlaceOf } from "./heirs.ts";
 import { type Host, randomBelow, report } from "./host.ts";
 import type { AuthRequest, AuthResponse, Handshake, IkeSa, Live } from "./ike-sa.ts";
 import type { Session } from "./session.ts";
@@ -18,8 +19,7 @@ const CONFIRM_BY = millis(30_000);
 /** make-before-break: the former IKE SA of a peer that comes again from the same address is given so long. */
 export const REAUTH_GRACE: Millis = millis(10_000);
 
-/** Of two at the same time: until the loser is deleted by its maker, and by the other side if that does not. */
-const TWIN_SETTLES = 1_000;
+/** Of two at the same time the winner's maker deletes the loser when all children stand; after this, either side does. */
 const TWIN_EXPECTED = 60_000;
 
 type Claims = Pick<AuthRequest | AuthResponse, "localIdentity" | "remoteIdentity">;
@@ -63,7 +63,11 @@ export function establish(host: Host, sa: IkeSa, handshake: Handshake, claims: A
     sa.deadlines.probeAt = millis(host.now + CONFIRM_PROBE);
     sa.deadlines.confirmBy = millis(host.now + CONFIRM_BY);
   }
-  for (const other of others) meetTwin(host, sa, other, handshake.startedAt, claims.initialContact);
+  const before = new Set(others.filter(stays).flatMap(({ formers }) => [...formers]));
+  for (const other of others) {
+    const how = { startedAt: handshake.startedAt, initialContact: claims.initialContact, hasHeir: before.has(other) };
+    meetTwin(host, sa, other, how);
+  }
   host.settled(sa);
   host.count("ike_established");
   report(host, { kind: "ike-up", ike: ikeSnapshot(sa), took: millis(host.now - handshake.startedAt) });
@@ -112,29 +116,51 @@ function hardLimit(host: Host, { rekeyTime, reauthTime, overTime }: Connection, 
   return times.length === 0 || !Number.isFinite(overTime) ? undefined : millis(Math.min(...times) + overTime);
 }
 
+interface Meeting {
+  /** Of the new one's handshake. */
+  readonly startedAt: Millis;
+  readonly initialContact: boolean;
+  /** The other one's place is taken already: its heir is met in its stead. */
+  readonly hasHeir: boolean;
+}
+
+/** We began both, the earlier one for what has ended since: two of ours are one too many. */
+function isSecondOfOurs({ origin, path }: Session, { origin: other, path: there }: Session): boolean {
+  return origin?.by === "us" && other?.by === "us" && compareAddresses(path.remote.address, there.remote.address) === 0;
+}
+
 /**
  * RFC 7296 §2.4 and swanctl.conf `unique`. Of two that were set up at the same time, one by each side, the one with the
- * lower initiator SPI stays, and who made the other deletes it: both sides say INITIAL_CONTACT then, and mean neither.
+ * lower initiator SPI stays, and who made it deletes the other: both sides say INITIAL_CONTACT then, and mean neither.
  */
-function meetTwin(host: Host, sa: IkeSa, twin: Session, startedAt: Millis, initialContact: boolean): void {
+function meetTwin(host: Host, sa: IkeSa, twin: Session, { startedAt, initialContact, hasHeir }: Meeting): void {
   const { session } = sa;
   const { unique } = session.connection;
-  if (session.reauthenticates === twin || twin.reauthenticates === session) return;
-  // Both sides reauthenticated at once: one heir is enough, however many beginnings may stand beside each other.
-  const heirs = session.reauthenticates !== undefined || twin.reauthenticates !== undefined;
-  if (unique === "never" && !heirs) return;
+  if (session.formers.has(twin) || twin.formers.has(session)) return;
   const { current: other, peer, origin } = twin;
   if (other === undefined || peer.kind !== "authenticated" || origin === undefined) return;
+  // Both sides reauthenticated at once: one heir is enough, however many beginnings may stand beside each other.
+  const heirs = session.isReauthentication || twin.isReauthentication;
   const by = sa.originalInitiator ? "us" : "peer";
-  if (peer.at >= startedAt && origin.by !== by) {
-    const [loser, maker] = origin.initiatorSpi < sa.initiatorSpi ? [sa, by] : [other, origin.by];
-    loser.deadlines.abandonAt = millis(host.now + (maker === "us" ? TWIN_SETTLES : TWIN_EXPECTED));
-    host.touch(twin);
-    return;
+  if (peer.at >= startedAt && origin.by !== by && (unique !== "never" || heirs)) {
+    if (!hasHeir) settleTwins(host, sa, other);
+  } else if (initialContact && unique !== "never") {
+    // The peer has lost it: nobody is there to be told.
+    endSession(host, twin, host.sasOf(twin), "at once", "the peer started anew (INITIAL_CONTACT)");
+  } else if (!hasHeir) {
+    if (isSecondOfOurs(session, twin)) takePlaceOf(host, session, twin);
+    else if (unique === "replace") other.deadlines.abandonAt = millis(host.now + REAUTH_GRACE);
   }
-  if (unique === "never") return;
-  // The peer has lost it: nobody is there to be told.
-  if (initialContact) endSession(host, twin, host.sasOf(twin), "at once", "the peer started anew (INITIAL_CONTACT)");
-  else if (unique === "replace") other.deadlines.abandonAt = millis(host.now + REAUTH_GRACE);
   host.touch(twin);
+}
+
+function settleTwins(host: Host, one: IkeSa, other: IkeSa): void {
+  const [winner, loser] = firstSpi(one) < firstSpi(other) ? [one, other] : [other, one];
+  loser.deadlines.abandonAt = millis(host.now + TWIN_EXPECTED);
+  if (winner.session.origin?.by === "us") takePlaceOf(host, winner.session, loser.session);
+  else inherit(host, winner.session, loser.session);
+}
+
+function firstSpi({ session, initiatorSpi }: IkeSa): bigint {
+  return session.origin?.initiatorSpi ?? initiatorSpi;
 }

@@ -157,7 +157,7 @@ const NO_CHILD: Problem = {
 
 /** RFC 7296 §2.4: this is the only IKE SA between the two of us. */
 function isFirstContact(host: Host, session: Session): boolean {
-  if (session.reauthenticates !== undefined || session.connection.unique === "never") return false;
+  if (session.isReauthentication || session.connection.unique === "never") return false;
   return !host.peers.knows(session.connection.name);
 }
 

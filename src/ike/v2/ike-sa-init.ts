@@ -303,6 +303,13 @@ export function onKeAgreed(host: Host, sa: IkeSa, state: State<"AgreeingKe">, re
 
 // ── responder ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+/** Also of a request that is not looked at further; throws ProtocolError where there is none. */
+export function nonceOf(payloads: readonly Payload[]): Uint8Array {
+  const nonce = payloads.find((payload) => payload.kind === "Nonce");
+  if (nonce?.kind !== "Nonce") throw new ProtocolError(NotifyType.INVALID_SYNTAX, "Nonce missing");
+  return nonce.data;
+}
+
 /** Decides without keeping anything; `candidates` are the connections the addresses allow, the best first. */
 export function onRequest(
   candidates: readonly Connection[],

@@ -338,8 +338,12 @@ export class IkeSa {
     expireAt: undefined,
   };
 
+  /** Outbound SPIs that the peer deleted before the answer to our request told us of them: lost answers come late. */
+  readonly deletedEarly: Set<Spi> = new Set();
   /** No rekey for want of message IDs before this. */
   renumberAt: Millis | undefined = undefined;
+  /** Child SAs that SK_d has keyed (Connection.refreshLimit). */
+  childKeys = 0;
 
   constructor(birth: {
     readonly id: number;

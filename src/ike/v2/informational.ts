@@ -52,7 +52,7 @@ export function begin(host: Host, sa: IkeSa, live: Live, { work }: Task): void {
       send(host, sa, addressPayloads(host, sa.session));
       return;
     case "update-addresses":
-      mobike.begin(host, sa, live, work.local);
+      mobike.begin(host, sa, live);
       return;
     case "new-child":
     case "rekey-child":
@@ -183,8 +183,8 @@ function onDeleteChildren(host: Host, sa: IkeSa, payload: DeletePayload): Payloa
     const child = value && session.childByOutbound(value, protocol);
     // Unknown ones are left out: a second delete, or one that crossed ours.
     if (child === undefined) {
-      if (value !== undefined && isMakingChild(sa) && session.deletedEarly.size < MAX_DELETED_EARLY)
-        session.deletedEarly.add(value);
+      if (value !== undefined && isMakingChild(sa) && sa.deletedEarly.size < MAX_DELETED_EARLY)
+        sa.deletedEarly.add(value);
       continue;
     }
     // RFC 7296 §1.4.1: both at once; each side's own delete says its half.

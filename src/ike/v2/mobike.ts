@@ -1,4 +1,5 @@
-// RFC 4555: the addresses of an IKE SA and its Child SAs change without a new one. Only the original initiator asks.
+// RFC 4555: the addresses of an IKE SA and its Child SAs change without a new one. Only the initiator asks; that is who
+// began the first of its line of IKE SAs, whoever rekeyed it since (§1.3).
 //   HDR, SK {N(UPDATE_SA_ADDRESSES), N(NAT_DETECTION_SOURCE_IP), N(NAT_DETECTION_DESTINATION_IP), N(COOKIE2)}  -->
 //                     <--  HDR, SK {N(NAT_DETECTION_SOURCE_IP), N(NAT_DETECTION_DESTINATION_IP), N(COOKIE2)}
 import { compareAddresses, type Endpoint } from "#core/address";
@@ -17,6 +18,11 @@ const COOKIE2_LENGTH = 16;
 
 function usesMobike({ peer }: Session): boolean {
   return peer.kind === "authenticated" && peer.mobike;
+}
+
+/** Of both sides of a MOBIKE session, the one that may change its addresses. */
+function isInitiator(session: Session): boolean {
+  return usesMobike(session) && session.origin?.by === "us";
 }
 
 /** The session is on another path: so are its Child SAs. */
@@ -67,14 +73,14 @@ export function onAddresses(host: Host, sa: IkeSa): void {
   const still = host.localEndpoints.some(({ address }) => compareAddresses(address, path.local.address) === 0);
   const other = host.localEndpoints.find(({ address }) => address.family === family);
   if (still || other === undefined) {
-    if (usesMobike(session) && sa.originalInitiator) session.add({ kind: "tell-addresses" }, "roam", host.now);
+    if (isInitiator(session)) session.add({ kind: "tell-addresses" }, "roam", host.now);
     return;
   }
   const local = { address: other.address, port: path.local.port };
   session.path = { ...path, local };
   if (sa.channel.busy) sendDatagrams(host, sa.channel.resend(host.now), session.path);
-  if (usesMobike(session) && sa.originalInitiator) {
-    session.addFirst({ kind: "update-addresses", local }, "roam", host.now);
+  if (isInitiator(session)) {
+    updateAddresses(host, session);
     return;
   }
   report(host, {
@@ -84,9 +90,14 @@ export function onAddresses(host: Host, sa: IkeSa): void {
   move(host, session, { ...path, local });
 }
 
-export function begin(host: Host, sa: IkeSa, live: Live, local: Endpoint): void {
+/** One that waits will tell the latest. */
+function updateAddresses(host: Host, session: Session): void {
+  if (session.tasks.some(({ work }) => work.kind === "update-addresses")) return;
+  session.addFirst({ kind: "update-addresses" }, "roam", host.now);
+}
+
+export function begin(host: Host, sa: IkeSa, live: Live): void {
   const { session } = sa;
-  session.path = { ...session.path, local };
   const cookie2 = randomOctets(host, COOKIE2_LENGTH);
   live.own = { kind: "AwaitUpdateResponse", cookie2 };
   sendRequest(host, sa, ExchangeType.INFORMATIONAL, [
@@ -119,17 +130,14 @@ export function onResponse(
 /** RFC 4555 §3.8: a probe of a MOBIKE initiator sees whether a NAT gave it another address. */
 export function probePayloads(sa: IkeSa): Payload[] {
   const { session } = sa;
-  return usesMobike(session) && sa.originalInitiator
-    ? natNotifies(sa.spis, session.path, session.connection.encap)
-    : [];
+  return isInitiator(session) ? natNotifies(sa.spis, session.path, session.connection.encap) : [];
 }
 
 export function onProbeResponse(host: Host, sa: IkeSa, notifies: readonly NotifyPayload[]): void {
   const { session } = sa;
-  if (!usesMobike(session) || !sa.originalInitiator || !has(notifies, NotifyType.NAT_DETECTION_DESTINATION_IP)) return;
+  if (!isInitiator(session) || !has(notifies, NotifyType.NAT_DETECTION_DESTINATION_IP)) return;
   const findings = natFindings(sa.spis, notifies, session.path.local, session.path.remote);
-  if (findings.local !== session.path.natLocal)
-    session.addFirst({ kind: "update-addresses", local: session.path.local }, "roam", host.now);
+  if (findings.local !== session.path.natLocal) updateAddresses(host, session);
 }
 
 // ── responder ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -149,7 +157,7 @@ export function onRequest(host: Host, sa: IkeSa, notifies: readonly NotifyPayloa
   const detects =
     has(notifies, NotifyType.NAT_DETECTION_SOURCE_IP) && has(notifies, NotifyType.NAT_DETECTION_DESTINATION_IP);
   // RFC 4555 §3.5: from and to where this message was received.
-  if (has(notifies, NotifyType.UPDATE_SA_ADDRESSES) && !sa.originalInitiator) {
+  if (has(notifies, NotifyType.UPDATE_SA_ADDRESSES) && !isInitiator(session)) {
     const findings = natFindings(sa.spis, notifies, way.local, way.remote);
     move(host, session, { local: way.local, remote: way.remote, ...natOf(findings) });
   }

@@ -38,7 +38,7 @@ function settleChild(host: Host, sa: IkeSa, plan: ChildPlan, shared: readonly Ui
   const { session } = sa;
   const child = installChild(host, sa, plan, shared);
   const former = plan.replaces;
-  if (plan.by === "us" && session.deletedEarly.has(plan.outboundSpi)) {
+  if (plan.by === "us" && sa.deletedEarly.has(plan.outboundSpi)) {
     removeChild(host, session, child, true, "the peer deleted it before its answer came");
     return;
   }
@@ -50,6 +50,16 @@ function settleChild(host: Host, sa: IkeSa, plan: ChildPlan, shared: readonly Ui
   const trigger = plan.by === "us" ? plan.trigger : "peer";
   report(host, { kind: "rekey", ...names(session, child), trigger, result: "done" });
   resolveChildren(host, session, former);
+  // Our request was under way when the former one lost against the peer's.
+  if (plan.by === "us" && !isKept(former) && hasTwin(session, child))
+    remove(host, session, child, "it replaced a redundant one");
+}
+
+/** Another pair of the same child stays; what the two came from does not count. */
+function hasTwin({ children }: Session, child: Child): boolean {
+  for (const other of children.values())
+    if (other !== child && other.config.name === child.config.name && isKept(other) && !hasHeir(other)) return true;
+  return false;
 }
 
 function names({ connection }: Session, { config }: Child): { readonly connection: string; readonly child: string } {
@@ -67,14 +77,19 @@ function resolveChildren(host: Host, session: Session, former: Child): void {
   host.count("child_collisions");
   // Both sides see the same four nonces; each removes what it made and lost.
   if (compareNonces(ours.lowestNonce, theirs.lowestNonce) > 0) {
-    leave(host, session, theirs.to);
+    for (const child of line(theirs.to)) leave(host, session, child);
     return;
   }
   const reason = "both sides rekeyed at once; the peer's stays";
   report(host, { kind: "rekey", ...names(session, former), trigger: "peer", result: "redundant" });
   // Nobody else says so if the peer deleted the former one before we knew of both.
   if (former.state.kind === "Gone") useChild(host, theirs.to);
-  remove(host, session, ours.to, reason);
+  for (const child of line(ours.to)) remove(host, session, child, reason);
+}
+
+/** A pair, and all that it was replaced by. */
+function line(child: Child): Child[] {
+  return [child, ...child.successors.flatMap(({ to }) => line(to))];
 }
 
 /** Both sides made the same child at once: the same rule. */

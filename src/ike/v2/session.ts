@@ -90,7 +90,7 @@ export type TaskWork =
   /** Is the peer there? */
   | { readonly kind: "probe" }
   /** Our address is another one (RFC 4555 §3.5). */
-  | { readonly kind: "update-addresses"; readonly local: Endpoint }
+  | { readonly kind: "update-addresses" }
   /** The addresses we can be reached at (RFC 4555 §3.6). */
   | { readonly kind: "tell-addresses" };
 
@@ -120,8 +120,10 @@ export type PeerKnowledge =
 export class Session {
   readonly id: number;
   readonly trigger: Trigger;
-  /** The session whose Child SAs this one takes over (reauthentication, RFC 7296 §2.8.3). */
-  readonly reauthenticates: Session | undefined;
+  /** Begun to take another's place (RFC 7296 §2.8.3). */
+  readonly isReauthentication: boolean;
+  /** Sessions that this one ends once it stands: what it reauthenticates, and those whose place it takes besides. */
+  readonly formers: Set<Session>;
   connection: Connection;
   path: Path;
   /** The IKE SA that new exchanges go over. */
@@ -131,8 +133,6 @@ export class Session {
   tasks: Task[] = [];
   /** Who began it, and its first SPI: rekeys change neither. */
   origin: { readonly by: "us" | "peer"; readonly initiatorSpi: bigint } | undefined = undefined;
-  /** Outbound SPIs that the peer deleted before its answer told us of them: lost answers come late. */
-  readonly deletedEarly: Set<Spi> = new Set();
   /** Something verified came from the peer. */
   heardAt: Millis;
   /** When a notification in clear last made us ask for the peer (RFC 7296 §2.21.4). */
@@ -157,7 +157,8 @@ export class Session {
     this.path = birth.path;
     this.trigger = birth.trigger;
     this.heardAt = birth.now;
-    this.reauthenticates = birth.reauthenticates;
+    this.isReauthentication = birth.reauthenticates !== undefined;
+    this.formers = new Set(birth.reauthenticates && [birth.reauthenticates]);
   }
 
   /** False = too much waits. */
@@ -183,4 +184,9 @@ export class Session {
       if (child.inboundSpi === spi && child.protocol === protocol) return child;
     return undefined;
   }
+}
+
+export function hasChild({ children }: Session, name: string): boolean {
+  for (const child of children.values()) if (child.config.name === name && isKept(child)) return true;
+  return false;
 }

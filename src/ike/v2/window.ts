@@ -59,6 +59,8 @@ interface Sent<T> {
   readonly sends: number;
   /** The first send of all. */
   readonly since: Millis;
+  /** The last one. */
+  readonly sentAt: Millis;
   readonly resendAt: Millis;
 }
 
@@ -129,7 +131,7 @@ export class OwnRequests<T> {
     const { exchange, messageId } = this.#current;
     const since = this.#current.kind === "sent" ? this.#current.since : now;
     const resendAt = this.#afterSend(1, now);
-    this.#current = { kind: "sent", exchange, messageId, datagrams, sends: 1, since, resendAt };
+    this.#current = { kind: "sent", exchange, messageId, datagrams, sends: 1, since, sentAt: now, resendAt };
   }
 
   /** Other octets for the same request from the next repeat on (smaller fragments, RFC 7383 §2.5.2). */
@@ -170,16 +172,17 @@ export class OwnRequests<T> {
     return this.#current?.kind === "sent" ? this.#current.resendAt : undefined;
   }
 
-  /** undefined = not yet due. */
-  timeout(now: Millis): TimeoutResult<T> | undefined {
+  /** undefined = not yet due. `heardAt`: a peer that spoke since the last send is there, and asked as often again. */
+  timeout(now: Millis, heardAt: Millis): TimeoutResult<T> | undefined {
     const current = this.#current;
     if (current?.kind !== "sent" || now < current.resendAt) return undefined;
-    const { exchange, sends, since, datagrams } = current;
-    if (sends > this.#policy.repeats) {
+    const { exchange, sends, since, sentAt, datagrams } = current;
+    const { repeats } = this.#policy;
+    if (sends > 2 * repeats || (sends > repeats && heardAt <= sentAt)) {
       this.#current = undefined;
       return { kind: "give-up", exchange, sends, over: millis(now - since) };
     }
-    this.#current = { ...current, sends: sends + 1, resendAt: this.#afterSend(sends + 1, now) };
+    this.#current = { ...current, sends: sends + 1, sentAt: now, resendAt: this.#afterSend(sends + 1, now) };
     return { kind: "resend", datagrams, sends: sends + 1 };
   }
 

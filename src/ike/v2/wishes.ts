@@ -7,13 +7,13 @@ import { identitiesEqual } from "#crypto/identity";
 import { type Attempt, Attempts } from "#ike/attempts";
 import type { IkeInput } from "#ike/effects";
 import { closeIke, destroy, useChild } from "./end.ts";
+import { inherit, isAlive, stays } from "./heirs.ts";
 import { type Host, report } from "./host.ts";
 import { IkeSa } from "./ike-sa.ts";
 import * as ikeSaInit from "./ike-sa-init.ts";
 import { follow, onAddresses } from "./mobike.ts";
 import type { Registry } from "./registry.ts";
-import { type PacketSelectors, type Path, Session } from "./session.ts";
-import { hasChild } from "./tasks.ts";
+import { hasChild, type PacketSelectors, type Path, Session, type Task } from "./session.ts";
 
 type Wish = Exclude<IkeInput, { readonly kind: "configure" | "datagram" | "timeout" | "computed" }>;
 type Initiate = Extract<IkeInput, { readonly kind: "initiate" }>;
@@ -164,19 +164,22 @@ export class Wishes {
     });
   }
 
-  /** The one that is set up or alive. */
+  /** The one that is set up or alive; one that is to end only where there is no other. */
   #sessionOf(connection: Connection, remote: Endpoint | undefined): Session | undefined {
+    let ending: Session | undefined;
     for (const session of this.#registry.sessions) {
       const { current } = session;
-      if (session.connection.name !== connection.name || current === undefined || isAlive(session.reauthenticates))
+      if (session.connection.name !== connection.name || current === undefined || [...session.formers].some(stays))
         continue;
       if (remote !== undefined && compareAddresses(session.path.remote.address, remote.address) !== 0) continue;
       const { state } = current;
       const usable =
         state.kind === "Live" ? state.phase.kind !== "Closing" : current.originalInitiator && state.kind !== "Refused";
-      if (usable) return session;
+      if (!usable) continue;
+      if (state.kind !== "Live" || stays(session)) return session;
+      ending ??= session;
     }
-    return undefined;
+    return ending;
   }
 
   #askChild(session: Session, config: ChildConfig | undefined, { packet, trigger }: Initiate): void {
@@ -287,7 +290,7 @@ export class Wishes {
     const { session, state } = sa;
     if (session.attempt !== undefined) this.#attempts.done(session.attempt);
     for (const heir of this.#registry.sessions)
-      if (heir.reauthenticates === session && heir.current !== undefined) this.#delete(heir.current, reason);
+      if (heir.formers.has(session) && heir.current !== undefined) this.#delete(heir.current, reason);
     session.tasks = [];
     if (state.kind === "Live") {
       closeIke(host, sa, reason);
@@ -302,9 +305,8 @@ export class Wishes {
   #reauthenticate(session: Session, trigger: Trigger): void {
     const host = this.#host;
     // One that lost against its twin has no heirs.
-    if (!isAlive(session) || session.current?.deadlines.abandonAt !== undefined) return;
-    for (const other of this.#registry.sessions)
-      if (other.reauthenticates === session || isNewer(other, session)) return;
+    if (!stays(session)) return;
+    for (const other of this.#registry.sessions) if (other.formers.has(session) || isNewer(other, session)) return;
     const { connection } = session;
     const fresh = this.#open(connection, { ...session.path.remote, port: connection.remotePort }, trigger, session);
     const names = new Set<string>();
@@ -313,6 +315,7 @@ export class Wishes {
       names.add(config.name);
       fresh.add({ kind: "new-child", config, packet: undefined }, trigger, host.now);
     }
+    inherit(host, fresh, session);
     this.#begin(fresh);
   }
 
@@ -323,25 +326,43 @@ export class Wishes {
     this.#reauthenticate(session, "time");
   }
 
-  /** A reauthentication whose children all stand ends the former IKE SA. */
+  /** A session whose children all stand ends the former ones; not one that is about to end itself. */
   onQuiet(session: Session): void {
-    const former = session.reauthenticates;
-    const state = session.current?.state;
-    if (former?.current === undefined || state?.kind !== "Live" || state.own.kind !== "Idle") return;
-    if (former.current.state.kind !== "Live" || former.current.state.phase.kind === "Closing") return;
-    for (const { work, trigger } of former.tasks)
-      if (work.kind === "new-child" && !hasChild(session, work.config.name)) session.add(work, trigger, this.#host.now);
-    former.tasks = former.tasks.filter(({ work }) => work.kind !== "new-child");
-    if (session.tasks.some(({ work }) => work.kind === "new-child")) {
-      this.#host.touch(session);
-      return;
+    const { current, formers } = session;
+    if (current?.state.kind !== "Live" || current.state.own.kind !== "Idle" || !stays(session)) return;
+    for (const former of formers) {
+      if (isAlive(former)) this.#takeOver(session, former);
+      else if (!this.#registry.sessions.has(former)) formers.delete(former);
     }
+  }
+
+  #takeOver(session: Session, former: Session): void {
+    const host = this.#host;
+    const { current } = former;
+    if (current?.state.kind !== "Live") return;
+    inherit(host, session, former);
+    this.#moveTasks(session, former.tasks);
+    former.tasks = former.tasks.filter(({ work }) => work.kind !== "new-child");
+    if (session.tasks.some(({ work }) => work.kind === "new-child")) return;
     for (const child of former.children.values())
       for (const heir of session.children.values())
         if (heir.config.name === child.config.name)
           child.successors.push({ to: heir, by: "us", lowestNonce: new Uint8Array(0) });
-    this.#host.touch(former);
-    closeIke(this.#host, former.current, "reauthenticated");
+    host.touch(former);
+    const { own } = current.state;
+    const reauthenticated = session.isReauthentication && stays(former);
+    closeIke(host, current, reauthenticated ? "reauthenticated" : "another IKE SA has its place");
+    // Its answer is worth nothing now.
+    if ("task" in own) this.#moveTasks(session, [own.task]);
+  }
+
+  /** Children that were asked for. */
+  #moveTasks(session: Session, tasks: readonly Task[]): void {
+    for (const { work, trigger } of tasks) {
+      if (work.kind !== "new-child" || hasChild(session, work.config.name)) continue;
+      session.add(work, trigger, this.#host.now);
+      this.#host.touch(session);
+    }
   }
 
   /** Sessions go on with the connection of the same name. */
@@ -361,12 +382,6 @@ export class Wishes {
       onAddresses(this.#host, current);
     }
   }
-}
-
-/** Not ended, and not about to. */
-function isAlive(session: Session | undefined): boolean {
-  const state = session?.current?.state;
-  return state?.kind === "Live" && state.phase.kind !== "Closing";
 }
 
 /** The peer reauthenticated before us: the former one goes by itself. */

@@ -169,9 +169,39 @@ const ERRORS: readonly Row[] = [
     "hq.conf:4:18: '70000' is no number from 1 to 65535; for example local_port = 500",
   ],
   [
-    "IKEv1",
-    { connection: "version = 1" },
-    "hq.conf:4:15: IKEv1 is not there yet; say version = 2 on both sides; nearly every peer has it",
+    "aggressive mode with a pre-shared key that nobody asked for twice",
+    { connection: "version = 1\naggressive = yes" },
+    "hq.conf:5:14: aggressive mode with a pre-shared key lets anybody try out keys at home; remove it, take certificates, or say aggressive_psk = yes as well",
+  ],
+  [
+    "a refresh limit of one without master key PFS, which is the same",
+    { connection: "refresh_limit = 1\nmaster_pfs = no" },
+    "hq.conf:5:14: refresh_limit = 1 is master key PFS; say master_pfs = yes, or raise refresh_limit",
+  ],
+  [
+    "a bundle where IKEv2 would negotiate it",
+    { child: "bundle = yes" },
+    "hq.conf:10:18: only IKEv1 negotiates AH over ESP (RFC 4301 §4.1); say version = 1 in the connection",
+  ],
+  [
+    "a fallback of what is in clear anyway",
+    { child: "mode = pass\nfallback_to_clear = yes" },
+    "hq.conf:11:21: a child with mode = pass negotiates nothing; remove it",
+  ],
+  [
+    "an inbound pass-through without anything to answer with",
+    { child: "mode = drop\naccept_clear = yes" },
+    "hq.conf:11:16: a child with mode = drop has nothing to answer with; remove it",
+  ],
+  [
+    "repeats without a pause",
+    { connection: "retransmit_timeout = 0" },
+    "hq.conf:4:26: 0 would repeat without end; for example retransmit_timeout = 1s",
+  ],
+  [
+    "IKEv1 of which nothing is left",
+    { connection: "version = 1\nproposals = aes256gcm16-prfsha384-x25519" },
+    "hq.conf:5:13: IKE has no encryption algorithm; for example aes256-sha256-modp2048",
   ],
   [
     "a second round of authentication (RFC 4739)",
@@ -278,9 +308,30 @@ const WARNINGS: readonly Row[] = [
     "hq.conf:10:9: 'mark_in' is known, has no effect here; it belongs to the Linux kernel's IPsec, which is not used: remove it",
   ],
   [
-    "a key of IKEv1",
+    "a key of IKEv1 that does nothing",
     { connection: "dpd_timeout = 30s" },
-    "hq.conf:4:5: 'dpd_timeout' is known, has no effect here; it is for IKEv1 alone; IKEv2 gives up after its retransmissions",
+    "hq.conf:4:5: 'dpd_timeout' is known, has no effect here; a peer is given up after the repeats of a question: set retransmit_tries",
+  ],
+  [
+    "a key of IKEv1 where IKEv2 alone is spoken",
+    { connection: "version = 2\ncommit_bit = always" },
+    "hq.conf:5:1: 'commit_bit' is for IKEv1, and this connection says version = 2; remove it",
+  ],
+  [
+    "aggressive mode with a pre-shared key, also where weakness is wanted",
+    { connection: "version = 1\nallow_weak = yes\naggressive = yes\naggressive_psk = yes" },
+    "hq.conf:7:1: anybody who sends one message gets what he needs to try out pre-shared keys at home, and both identities are shown; take certificates, main mode or IKEv2; at least a key of 32 random octets",
+  ],
+  [
+    "what IKEv1 has no number for",
+    { connection: "version = 1\nproposals = aes256-sha256-prfsha256-x25519-modp2048" },
+    "hq.conf:5:27: IKEv1's PRF is the HMAC of its hash (RFC 2409 §4): 'prfsha256' is not offered; remove it, or say version = 2",
+    "hq.conf:5:37: IKEv1 has no number for 'x25519', it is not offered; remove it, or say version = 2",
+  ],
+  [
+    "packets in clear that are taken",
+    { child: "accept_clear = yes" },
+    "hq.conf:10:9: packets in clear are taken from whoever writes the peer's addresses into them; remove it as soon as the peer protects its first packet too",
   ],
   [
     "a section that does nothing here",
@@ -299,15 +350,18 @@ const WARNINGS: readonly Row[] = [
   ],
   [
     "a weak cipher that is named",
-    { child: "esp_proposals = 3des-sha1" },
+    { child: "esp_proposals = 3des-sha1\nlife_bytes = 100M" },
     "hq.conf:10:25: 3des is weak: 64-bit blocks collide after some gigabytes (RFC 8221 §5); take another, or say allow_weak = yes in the connection",
   ],
   [
     "a weak group that is named",
     { connection: "proposals = aes256-sha256-modp1024" },
-    "hq.conf:4:31: modp1024 is weak: precomputed for all peers at once (RFC 8247 §2.4); take another, or say allow_weak = yes in the connection",
+    "hq.conf:4:31: modp1024 is weak: precomputed for all peers at once (RFC 8247 §2.4); it is group 2, which only Windows 2000 and Windows XP need; take modp2048 and name it first, or say allow_weak = yes in the connection",
   ],
-  ["nothing when weakness is wanted", { connection: "allow_weak = yes", child: "esp_proposals = 3des-md5-modp1024" }],
+  [
+    "nothing when weakness is wanted",
+    { connection: "allow_weak = yes", child: "esp_proposals = 3des-md5-modp1024\nlife_bytes = 100M" },
+  ],
   [
     "integrity beside an AEAD, which then names the PRF",
     { connection: "proposals = aes256gcm128-sha256-modp2048" },

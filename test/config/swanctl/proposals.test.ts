@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { DEFAULT_PROPOSALS, defaultProposals, parseProposal } from "#config/swanctl/proposals";
+import { DEFAULT_PROPOSALS } from "#config/swanctl/default-proposals";
+import { offeredProposals, parseProposal } from "#config/swanctl/proposals";
 import { ProtocolId, type Transform, TransformType } from "#core/proposal";
 import { KeMethod } from "#crypto/key-exchange";
 import { PrfId } from "#crypto/prf";
@@ -163,7 +164,7 @@ test("every proposal that the lab's strongSwan negotiates by IKEv2 is read", () 
 
 test("defaults have no fault, no surplus and nothing weak (RFC 8221, RFC 8247)", () => {
   for (const protocol of [ProtocolId.IKE, ProtocolId.ESP, ProtocolId.AH]) {
-    assert.ok(defaultProposals(protocol).length > 0);
+    assert.ok(offeredProposals(DEFAULT_PROPOSALS[protocol], protocol, 0).length > 0);
     for (const text of DEFAULT_PROPOSALS[protocol]) {
       const { errors, warnings, weak } = parseProposal(text, protocol);
       assert.deepEqual([errors, warnings, weak], [[], [], []]);
@@ -174,7 +175,7 @@ test("defaults have no fault, no surplus and nothing weak (RFC 8221, RFC 8247)",
 test("defaults meet what nearly every peer has, and ask for PFS without insisting on it", () => {
   const has = (transforms: readonly Transform[], type: number, id: number) =>
     transforms.some((transform) => transform.type === type && transform.id === id);
-  const [combined, classic] = defaultProposals(ProtocolId.IKE);
+  const [combined, classic] = offeredProposals(DEFAULT_PROPOSALS[ProtocolId.IKE], ProtocolId.IKE, 0);
   assert.ok(
     combined &&
       has(combined.transforms, ENCR, Encryption.AES_GCM_16) &&
@@ -185,7 +186,7 @@ test("defaults meet what nearly every peer has, and ask for PFS without insistin
       has(classic.transforms, INTEG, Integrity.HMAC_SHA2_256_128) &&
       has(classic.transforms, KE, KeMethod.MODP_2048),
   );
-  for (const { transforms } of defaultProposals(ProtocolId.ESP)) {
+  for (const { transforms } of offeredProposals(DEFAULT_PROPOSALS[ProtocolId.ESP], ProtocolId.ESP, 0)) {
     const methods = transforms.filter(({ type }) => type === KE).map(({ id }) => id);
     assert.equal(methods[0], KeMethod.CURVE25519);
     assert.equal(methods.at(-1), KeMethod.NONE);

@@ -206,8 +206,8 @@ test("row 21: first messages that lack something or say nonsense make no SA; a r
     ["key of 127 bits", [keyBits(127), ke, nonce], 1],
     ["ESP's proposal", [{ kind: "SA", proposals: [{ ...espProposal(), number: 1, spi: INTRUDER_SPI }] }, ke, nonce], 1],
     ["an SPI in the proposal", [{ kind: "SA", proposals: [{ ...proposal, spi: intruder.random(8) }] }, ke, nonce], 1],
-    ["unknown critical payload", [sa, ke, nonce, { kind: "Unknown", type: 200, critical: true, body: NOTHING }], 0],
-    ["IKEv1's payloads", [sa, ke, nonce, { kind: "Unknown", type: 8, critical: true, body: intruder.random(16) }], 0],
+    ["unknown critical payload", [sa, ke, nonce, { kind: "Unknown", type: 200, critical: true, body: NOTHING }], 1],
+    ["IKEv1's payloads", [sa, ke, nonce, { kind: "Unknown", type: 8, critical: true, body: intruder.random(16) }], 1],
   ];
   for (const [what, payloads, most] of rows) {
     const question = intruder.init(payloads);

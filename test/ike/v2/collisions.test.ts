@@ -5,7 +5,9 @@
 //   A  {SA, N} <-3-   -4-> {SA, N} B
 import assert from "node:assert/strict";
 import test from "node:test";
-import { assertSettled, established, only } from "#test/sim/ike-established";
+import { KeMethod } from "#crypto/key-exchange";
+import { espProposal } from "#test/sim/ike-config";
+import { assertSettled, established, ids, only } from "#test/sim/ike-established";
 import type { IkeNode } from "#test/sim/ike-pair";
 
 /** Whom the next held datagram goes to, until four are through. */
@@ -56,4 +58,22 @@ test("row 12: a delete crosses a rekey of the same Child SA: nothing is left of 
   sim.deliverHeld();
   assertSettled(pair, []);
   assert.equal(a.counter("temporary_failures"), 1);
+});
+
+test("row 12: a pair that loses a collision goes with all that it was rekeyed to meanwhile (RFC 7296 §2.8.1)", () => {
+  let collisions = 0;
+  for (let seed = 1; seed <= 60; seed++) {
+    const options = { seed, weather: { delay: [1, 20], loss: 0, duplicates: 0 }, jobTime: [0, 150] } as const;
+    const pair = established({}, { proposals: [espProposal([KeMethod.CURVE25519])] }, options);
+    const { sim, a, b } = pair;
+    for (const node of [a, b]) node.give({ kind: "rekey-child", id: only(node), trigger: "time" });
+    for (let i = 0; i < 40; i++) {
+      sim.driveFor(10);
+      for (const node of [a, b])
+        for (const id of ids(node).slice(1)) node.give({ kind: "rekey-child", id, trigger: "octets" });
+    }
+    assertSettled(pair);
+    collisions += a.counter("child_collisions");
+  }
+  assert.ok(collisions > 0);
 });

@@ -4,8 +4,10 @@ import test from "node:test";
 import { mirrored } from "#test/sim/ike-config";
 import { assertSettled, established, initiate, only, twoNodes } from "#test/sim/ike-established";
 import type { Datagram } from "#test/sim/ike-pair";
-import { decodeHeader, encodeHeader } from "#wire/ike/header";
-import { ExchangeType, IkeFlag } from "#wire/ike/numbers";
+import { decodeChain, encodeMessage } from "#wire/ike/chain";
+import { decodeHeader, encodeHeader, IKE_HEADER_LENGTH } from "#wire/ike/header";
+import { ExchangeType, IkeFlag, NotifyType } from "#wire/ike/numbers";
+import { notify } from "#wire/ike/v2/notify";
 
 function changed(datagram: Datagram, over: Partial<ReturnType<typeof decodeHeader>>): Datagram {
   const octets = datagram.octets.slice();
@@ -153,4 +155,26 @@ test("row 5: a flood of first messages keeps half-open IKE SAs, memory and answe
   sim.held = [];
   sim.driveFor(31_000);
   assert.equal(b.sas.length, 0);
+});
+
+test("row 21: a first message with a critical payload that nobody knows is told its type (RFC 7296 §2.5)", () => {
+  const { sim, b, request, sent } = firstMessage(twoNodes({}, mirrored()));
+  const { nextPayload, ...header } = decodeHeader(request.octets);
+  const known = decodeChain(nextPayload, request.octets, IKE_HEADER_LENGTH);
+  const withUnknown = (critical: boolean) =>
+    encodeMessage(header, [...known, { kind: "Unknown", type: 200, critical, body: new Uint8Array(0) }]);
+  sim.arrive({ ...request, octets: withUnknown(true) });
+  const [answer] = sent.splice(0);
+  assert.ok(answer);
+  const { exchangeType, flags, initiatorSpi, responderSpi, nextPayload: first } = decodeHeader(answer.octets);
+  assert.deepEqual(
+    [exchangeType, flags, initiatorSpi, responderSpi],
+    [ExchangeType.IKE_SA_INIT, IkeFlag.RESPONSE, header.initiatorSpi, 0n],
+  );
+  assert.deepEqual(decodeChain(first, answer.octets, IKE_HEADER_LENGTH), [
+    notify(NotifyType.UNSUPPORTED_CRITICAL_PAYLOAD, Uint8Array.of(200)),
+  ]);
+  assert.equal(b.sas.length, 0);
+  sim.arrive({ ...request, octets: withUnknown(false) });
+  assert.equal(b.sas.length, 1);
 });

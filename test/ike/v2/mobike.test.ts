@@ -79,6 +79,38 @@ test("MOBIKE: a gateway with another address takes its SAs along (RFC 4555 §3.5
   assert.equal(a.counter("ike_rekeyed"), 1);
 });
 
+test("MOBIKE: who began the IKE SA tells its new address though the peer rekeyed it since (RFC 4555 §1.3)", () => {
+  const moved = "192.0.2.77";
+  const pair = twoNodes({}, roadWarrior({ mobike: true }));
+  const { sim, a, b } = pair;
+  initiate(a);
+  sim.driveFor(5_000);
+  b.give({ kind: "rekey-ike", ike: b.sas[0]?.id ?? 0, trigger: "time" });
+  sim.driveFor(5_000);
+  assert.equal(a.sas[0]?.initiator, false);
+  sim.move(a, moved);
+  a.give({ kind: "addresses", local: [endpoint(moved, 0)] });
+  sim.driveFor(5_000);
+  assert.deepEqual(b.children[0]?.remote, endpoint(moved, 4500));
+  assert.deepEqual(a.reportsOf("warning"), []);
+  assertSettled(pair);
+});
+
+test("MOBIKE: of two moves in a row the last address is told (RFC 4555 §3.5)", () => {
+  const pair = twoNodes({ roaming: true }, roadWarrior({ mobike: true }));
+  const { sim, a, b } = pair;
+  initiate(a);
+  sim.driveFor(5_000);
+  a.give({ kind: "rekey-child", id: only(a), trigger: "time" });
+  for (const address of ["192.0.2.77", A]) {
+    sim.move(a, address);
+    a.give({ kind: "addresses", local: [endpoint(address, 0)] });
+  }
+  assertSettled(pair);
+  assert.deepEqual(a.sas[0]?.local, endpoint(A, 4500));
+  assert.deepEqual(b.sas[0]?.remote, endpoint(A, 4500));
+});
+
 test("encap: ESP goes in UDP without a NAT too (swanctl.conf encap)", () => {
   const pair = established({ encap: true });
   assert.deepEqual([pair.a.children[0]?.encapsulation, pair.b.children[0]?.encapsulation], ["udp", "udp"]);

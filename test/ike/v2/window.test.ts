@@ -38,8 +38,8 @@ test("nobody answers: six sends after 0, 0.5, 1.5, 3.5, 7.5 and 15.5 s, given up
   for (;;) {
     const due = own.nextTimeout;
     assert.ok(due !== undefined);
-    assert.equal(own.timeout(millis(due - 1)), undefined, "an early timeout is harmless");
-    const result = own.timeout(due);
+    assert.equal(own.timeout(millis(due - 1), T0), undefined, "an early timeout is harmless");
+    const result = own.timeout(due, T0);
     assert.ok(result);
     if (result.kind === "give-up") {
       assert.deepEqual(result, { kind: "give-up", exchange: "auth", sends: 6, over: 31_500 });
@@ -54,11 +54,34 @@ test("nobody answers: six sends after 0, 0.5, 1.5, 3.5, 7.5 and 15.5 s, given up
   assert.equal(own.current, undefined);
 });
 
+test("a peer that speaks is asked as often again, and not for ever", () => {
+  const own = requests();
+  launched(own);
+  const results: string[] = [];
+  // It said something else just before each timer.
+  for (let due = own.nextTimeout; due !== undefined; due = own.nextTimeout)
+    results.push(own.timeout(due, millis(due - 1))?.kind ?? "none");
+  assert.deepEqual(results, [...Array.from({ length: 10 }, () => "resend"), "give-up"]);
+});
+
+test("what the peer said before the last send is no sign of it", () => {
+  const own = requests();
+  launched(own);
+  let last = T0;
+  let result: string | undefined;
+  for (let due = own.nextTimeout; due !== undefined; due = own.nextTimeout) {
+    result = own.timeout(due, last)?.kind;
+    last = due;
+  }
+  assert.equal(result, "give-up");
+  assert.equal(last, T0 + 31_500);
+});
+
 test("a late timer sends once, and waits from then on", () => {
   const own = requests();
   launched(own);
-  assert.equal(own.timeout(millis(T0 + 60_000))?.kind, "resend");
-  assert.equal(own.timeout(millis(T0 + 60_000)), undefined);
+  assert.equal(own.timeout(millis(T0 + 60_000), T0)?.kind, "resend");
+  assert.equal(own.timeout(millis(T0 + 60_000), T0), undefined);
   assert.equal(own.nextTimeout, T0 + 61_000);
 });
 
@@ -70,7 +93,7 @@ test("tries, waits and jitter are the policy's; a wait is at most its part longe
   for (let at = T0, due = own.nextTimeout; due !== undefined; due = own.nextTimeout) {
     waits.push(due - at);
     at = due;
-    own.timeout(due);
+    own.timeout(due, T0);
   }
   assert.equal(waits.length, 4);
   for (const [i, base] of [100, 300, 500, 500].entries())
@@ -116,11 +139,11 @@ test("the queue is bounded", () => {
 test("a request asked again with a cookie keeps its ID and is counted anew (RFC 7296 §2.6)", () => {
   const own = requests();
   launched(own, "init");
-  own.timeout(millis(T0 + 500));
+  own.timeout(millis(T0 + 500), T0);
   own.launch(OTHER, millis(T0 + 600));
   assert.deepEqual(own.current, { exchange: "init", messageId: 0, sends: 1, since: T0 });
   assert.equal(own.nextTimeout, T0 + 1100);
-  const result = own.timeout(millis(T0 + 1100));
+  const result = own.timeout(millis(T0 + 1100), T0);
   assert.ok(result?.kind === "resend");
   assert.equal(result.datagrams, OTHER);
   assert.equal(own.complete(0, millis(T0 + 1200))?.took, 1200);
@@ -129,9 +152,9 @@ test("a request asked again with a cookie keeps its ID and is counted anew (RFC 
 test("smaller fragments take over at the next repeat, without more tries (RFC 7383 §2.5.2)", () => {
   const own = requests();
   launched(own);
-  own.timeout(millis(T0 + 500));
+  own.timeout(millis(T0 + 500), T0);
   own.replaceDatagrams(OTHER);
-  const result = own.timeout(millis(T0 + 1500));
+  const result = own.timeout(millis(T0 + 1500), T0);
   assert.ok(result?.kind === "resend");
   assert.deepEqual([result.datagrams, result.sends], [OTHER, 3]);
 });
@@ -140,7 +163,7 @@ test("what is under way is sent at once from a new address and counted anew (RFC
   const own = requests();
   assert.equal(own.resend(T0), undefined);
   launched(own);
-  own.timeout(millis(T0 + 500));
+  own.timeout(millis(T0 + 500), T0);
   assert.equal(own.resend(millis(T0 + 700)), FIRST);
   assert.equal(own.nextTimeout, T0 + 1200);
   assert.equal(own.current?.sends, 1);

@@ -1,5 +1,5 @@
 /**
- * How many session keys one master key makes (docs/requirements.md S19–S23). A limit of 1 is PFS of the master key and the
+ * How many session keys one master key makes (docs/requirements.md S19–S23): quick modes of a main mode, Child SAs of an IKE SA. A limit of 1 is PFS of the master key and the
  * other way round (S21); without either there is none (S23).
  */
 import type { Connection } from "#core/connection";
@@ -17,7 +17,7 @@ export function hasMasterPfs(limits: Limits): boolean {
   return sessionKeyLimit(limits) === 1;
 }
 
-/** `made`: with this master key, or about to be. The n+1-th negotiates a new main mode first. */
+/** `made`: with this master key, or about to be. The n+1-th negotiates a new main mode, or rekeys the IKE SA, first. */
 export function mayMakeSessionKey(limits: Limits, made: number): boolean {
   return made < sessionKeyLimit(limits);
 }

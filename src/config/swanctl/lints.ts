@@ -1,0 +1,93 @@
+/** What is allowed and unwise, by the documents (S18, S71, S75) and by what a level offers. */
+import type { ChildConfig, Connection } from "#core/connection";
+import { type Proposal, TransformType } from "#core/proposal";
+import { ENCRYPTION_TRANSFORMS } from "#crypto/transforms";
+import type { PlacedChild } from "./child.ts";
+import type { OfferPolicy } from "./offers.ts";
+import type { SectionReader } from "./section-reader.ts";
+
+/** Both documents: what one key should process at most. */
+const OCTETS_OF_A_KEY = 100_000_000;
+const SMALL_BLOCK = 8;
+/** Session keys from one master key. */
+const MANY = 1000;
+/** A pair of the standard level ends before that. */
+const LONG_LIFE = 70 * 60_000;
+const MINUTE = 60_000;
+
+export function lintConnection(
+  config: Connection,
+  children: readonly PlacedChild[],
+  reader: SectionReader,
+  policy: OfferPolicy,
+): void {
+  tellWeakLevel(reader, policy);
+  for (const child of children) {
+    if (child.config.mode === "pass" || child.config.mode === "drop") continue;
+    lintOctets(child);
+    lintKeys(config, child, policy);
+    if (config.version === 1) lintLives(child, policy);
+  }
+}
+
+function tellWeakLevel(reader: SectionReader, { level, weakAllowed }: OfferPolicy): void {
+  if (!level.microsoft || weakAllowed) return;
+  reader.warn(
+    "level",
+    `${level.name} offers 3des, md5 and modp1024, which are weak: it is for peers that have nothing better`,
+    "remove it where the peer takes another, or say allow_weak = yes in the connection",
+  );
+}
+
+/** S18: blocks of 64 bits collide (Sweet32). */
+function lintOctets({ config, reader }: PlacedChild): void {
+  const small = smallBlockCipher(config.proposals);
+  const { lifeOctets } = config.lifetime;
+  if (small === undefined || lifeOctets <= OCTETS_OF_A_KEY) return;
+  const what = Number.isFinite(lifeOctets) ? `${lifeOctets} octets` : "any number of octets";
+  reader.warn(
+    ["life_bytes", "rekey_bytes", "esp_proposals"].find((key) => reader.has(key)) ?? "esp_proposals",
+    `${small} has blocks of 64 bits, and one key may process ${what}`,
+    "say life_bytes = 100M",
+  );
+}
+
+function smallBlockCipher(proposals: readonly Proposal[]): string | undefined {
+  const ids = new Set(
+    proposals.flatMap(({ transforms }) =>
+      transforms.flatMap(({ type, id }) => (type === TransformType.ENCR ? [id] : [])),
+    ),
+  );
+  return ENCRYPTION_TRANSFORMS.find(({ id, blockOctets }) => ids.has(id) && blockOctets === SMALL_BLOCK)?.name;
+}
+
+/** Session keys that one master key makes for a child, as far as lifetimes in seconds say it. */
+export function keysOfOneMaster({ lifetime }: Pick<ChildConfig, "lifetime">, ikeLife: number): number {
+  const life = Math.min(lifetime.rekeyTime, lifetime.lifeTime);
+  return Number.isFinite(life) && life > 0 ? Math.ceil(ikeLife / life) : 1;
+}
+
+/** S71: known plaintext under many keys of one origin. */
+function lintKeys({ refreshLimit }: Connection, { config, reader }: PlacedChild, { ikeLife }: OfferPolicy): void {
+  const keys = keysOfOneMaster(config, ikeLife);
+  if (keys <= MANY || (refreshLimit > 0 && refreshLimit <= MANY)) return;
+  const many = Number.isFinite(keys) ? `about ${keys}` : "any number of";
+  reader.warn(
+    ["rekey_time", "life_time"].find((key) => reader.has(key)) ?? "rekey_time",
+    `one master key makes ${many} session keys of this child`,
+    `lengthen its rekey_time, shorten the connection's, or say refresh_limit = ${MANY} in the connection`,
+  );
+}
+
+/** S75: without its main mode SA a pair goes on until its own end. */
+function lintLives({ config, reader }: PlacedChild, { ikeLife }: OfferPolicy): void {
+  const { lifeTime } = config.lifetime;
+  if (lifeTime <= LONG_LIFE) return;
+  const long = Number.isFinite(lifeTime) ? `for ${Math.round(lifeTime / MINUTE)} minutes` : "for ever";
+  const master = Number.isFinite(ikeLife) ? `${Math.round(ikeLife / MINUTE)} minutes` : "no end";
+  reader.warn(
+    ["life_time", "rekey_time"].find((key) => reader.has(key)) ?? "life_time",
+    `a pair may carry traffic ${long} after its main mode SA, of ${master}, has ended`,
+    "shorten it to an hour, as a quick mode costs little",
+  );
+}
