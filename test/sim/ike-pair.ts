@@ -188,7 +188,8 @@ export class IkeNode {
   }
 
   #install(child: NegotiatedChild, outbound: "use" | "later"): void {
-    assert(this.loose.delete(child.inbound.spi), `${this.name} installs an SPI that is not loose`);
+    for (const { spi: own } of [child.inbound, child.outerAh?.inbound].filter((sa) => sa !== undefined))
+      assert(this.loose.delete(own), `${this.name} installs an SPI that is not loose`);
     for (const other of this.installed.values())
       assert(other.child.inbound.spi !== child.inbound.spi, `${this.name} has two SAs of one SPI`);
     this.installed.set(child.id, { child, outbound: outbound === "use" });

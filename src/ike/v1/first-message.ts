@@ -248,7 +248,7 @@ export class FirstMessages {
   #drawMessageId(): number {
     const octets = new Uint8Array(4);
     this.#host.world.random.fill(octets);
-    return new DataView(octets.buffer).getUint32(0) | 1;
+    return (new DataView(octets.buffer).getUint32(0) | 1) >>> 0;
   }
 
   /** Loud, and not as often as somebody tries. */

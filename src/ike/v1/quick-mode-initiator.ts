@@ -21,7 +21,15 @@ import { hash1, hash2, hash3, hashPayload, holds, withHash1 } from "./phase2-has
 import { phase2Group } from "./phase2-offers.ts";
 import type { ExchangeOf, OwnKe, QuickPlan } from "./phase2-state.ts";
 import { dropExchange, failOwn, failTask, forgetExchange } from "./quick-mode-failures.ts";
-import { encapsulationOf, natOriginals, offerTerms, refused, spareSpis, takeAnswer } from "./quick-mode-terms.ts";
+import {
+  encapsulationOf,
+  isKeyOf,
+  natOriginals,
+  offerTerms,
+  refused,
+  spareSpis,
+  takeAnswer,
+} from "./quick-mode-terms.ts";
 
 import { removePair, settle, usePair } from "./succession.ts";
 import { configOf, type QuickTask } from "./tasks.ts";
@@ -124,7 +132,7 @@ export function onMessage2(
     return;
   }
   const { terms } = taken;
-  if ((terms.method !== 0) !== (KE !== undefined) || terms.method !== (ke?.method ?? 0)) {
+  if (terms.method !== (ke?.method ?? 0) || !isKeyOf(terms.method, KE)) {
     const problem = "the peer's KE payload does not go with the group that was agreed on";
     failOwn(host, sa, live, messageId, refused(NotifyType.INVALID_KEY_INFORMATION, problem, "the peer is broken"));
     return;

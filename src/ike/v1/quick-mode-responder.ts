@@ -29,6 +29,7 @@ import {
   type Chosen,
   chooseTerms,
   encapsulationOf,
+  isKeyOf,
   NO_SPIS,
   natOriginals,
   type Refused,
@@ -63,7 +64,7 @@ export function onMessage1(host: Host, sa: IsakmpSa, live: Live, message: Phase2
   heard(host, sa.line);
   const { SA, NONCE, KE, ID } = shape(MESSAGE_1, message.payloads);
   const about = { protocol: SA.proposals[0]?.protocol ?? ProtocolId.ESP, spi: SA.proposals[0]?.spi ?? NO_SECRET };
-  const chosen = choose(host, sa, live, { sa: SA, ids: ID }, KE !== undefined);
+  const chosen = choose(host, sa, live, { sa: SA, ids: ID }, KE);
   if (chosen.kind === "refused") {
     const data = alternatives(sa, live, chosen);
     refuse(host, sa, live, chosen, notify(chosen.notify, about.protocol, about.spi, data));
@@ -107,7 +108,7 @@ function choose(
   sa: IsakmpSa,
   live: Live,
   asked: Parameters<typeof chooseTerms>[3],
-  withKe: boolean,
+  key: { readonly data: Uint8Array } | undefined,
 ): Chosen | Refused {
   const { line } = sa;
   // S31: "it simply rejects the sender's message and requires a new negotiation".
@@ -124,7 +125,7 @@ function choose(
     return refused(NotifyType.NO_PROPOSAL_CHOSEN, `there are ${MAX_PAIRS} pairs with this peer`, "use fewer children");
   }
   const chosen = chooseTerms(host, sa, live, asked);
-  if (chosen.kind === "refused" || (chosen.terms.method !== 0) === withKe) return chosen;
+  if (chosen.kind === "refused" || isKeyOf(chosen.terms.method, key)) return chosen;
   for (const { inboundSpi } of chosen.terms.parts) host.world.spis.giveBack(inboundSpi);
   const problem = "the peer's KE payload does not go with the groups of its proposals";
   return refused(NotifyType.INVALID_KEY_INFORMATION, problem, "the peer is broken");

@@ -3,6 +3,7 @@ import type { ChildConfig } from "#core/connection";
 import { ProtocolId } from "#core/proposal";
 import { selectorContains, selectorToString, type TrafficSelector } from "#core/selector";
 import { type Spi, spi } from "#core/units";
+import { keyExchangeById } from "#crypto/key-exchange";
 import { equalOctets } from "#crypto/octets";
 import { resolveSelectors, singleAddress, substituteAddress } from "#ike/traffic-selectors";
 import { type Payload, payloadBody } from "#wire/ike/v1/chain";
@@ -297,6 +298,11 @@ function noSelectors({ path }: PeerLine, asked: Asked, children: readonly ChildC
     `the peer asks for ${offered} (our side first); we have ${ours.join("; ") || "no children"}`,
     "make local and remote selectors mirror each other",
   );
+}
+
+/** Whether there is a key exactly where there is a group (0 = none), and of the group's length. */
+export function isKeyOf(method: number, key: { readonly data: Uint8Array } | undefined): boolean {
+  return method === 0 ? key === undefined : key?.data.length === keyExchangeById(method)?.responderOctets;
 }
 
 /** SPIs that were drawn and are not the terms'. */
