@@ -72,6 +72,16 @@ export function isakmpCipherKey(prfId: number, SKEYID_e: Uint8Array, octets: num
   return octets <= SKEYID_e.length ? SKEYID_e.slice(0, octets) : chain(prfId, SKEYID_e, [Uint8Array.of(0)], [], octets);
 }
 
+/** RFC 2409 §5.5: KEYMAT of one SPI, K1 | K2 | …; `seed` is all that stands behind SKEYID_d. */
+export function expandKeymat(
+  prfId: number,
+  SKEYID_d: Uint8Array,
+  seed: readonly Uint8Array[],
+  octets: number,
+): Uint8Array {
+  return chain(prfId, SKEYID_d, seed, seed, octets);
+}
+
 export interface QuickModeKeyInputs {
   readonly isakmp: IsakmpKeys;
   readonly suite: Pick<ChildSuite, "encryption" | "integrity">;
@@ -96,7 +106,7 @@ export function quickModeKeys(inputs: QuickModeKeyInputs): ChildKeys {
     head[0] = protocol;
     new DataView(head.buffer).setInt32(1, spi);
     const seed = [shared, head, initiatorNonce, responderNonce];
-    const stream = chain(isakmp.prf, isakmp.SKEYID_d, seed, seed, octets);
+    const stream = expandKeymat(isakmp.prf, isakmp.SKEYID_d, seed, octets);
     const keys = {
       spi,
       encryptionKey: stream.slice(0, encryptionOctets),

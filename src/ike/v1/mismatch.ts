@@ -15,10 +15,16 @@ import {
 import { AUTHENTICATION, ESP_TRANSFORM, ISAKMP_ENCRYPTION, ISAKMP_HASH } from "./algorithms.ts";
 import type { Phase1Parameters, Phase2Parameters } from "./parameters.ts";
 
-/** One parameter that both sides have to have in common, and how a value of it is called. */
+/** One parameter that both sides have to have in common, its value as a number, and how that is called. */
 export interface Parameter<T> {
   readonly name: string;
+  readonly value: (one: T) => number;
   readonly text: (one: T) => string;
+}
+
+/** Algorithms with the length of their keys, which is below 2^16. */
+function keyed(algorithm: number, keyBits: number): number {
+  return algorithm * 2 ** 17 + keyBits;
 }
 
 const METHOD_NAMES: Readonly<Record<number, string>> = {
@@ -51,10 +57,10 @@ function hashName({ hash }: Phase1Parameters): string {
 }
 
 const PHASE1: readonly Parameter<Phase1Parameters>[] = [
-  { name: "encryption", text: encryptionName },
-  { name: "hash", text: hashName },
-  { name: "authentication method", text: ({ method }) => methodName(method) },
-  { name: "Diffie-Hellman group", text: ({ group }) => groupName(group) },
+  { name: "encryption", value: ({ encryption, keyBits }) => keyed(encryption, keyBits), text: encryptionName },
+  { name: "hash", value: ({ hash }) => hash, text: hashName },
+  { name: "authentication method", value: ({ method }) => method, text: ({ method }) => methodName(method) },
+  { name: "Diffie-Hellman group", value: ({ group }) => group, text: ({ group }) => groupName(group) },
 ];
 
 /** "aes128-sha256-modp2048 with pre-shared key". */
@@ -94,12 +100,16 @@ function modeName({ mode }: Phase2Parameters): string {
 }
 
 const PHASE2: readonly Parameter<Phase2Parameters>[] = [
-  { name: "protocol", text: protocolName },
-  { name: "encapsulation mode", text: modeName },
-  { name: "encryption", text: transformText },
-  { name: "integrity", text: authenticationName },
-  { name: "PFS group", text: ({ group }) => groupName(group) },
-  { name: "extended sequence numbers", text: ({ esn }) => (esn ? "esn" : "noesn") },
+  { name: "protocol", value: ({ protocol }) => protocol, text: protocolName },
+  { name: "encapsulation mode", value: ({ mode }) => mode, text: modeName },
+  { name: "encryption", value: ({ transform, keyBits }) => keyed(transform, keyBits), text: transformText },
+  { name: "integrity", value: ({ authentication }) => authentication, text: authenticationName },
+  { name: "PFS group", value: ({ group }) => group, text: ({ group }) => groupName(group) },
+  {
+    name: "extended sequence numbers",
+    value: ({ esn }) => (esn ? 1 : 0),
+    text: ({ esn }) => (esn ? "esn" : "noesn"),
+  },
 ];
 
 /** "ESP aes128-sha256-modp2048 tunnel". */
@@ -136,19 +146,24 @@ export function explain<T>(
   if (ours.length === 0) return `nothing that is configured exists in IKEv1: ${unreadable[0] ?? "no proposals"}`;
   if (theirs.length === 0) return unreadable[0] ?? "the peer offers nothing";
   let [left, right] = [ours, theirs];
-  for (const { name, text } of parameters) {
-    const offered = new Set(right.map(text));
-    const common = new Set(left.map(text).filter((one) => offered.has(one)));
-    if (common.size === 0) {
-      return `no common ${name}: we allow ${list(left.map(text))}; the peer offers ${list([...offered])}`;
+  for (const { name, value, text } of parameters) {
+    const [own, offered] = [new Set(left.map(value)), new Set(right.map(value))];
+    const isCommon = (one: T) => own.has(value(one)) && offered.has(value(one));
+    const list = (all: readonly T[], values: ReadonlySet<number>) => listOf(all, value, text, values.size);
+    if (!left.some(isCommon)) {
+      return `no common ${name}: we allow ${list(left, own)}; the peer offers ${list(right, offered)}`;
     }
-    left = left.filter((one) => common.has(text(one)));
-    right = right.filter((one) => common.has(text(one)));
+    left = left.filter(isCommon);
+    right = right.filter(isCommon);
   }
   return "no common combination of what each allows";
 }
 
-function list(names: readonly string[]): string {
-  const all = [...new Set(names)];
-  return [...all.slice(0, LISTED), ...(all.length > LISTED ? ["…"] : [])].join(", ");
+/** Names are made of those alone that are shown: a stranger may make us say this thousands of times a second. */
+function listOf<T>(all: readonly T[], value: (one: T) => number, text: (one: T) => string, count: number): string {
+  const shown = new Map<number, T>();
+  for (const one of all) {
+    if (shown.size < LISTED && !shown.has(value(one))) shown.set(value(one), one);
+  }
+  return [...[...shown.values()].map(text), ...(count > LISTED ? ["…"] : [])].join(", ");
 }

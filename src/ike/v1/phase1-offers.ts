@@ -65,9 +65,25 @@ interface Suites {
   readonly parameters: readonly Omit<Phase1Parameters, "method">[];
   /** What has no place in phase 1, with the reason. */
   readonly gaps: readonly string[];
+  /** With methods, by their list. */
+  readonly whole: Map<string, readonly Own[]>;
 }
 
+interface Own {
+  readonly parameters: Phase1Parameters;
+  readonly key: string;
+}
+
+/** Configured proposals never change, and everybody may make us look at them. */
+const SUITES = new WeakMap<readonly Proposal[], Suites>();
+
 function suitesOf(proposals: readonly Proposal[]): Suites {
+  const known = SUITES.get(proposals) ?? readSuites(proposals);
+  SUITES.set(proposals, known);
+  return known;
+}
+
+function readSuites(proposals: readonly Proposal[]): Suites {
   const gaps = new Set<string>();
   const parameters = proposals.flatMap(({ transforms }) => {
     const of = (type: number) => transforms.filter((one) => one.type === type);
@@ -86,7 +102,7 @@ function suitesOf(proposals: readonly Proposal[]): Suites {
     }
     return ciphers.flatMap((cipher) => hashes.flatMap((hash) => groups.map((group) => ({ ...cipher, hash, group }))));
   });
-  return { parameters, gaps: [...gaps] };
+  return { parameters, gaps: [...gaps], whole: new Map() };
 }
 
 /** RFC 2409 §4: the PRF is the HMAC of the hash; one that is configured beside must be that. */
@@ -110,8 +126,16 @@ export function phase1Gaps(proposals: readonly Proposal[]): readonly string[] {
   return suitesOf(proposals).gaps;
 }
 
-function parametersOf({ proposals, methods }: Phase1Policy): Phase1Parameters[] {
-  return suitesOf(proposals).parameters.flatMap((one) => methods.map((method) => ({ ...one, method })));
+function ownOf({ proposals, methods }: Phase1Policy): readonly Own[] {
+  const { parameters, whole } = suitesOf(proposals);
+  const list = methods.join();
+  const known = whole.get(list);
+  if (known !== undefined) return known;
+  const made = parameters
+    .flatMap((one) => methods.map((method): Phase1Parameters => ({ ...one, method })))
+    .map((one): Own => ({ parameters: one, key: keyOf(one) }));
+  whole.set(list, made);
+  return made;
 }
 
 function keyOf({ encryption, keyBits, hash, method, group }: Phase1Parameters): string {
@@ -122,8 +146,7 @@ function keyOf({ encryption, keyBits, hash, method, group }: Phase1Parameters): 
 export function phase1Offer(policies: readonly Phase1Policy[]): SaPayload | undefined {
   const transforms = new Map<string, SaTransform>();
   for (const policy of policies) {
-    for (const parameters of parametersOf(policy)) {
-      const key = keyOf(parameters);
+    for (const { parameters, key } of ownOf(policy)) {
       if (transforms.has(key) || transforms.size === PHASE1_TRANSFORMS_LIMIT) continue;
       transforms.set(key, {
         number: transforms.size + 1,
@@ -229,9 +252,9 @@ export function choosePhase1<T extends Phase1Policy>(
     else if (!offered.has(keyOf(read.parameters))) offered.set(keyOf(read.parameters), read);
   }
   for (const policy of policies) {
-    for (const parameters of parametersOf(policy)) {
-      const read = offered.get(keyOf(parameters));
-      const suite = suiteOf(parameters);
+    for (const { parameters, key } of ownOf(policy)) {
+      const read = offered.get(key);
+      const suite = read && suiteOf(parameters);
       if (read === undefined || suite === undefined) continue;
       return {
         kind: "chosen",
@@ -244,7 +267,7 @@ export function choosePhase1<T extends Phase1Policy>(
       };
     }
   }
-  const ours = policies.flatMap(parametersOf);
+  const ours = policies.flatMap((one) => ownOf(one).map(({ parameters }) => parameters));
   const theirs = [...offered.values()].map((one) => one.parameters);
   const gaps = ours.length === 0 ? policies.flatMap(({ proposals }) => phase1Gaps(proposals)) : [];
   const why = explainPhase1(ours, theirs, [...gaps, ...reasons]);

@@ -5,7 +5,14 @@ import { spi } from "#core/units";
 import { joinOctets } from "#crypto/octets";
 import { PrfId, prf, prfByName } from "#crypto/prf";
 import { encryptionByName, integrityByName } from "#crypto/transforms";
-import { type IsakmpKeys, isakmpCipherKey, isakmpKeys, quickModeKeys, wipeIsakmpKeys } from "#ike/v1/keymat";
+import {
+  expandKeymat,
+  type IsakmpKeys,
+  isakmpCipherKey,
+  isakmpKeys,
+  quickModeKeys,
+  wipeIsakmpKeys,
+} from "#ike/v1/keymat";
 import { hex, sharedJson, skipShared, toHex, vectorJson } from "#test/vectors/load";
 
 /** In hex; the names are CAVS's. */
@@ -59,6 +66,11 @@ interface Nss {
     readonly ikm: string;
     readonly okm: string;
     readonly size: number;
+    readonly gxykm: string;
+    /** Cookies in rows of type ikeV1. */
+    readonly Ni: string;
+    readonly Nr: string;
+    readonly seed: string;
   }[];
 }
 
@@ -71,6 +83,90 @@ for (const hash of ["sha1", "sha256", "aesxcbc"]) {
     assert.equal(rows.length, 3);
   });
 }
+
+for (const hash of ["sha1", "sha256", "aesxcbc"]) {
+  const path = `ike-kdf/nss-ike-${hash}.json`;
+  const id = prfByName(`prf${hash}`)?.id ?? 0;
+  const rowsOf = (type: string) => (sharedJson<Nss>(path)?.tests ?? []).filter((row) => row.type === type);
+
+  test(`NSS with prf${hash}: SKEYID for signatures, and SKEYID_d, _a, _e of it (RFC 2409 §5)`, {
+    skip: skipShared(path),
+  }, () => {
+    const [skeyid] = rowsOf("ikeGxy");
+    const rows = rowsOf("ikeV1");
+    const [first] = rows;
+    assert.ok(skeyid && first && rows.length === 3);
+    const keys = isakmpKeys({
+      prf: id,
+      initiatorNonce: hex(skeyid.Ni),
+      responderNonce: hex(skeyid.Nr),
+      initiatorCookie: hex(first.Ni),
+      responderCookie: hex(first.Nr),
+      shared: hex(skeyid.ikm),
+      preSharedKey: undefined,
+    });
+    assert.equal(toHex(keys.SKEYID), skeyid.okm);
+    assert.deepEqual(
+      [keys.SKEYID_d, keys.SKEYID_a, keys.SKEYID_e].map(toHex),
+      rows.map(({ okm }) => okm),
+    );
+  });
+
+  test(`NSS with prf${hash}: SKEYID from a pre-shared key (RFC 2409 §5)`, { skip: skipShared(path) }, () => {
+    const [row] = rowsOf("ikeV1Psk");
+    assert.ok(row);
+    const NOTHING = new Uint8Array(0);
+    const { SKEYID } = isakmpKeys({
+      prf: id,
+      initiatorNonce: hex(row.Ni),
+      responderNonce: hex(row.Nr),
+      initiatorCookie: NOTHING,
+      responderCookie: NOTHING,
+      shared: NOTHING,
+      preSharedKey: hex(row.ikm),
+    });
+    assert.equal(toHex(SKEYID), row.okm);
+  });
+
+  test(`NSS with prf${hash}: KEYMAT of quick mode, shorter and longer than the PRF's output (RFC 2409 §5.5)`, {
+    skip: skipShared(path),
+  }, () => {
+    const rows = rowsOf("ikeV1AppBQuick");
+    assert.equal(rows.length, 3);
+    for (const { ikm, seed, okm, size } of rows)
+      assert.equal(toHex(expandKeymat(id, hex(ikm), [hex(seed)], size)), okm);
+  });
+}
+
+interface AggressivePsk {
+  readonly vectors: readonly (Readonly<
+    Record<"g_xr" | "g_xi" | "cky_r" | "cky_i" | "sai_b" | "idir_b" | "ni_b" | "nr_b" | "hash_r" | "psk", string>
+  > & { readonly hash: string; readonly skeyid_here: string })[];
+}
+
+const HASH_R = "ike-auth/ikev1-aggressive-psk.json";
+
+test("HASH_R of two Check Point gateways with the pre-shared key that ike-scan found (RFC 2409 §5.4)", {
+  skip: skipShared(HASH_R),
+}, () => {
+  const { vectors } = sharedJson<AggressivePsk>(HASH_R) ?? { vectors: [] };
+  assert.equal(vectors.length, 2);
+  for (const row of vectors) {
+    const id = prfByName(`prf${row.hash}`)?.id ?? 0;
+    const { SKEYID } = isakmpKeys({
+      prf: id,
+      initiatorNonce: hex(row.ni_b),
+      responderNonce: hex(row.nr_b),
+      initiatorCookie: hex(row.cky_i),
+      responderCookie: hex(row.cky_r),
+      shared: new Uint8Array(0),
+      preSharedKey: new TextEncoder().encode(row.psk),
+    });
+    assert.equal(toHex(SKEYID), row.skeyid_here);
+    const covered = [row.g_xr, row.g_xi, row.cky_r, row.cky_i, row.sai_b, row.idir_b].map(hex);
+    assert.equal(toHex(prf(id, SKEYID, covered)), row.hash_r);
+  }
+});
 
 function isakmp(prfId: number): IsakmpKeys {
   return isakmpKeys({

@@ -22,9 +22,12 @@ export interface Attribute {
 /** As small as it goes: two octets in Type/Value format, else four. */
 export function attribute(type: number, value: number): Attribute {
   assert(Number.isInteger(value) && value >= 0 && value < 2 ** 32, "an attribute's value does not fit 4 octets");
-  const octets = Uint8Array.of(value >>> 24, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff);
   const short = value <= 0xffff;
-  return { type, short, value: short ? octets.subarray(SHORT_LENGTH) : octets };
+  const octets = new Uint8Array(short ? SHORT_LENGTH : 4);
+  const view = new DataView(octets.buffer);
+  if (short) view.setUint16(0, value);
+  else view.setUint32(0, value);
+  return { type, short, value: octets };
 }
 
 /** Network order; undefined where it is empty or beyond 6 octets (leading zeros do not count). */
