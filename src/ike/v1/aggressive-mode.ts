@@ -69,6 +69,8 @@ const PROOF = { CERT: "many", HASH: "optional", SIG: "optional", "NAT-D": "many"
 
 const STAGE = "aggressive mode";
 const DECOY_LENGTH = 32;
+/** RFC 2409 §5 allows up to 256: an answer that may not be longer than our question finds room in it. */
+const ROOMY_NONCE = 160;
 
 type State<Kind extends IsakmpSaState["kind"]> = Extract<IsakmpSaState, { readonly kind: Kind }>;
 
@@ -90,7 +92,7 @@ export function begin(host: Host, sa: IsakmpSa): void {
   const method = groupOf(first);
   const opening: AggressiveOpening = {
     offer: ofGroup(offer, method),
-    nonce: freshNonce(host),
+    nonce: randomOctets(host, ROOMY_NONCE),
     own: ownIdentity(connection, path),
     method,
     startedAt: host.now,

@@ -48,7 +48,6 @@ function twin(host: Host, line: PeerLine): PeerLine | undefined {
   if (line.peer.kind === "authenticated" || line.tasks.length === 0) return undefined;
   for (const other of host.registry.lines)
     if (
-      other !== line &&
       other.current !== undefined &&
       other.connection.name === line.connection.name &&
       compareAddresses(other.path.remote.address, line.path.remote.address) === 0

@@ -82,6 +82,7 @@ export function establish(
     home.peer = { kind: "authenticated", localIdentity, remoteIdentity: claim.identity, at: host.now };
     host.registry.know(home);
   }
+  if (!sa.initiator) giveUpOwn(host, home);
   const others = host.registry.sasOf(home).filter((other) => other !== sa);
   const live = enliven(host, sa, handshake);
   const former = home.current;
@@ -95,8 +96,41 @@ export function establish(
   host.count("ike_established");
   const ike = isakmpSnapshot(sa);
   if (former === undefined) report(host, { kind: "ike-up", ike, took: millis(host.now - handshake.startedAt) });
-  else report(host, { kind: "ike-rekeyed", ike, former: former.id, trigger: sa.initiator ? sa.trigger : "peer" });
+  else if (home.current === sa)
+    report(host, { kind: "ike-rekeyed", ike, former: former.id, trigger: sa.initiator ? sa.trigger : "peer" });
   phase2.onEstablished(host, sa, live);
+}
+
+/** The peer was first: what waited for our main mode goes over its. */
+function giveUpOwn(host: Host, home: PeerLine): void {
+  const rivals = [...host.registry.unknown].filter(
+    (line) =>
+      line !== home && line.coming !== undefined && line.connection.name === home.connection.name && isAt(line, home),
+  );
+  for (const line of [home, ...rivals]) {
+    const own = line.coming;
+    if (own === undefined || !isEarly(own)) continue;
+    host.count("ike_collisions");
+    host.destroy(own, "the peer was first");
+    if (line !== home) join(host, line, home);
+  }
+}
+
+/** Nothing that proves us has left. */
+function isEarly({ state }: IsakmpSa): boolean {
+  switch (state.kind) {
+    case "New":
+    case "AwaitSa":
+    case "GeneratingKe":
+    case "AwaitKe":
+    case "AgreeingKe":
+    case "AwaitAnswer":
+      return true;
+    case "Signing":
+      return state.what.step === "main-5";
+    default:
+      return false;
+  }
 }
 
 function enliven(host: Host, sa: IsakmpSa, { suite, keys, initiatorNonce, responderNonce }: Handshake): Live {

@@ -227,7 +227,7 @@ export function mine(stage: string): Omit<Failure, "reason" | "remedy"> {
 /** Message 5. */
 export function sendProof(host: Host, sa: IsakmpSa, handshake: Handshake, own: OwnIdentity, proof: Payload): void {
   sa.state = { kind: "AwaitProof", handshake, own, problem: undefined };
-  const payloads = [...proofPayloads(sa, handshake, own, proof), ...initialContact(host, sa)];
+  const payloads = [...proofPayloads(sa, handshake, own, proof), ...initialContact(host, sa, undefined)];
   sendPhase1(host, sa, "main", payloads, "until-answered");
 }
 
@@ -479,7 +479,7 @@ export function answerProof(
   proof: Payload,
 ): void {
   sa.channel.accept(opened);
-  const payloads = [...proofPayloads(sa, handshake, own, proof), ...initialContact(host, sa)];
+  const payloads = [...proofPayloads(sa, handshake, own, proof), ...initialContact(host, sa, claim)];
   sendPhase1(host, sa, "main", payloads, "once");
   establish(host, sa, handshake, claim, own, sa.line.connection);
 }

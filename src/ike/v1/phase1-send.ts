@@ -12,10 +12,11 @@ import type { SaPayload } from "#wire/ike/v1/sa";
 import type { DecodedOf } from "#wire/ike/v1/shape";
 import type { Datagrams, Opened, Repeats } from "./channel.ts";
 import type { Failure, Host, Way } from "./host.ts";
-import type { Handshake, IsakmpSa, IsakmpSuite, KeyHalves, Terms } from "./isakmp-sa.ts";
+import type { Claim, Handshake, IsakmpSa, IsakmpSuite, KeyHalves, Terms } from "./isakmp-sa.ts";
 import { type IsakmpKeys, isakmpCipherKey, isakmpKeys } from "./keymat.ts";
 import { natFindings, natPayloads } from "./nat-t.ts";
 import { floated } from "./path.ts";
+import type { PeerLine } from "./peer-line.ts";
 import type { Phase1Agreement } from "./phase1-offers.ts";
 import { abilitiesOf } from "./vendor-ids.ts";
 
@@ -120,22 +121,24 @@ function octetsOf(cookie: bigint): Uint8Array {
   return octets;
 }
 
-/** RFC 2407 §4.6.3.3: we know nothing of this peer from before. */
-export function initialContact(host: Host, sa: IsakmpSa): Payload[] {
+/** RFC 2407 §4.6.3.3: we know nothing of this peer from before. `claim`: who it is, where that is known. */
+export function initialContact(host: Host, sa: IsakmpSa, claim: Claim | undefined): Payload[] {
   const { line } = sa;
   const { name, unique } = line.connection;
   if (unique === "never" || line.peer.kind === "authenticated") return [];
-  for (const other of host.registry.lines)
-    if (
-      other.connection.name === name &&
-      other.peer.kind === "authenticated" &&
-      compareAddresses(other.path.remote.address, line.path.remote.address) === 0
-    )
-      return [];
+  const known =
+    claim === undefined
+      ? [...host.registry.lines].some((other) => other.connection.name === name && isKnownAt(other, line))
+      : host.registry.linesOf(name, claim.identity).length > 0;
+  if (known) return [];
   const cookies = new Uint8Array(16);
   cookies.set(octetsOf(sa.initiatorCookie));
   cookies.set(octetsOf(sa.responderCookie), 8);
   return [notify(NotifyType.INITIAL_CONTACT, Protocol.ISAKMP, cookies)];
+}
+
+function isKnownAt({ peer, path }: PeerLine, line: PeerLine): boolean {
+  return peer.kind === "authenticated" && compareAddresses(path.remote.address, line.path.remote.address) === 0;
 }
 
 /** A job of ours that did not do. */

@@ -26,6 +26,8 @@ export class Registry {
   readonly #peerOf = new Map<PeerLine, string>();
   /** Every line that has an ISAKMP SA, a pair or something to do. */
   readonly lines: Set<PeerLine> = new Set();
+  /** Those of them whose peer has not proven itself. */
+  readonly unknown: Set<PeerLine> = new Set();
 
   add(sa: IsakmpSa): void {
     this.#byCookie.set(sa.ownCookie, sa);
@@ -38,6 +40,7 @@ export class Registry {
     const sas = this.#byLine.get(line) ?? new Set();
     this.#byLine.set(line, sas.add(sa));
     this.lines.add(line);
+    if (line.peer.kind === "unknown") this.unknown.add(line);
   }
 
   #detach(sa: IsakmpSa): void {
@@ -65,6 +68,7 @@ export class Registry {
   /** Nothing is left of it. */
   forget(line: PeerLine): void {
     this.lines.delete(line);
+    this.unknown.delete(line);
     const key = this.#peerOf.get(line);
     this.#peerOf.delete(line);
     if (key === undefined) return;
@@ -76,6 +80,7 @@ export class Registry {
   /** The line has its identities from now on. */
   know(line: PeerLine): void {
     if (line.peer.kind !== "authenticated") return;
+    this.unknown.delete(line);
     const key = peerKey(line.connection.name, line.peer.remoteIdentity);
     this.#peerOf.set(line, key);
     this.#byPeer.set(key, (this.#byPeer.get(key) ?? new Set()).add(line));
