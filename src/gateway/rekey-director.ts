@@ -172,8 +172,10 @@ export class RekeyDirector {
     family.spares.push(pair);
     if (initiator && input.replaces !== undefined) this.#effects.push({ kind: "prove", id });
     if (input.use) this.#use(family, id, false, now);
-    else if (newest === undefined) this.#use(family, id, true, now);
-    else {
+    // A first pair that is not to be used yet waits until the peer is known to have it (IKEv1's responder).
+    else if (newest === undefined) {
+      if (input.replaces !== undefined) this.#use(family, id, true, now);
+    } else {
       this.#link(family, now);
       // Ours and wanted now: without a need for spares the old one goes at once.
       if (initiator && !this.#isAhead(family)) this.#use(family, id, true, now);

@@ -306,3 +306,11 @@ test("a preflight is counted as start by who made it, and as peer by the other",
   theirs.install(2, { replaces: 1, use: false, initiator: false, trigger: "peer" });
   assert.deepEqual(Object.keys(theirs.director.counts.table), ["peer"]);
 });
+
+test("a first pair that the peer asked for waits for the proof that the peer has it (IKEv1's message 3, RFC 2409 §5.5)", () => {
+  const { director, install } = rig({});
+  assert.deepEqual(install(1, { use: false, initiator: false, trigger: "peer" }), []);
+  assert.equal(director.family("net")?.current, undefined);
+  assert.deepEqual(director.handle({ kind: "use", id: 1 }, millis(20)), [{ kind: "use", id: 1 }]);
+  assert.equal(director.family("net")?.current?.id, 1);
+});

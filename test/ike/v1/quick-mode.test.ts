@@ -3,10 +3,12 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { DEFAULT_CONNECTION_POLICY } from "#core/connection";
 import { type Proposal, ProtocolId, TransformType } from "#core/proposal";
+import { prefixSelector, selectorToString } from "#core/selector";
 import { millis, octets } from "#core/units";
 import { KeMethod } from "#crypto/key-exchange";
 import { equalOctets } from "#crypto/octets";
 import { Encryption, Integrity } from "#crypto/transforms";
+import { prefix } from "#test/sim/ike-config";
 import { initiate } from "#test/sim/ike-established";
 import type { IkeNode } from "#test/sim/ike-pair";
 import { decodeHeader } from "#wire/ike/header";
@@ -354,4 +356,36 @@ test("S51: a refusal with alternatives is shown by the initiator as a difference
   assert.match(reason, /it would take: no common encryption/);
   assert.match(reason, /^- ESP aes128-sha256 tunnel$/m);
   assert.match(reason, /^\+ ESP aes256-sha256 tunnel$/m);
+});
+
+for (const mode of ["tunnel", "transport"] as const)
+  test(`${mode} mode goes in UDP where a NAT was found or an operator wants it (RFC 3947 §5.1, §5.2)`, () => {
+    const ends = mode === "transport" ? { local: DYNAMIC, remote: DYNAMIC } : {};
+    const pair = established({ both: { encap: true }, child: { mode, ...ends } });
+    assertOnePair(pair);
+    for (const node of [pair.a, pair.b]) {
+      const [child] = node.children;
+      assert.deepEqual([child?.encapsulation, child?.mode, child?.remote.port], ["udp", mode, 4500]);
+    }
+    rekey(pair, pair.b);
+    assertOnePair(pair);
+    assert.equal(pair.a.children[0]?.encapsulation, "udp");
+  });
+
+test("IPv6, one protocol and port, and a host of a subnet: what is narrower than the responder's is taken (RFC 2409 §5.5)", () => {
+  const side = (text: string, protocol: number, port: number) => {
+    const selector = prefixSelector(prefix(text), protocol, port, port === 0 ? 65535 : port);
+    return [{ kind: "fixed", selector } as const];
+  };
+  const pair = established({
+    childA: { local: side("2001:db8:1::7/128", 6, 443), remote: side("2001:db8:2::/64", 6, 0) },
+    childB: { local: side("2001:db8:2::/48", 0, 0), remote: side("2001:db8:1::/48", 0, 0) },
+  });
+  assertOnePair(pair);
+  const [x, y] = [pair.a.children[0], pair.b.children[0]];
+  assert.deepEqual([x?.localSelectors, x?.remoteSelectors], [y?.remoteSelectors, y?.localSelectors]);
+  assert.equal(y?.remoteSelectors.map(selectorToString).join(), "2001:db8:1::7[6/443-443]");
+  // What replaces it is for the same packets.
+  rekey(pair, pair.a);
+  assertOnePair(pair);
 });
