@@ -3,6 +3,7 @@ import { addressToString } from "#core/address";
 import type { IkeEffect, IkeInput } from "#ike/effects";
 import { decodeHeader } from "#wire/ike/header";
 import { type Datagram, describe, type IkeNode, type SimObserver } from "./ike-pair.ts";
+import { describe1 } from "./ikev1-pair.ts";
 
 /** Lines go to `print`. */
 export function traceTo(print: (line: string) => void): SimObserver {
@@ -38,8 +39,15 @@ function dropsText(
 function arrow(node: IkeNode, datagram: Datagram, arrivals: number): string {
   const { initiatorSpi } = decodeHeader(datagram.octets);
   const fate = arrivals === 0 ? "lost" : arrivals === 1 ? "" : "twice";
-  const what = `${describe(datagram)} of ${spiText(initiatorSpi)}, ${datagram.octets.length} octets`;
+  const what = `${exchangeText(datagram)} of ${spiText(initiatorSpi)}, ${datagram.octets.length} octets`;
   return `${node.name === "a" ? "-->" : "<--"} ${what} ${fate}`.trimEnd();
+}
+
+/** Version 1's phase 2 messages with their M-IDs. */
+function exchangeText(datagram: Datagram): string {
+  const { majorVersion, messageId } = decodeHeader(datagram.octets);
+  if (majorVersion !== 1) return describe(datagram);
+  return messageId === 0 ? describe1(datagram) : `${describe1(datagram)} ${messageId.toString(16)}`;
 }
 
 function spiText(spi: bigint): string {
@@ -54,7 +62,7 @@ function inputText(input: IkeInput): string | undefined {
       const { octets, local, remote } = input;
       const { initiatorSpi } = decodeHeader(octets);
       const { address, port } = remote;
-      const what = describe({ octets, from: remote, to: local });
+      const what = exchangeText({ octets, from: remote, to: local });
       return `receives ${what} of ${spiText(initiatorSpi)} from ${addressToString(address)}:${port}`;
     }
     case "timeout":

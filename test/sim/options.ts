@@ -2,6 +2,8 @@
 import { readValues, text, whole } from "#bench/report/command-line";
 
 export interface SimCommand {
+  /** Storms of version 1 in version 2's place. */
+  readonly ikev1: boolean;
   /** The first seed, and how many follow from it. */
   readonly from: number;
   readonly seeds: number;
@@ -15,6 +17,7 @@ export interface SimCommand {
 }
 
 export const USAGE = `usage: npm run sim -- [options]
+  --ikev1       IKEv1's storms in IKEv2's place
   --seeds N     schedules of rekeys, deletes, restarts and silences (100000)
   --from N      the first seed (1)
   --jobs N      processes (2)
@@ -24,6 +27,7 @@ export const USAGE = `usage: npm run sim -- [options]
   --trace       with --seed: every datagram, input and effect`;
 
 const OPTIONS = {
+  ikev1: { type: "boolean", default: false },
   seeds: text("100000"),
   from: text("1"),
   jobs: text("2"),
@@ -38,6 +42,7 @@ const MOST = 2 ** 31;
 export function parseSimCommand(args: readonly string[]): SimCommand {
   const values = readValues(args, OPTIONS);
   return {
+    ikev1: values.ikev1,
     from: whole("from", values.from, 0, MOST),
     seeds: whole("seeds", values.seeds, 1, MOST),
     jobs: whole("jobs", values.jobs, 1, 64),

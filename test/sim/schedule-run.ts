@@ -2,12 +2,14 @@
  * Lives one schedule: the storm with its steps, then a quiet network until all is settled, then a delete by one side. What
  * was wrong comes back as lines of text; no line = all held.
  */
-import type { IkeConfig } from "#core/connection";
+import { type Connection, DEFAULT_CONNECTION_POLICY, type IkeConfig } from "#core/connection";
+import type { Proposal } from "#core/proposal";
 import { millis } from "#core/units";
 import { KeMethod } from "#crypto/key-exchange";
 import { A, B, childConfig, espProposal, mirrored, NET_A, NET_B } from "./ike-config.ts";
 import { leftovers, unexpectedCounts, violations } from "./ike-invariants.ts";
 import { endpoint, FAIR, type IkeNode, IkeSim, type SimObserver } from "./ike-pair.ts";
+import { isakmpProposal, quickModeProposal } from "./ikev1-pair.ts";
 import { Keeper } from "./keeper.ts";
 import { type Deed, mix, type Schedule, type Side } from "./schedule.ts";
 import { SecretBooks } from "./secret-books.ts";
@@ -199,8 +201,9 @@ class Life {
   }
 }
 
-function configsOf({ children, pfs, mobike, nat }: Schedule, dpdDelay: number): Record<Side, IkeConfig> {
-  const proposals = [espProposal(pfs ? [KeMethod.CURVE25519] : [])];
+function configsOf(schedule: Schedule, dpdDelay: number): Record<Side, IkeConfig> {
+  const { children, pfs, mobike, nat, ikev1 } = schedule;
+  const proposals = ikev1 === undefined ? [espProposal(pfs ? [KeMethod.CURVE25519] : [])] : quickModeProposals(pfs);
   const { a, b } = mirrored({ mobike, keyingTries: 0, dpdDelay: millis(dpdDelay) });
   const nets = (net: string, i: number) => net.replace(".0.0/16", `.${i}.0/24`);
   const childrenOf = (local: string, remote: string) =>
@@ -210,15 +213,37 @@ function configsOf({ children, pfs, mobike, nat }: Schedule, dpdDelay: number): 
   return {
     a: {
       ...a,
-      connections: a.connections.map((c) => ({ ...c, localAddresses: any, children: childrenOf(NET_A, NET_B) })),
+      connections: a.connections.map((c) => ({
+        ...c,
+        ...version1Of(schedule, "a"),
+        localAddresses: any,
+        children: childrenOf(NET_A, NET_B),
+      })),
     },
     b: {
       ...b,
       connections: b.connections.map((c) => ({
         ...c,
+        ...version1Of(schedule, "b"),
         remoteAddresses: hidden ? any : c.remoteAddresses,
         children: childrenOf(NET_B, NET_A),
       })),
     },
+  };
+}
+
+function quickModeProposals(pfs: boolean): readonly Proposal[] {
+  return [quickModeProposal(pfs ? [KeMethod.MODP_2048] : [])];
+}
+
+function version1Of({ ikev1 }: Schedule, side: Side): Partial<Connection> {
+  if (ikev1 === undefined) return {};
+  const { aggressive, commitBit, microsoft } = ikev1;
+  return {
+    version: 1,
+    proposals: [isakmpProposal()],
+    v1: { ...DEFAULT_CONNECTION_POLICY.v1, aggressive, aggressivePsk: aggressive, commitBit, microsoft },
+    refreshLimit: ikev1.refreshLimit[side],
+    masterPfs: ikev1.masterPfs[side],
   };
 }

@@ -17,6 +17,17 @@ export type Deed =
   /** a gets another address; behind a NAT, the NAT another port. */
   | { readonly kind: "move" };
 
+/** What version 1 has besides; undefined in a schedule = version 2. */
+export interface Version1Storm {
+  readonly aggressive: boolean;
+  readonly commitBit: "never" | "when-asked" | "always";
+  /** Deletes that are acknowledged. */
+  readonly microsoft: boolean;
+  /** Each side's own; 0 = none. */
+  readonly refreshLimit: Readonly<Record<Side, number>>;
+  readonly masterPfs: Readonly<Record<Side, boolean>>;
+}
+
 export interface Step {
   /** Milliseconds after the step before. */
   readonly wait: number;
@@ -25,6 +36,7 @@ export interface Step {
 
 export interface Schedule {
   readonly seed: number;
+  readonly ikev1: Version1Storm | undefined;
   readonly weather: Weather;
   readonly jobTime: readonly [number, number];
   readonly switchAfter: readonly [number, number];
@@ -42,7 +54,7 @@ export interface Schedule {
 }
 
 /** Well spread numbers from consecutive seeds (MurmurHash3's finalizer); 0 up to but not with 1. */
-class Draw {
+export class Draw {
   #state: number;
 
   constructor(seed: number) {
@@ -92,6 +104,7 @@ export function makeSchedule(seed: number): Schedule {
   for (let i = 0; i < count; i++) steps.push(makeStep(draw, hidden, wild));
   return {
     seed,
+    ikev1: undefined,
     weather: {
       delay: quick ? [1, 5] : [1, draw.whole(10, 300)],
       loss: draw.is(0.25) ? 0 : draw.chance() * 0.3,
@@ -109,6 +122,26 @@ export function makeSchedule(seed: number): Schedule {
     settleIn: draw.is(0.7) ? 5_000 : draw.whole(0, 1_500),
     steps,
   };
+}
+
+/** The same storms for version 1, which has neither MOBIKE nor a rekey of the IKE SA that is not a new main mode. */
+export function makeSchedule1(seed: number): Schedule {
+  const draw = new Draw(seed);
+  const nat = draw.is(0.2);
+  const limit = () => draw.of([0, 0, 0, 1, 2, 3, 5]);
+  const ikev1: Version1Storm = {
+    aggressive: draw.is(0.15),
+    commitBit: draw.of(["never", "when-asked", "when-asked", "always"]),
+    microsoft: draw.is(0.2),
+    refreshLimit: { a: limit(), b: limit() },
+    masterPfs: { a: draw.is(0.1), b: draw.is(0.1) },
+  };
+  const drawn = makeSchedule(mix(seed ^ 0x1a5a_c4e1));
+  // Nobody can start towards a gateway that a NAT hides.
+  const owners: readonly Side[] = nat ? ["a"] : draw.of([["a"], ["b"], ["a", "b"], ["a", "b"]]);
+  const wild = draw.is(0.5);
+  const steps = Array.from({ length: draw.whole(5, 25) }, () => makeStep(draw, nat, wild));
+  return { ...drawn, seed, ikev1, nat, mobike: false, owners, steps };
 }
 
 function makeStep(draw: Draw, hidden: boolean, wild: boolean): Step {

@@ -1,9 +1,10 @@
 /** A process of `npm run sim`: lives the schedules it is told to, and says which failed. */
-import { makeSchedule } from "./schedule.ts";
+import { makeSchedule, makeSchedule1 } from "./schedule.ts";
 import { runSchedule } from "./schedule-run.ts";
 
 /** Seeds from `from` up to but not with `to`. */
 export interface Portion {
+  readonly ikev1: boolean;
   readonly from: number;
   readonly to: number;
 }
@@ -17,13 +18,13 @@ export interface PortionDone extends Portion {
   readonly failures: readonly Failure[];
 }
 
-export function runPortion({ from, to }: Portion): PortionDone {
+export function runPortion({ ikev1, from, to }: Portion): PortionDone {
   const failures: Failure[] = [];
   for (let seed = from; seed < to; seed++) {
-    const found = runSchedule(makeSchedule(seed));
+    const found = runSchedule(ikev1 ? makeSchedule1(seed) : makeSchedule(seed));
     if (found.length > 0) failures.push({ seed, found });
   }
-  return { from, to, failures };
+  return { ikev1, from, to, failures };
 }
 
 /** Only where a parent gives portions. */

@@ -31,7 +31,7 @@ import {
   takeAnswer,
 } from "./quick-mode-terms.ts";
 
-import { removePair, settle, usePair } from "./succession.ts";
+import { provePair, removePair, settle } from "./succession.ts";
 import { configOf, type QuickTask } from "./tasks.ts";
 
 const MESSAGE_2 = { SA: "one", NONCE: "one", KE: "optional", ID: "many", N: "many" } as const;
@@ -251,6 +251,6 @@ function connected(
   messageId: number,
   { pair }: ExchangeOf<"AwaitConnected">,
 ): void {
-  usePair(host, pair);
+  provePair(host, sa.line, pair);
   forgetExchange(host, sa, live, messageId);
 }

@@ -35,7 +35,7 @@ import {
   type Refused,
   refused,
 } from "./quick-mode-terms.ts";
-import { removePair, settle, usePair } from "./succession.ts";
+import { provePair, removePair, settle } from "./succession.ts";
 
 const MESSAGE_1 = { SA: "one", NONCE: "one", KE: "optional", ID: "many" } as const;
 
@@ -242,7 +242,7 @@ function prove(
   { pair, initiatorNonce, responderNonce }: ExchangeOf<"AwaitMessage3">,
 ): void {
   wipe(initiatorNonce, responderNonce);
-  usePair(host, pair);
+  provePair(host, sa.line, pair);
   forgetExchange(host, sa, live, messageId);
 }
 

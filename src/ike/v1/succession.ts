@@ -77,6 +77,16 @@ export function addDelete(host: Host, line: PeerLine, pair: Pair, reason: string
   host.touch(line);
 }
 
+/**
+ * The peer has the pair. One that replaces another is not used for that alone: it may be a spare, made ahead of need. The
+ * peer's first packet on it, the end of what it replaces, or the director says when.
+ */
+export function provePair(host: Host, line: PeerLine, pair: Pair): void {
+  pair.proven = true;
+  for (const one of line.pairs.values()) if (isKept(one) && one.successors.some(({ to }) => to === pair)) return;
+  usePair(host, pair);
+}
+
 /** The peer is known to have the pair: we send on it. */
 export function usePair(host: Host, pair: Pair): void {
   if (pair.state.kind !== "Installed") return;
