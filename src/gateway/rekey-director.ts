@@ -175,8 +175,7 @@ export class RekeyDirector {
     // A first pair that is not to be used yet waits until the peer is known to have it (IKEv1's responder).
     else if (newest === undefined) {
       if (input.replaces !== undefined) this.#use(family, id, true, now);
-    }
-    else {
+    } else {
       this.#link(family, now);
       // Ours and wanted now: without a need for spares the old one goes at once.
       if (initiator && !this.#isAhead(family)) this.#use(family, id, true, now);
