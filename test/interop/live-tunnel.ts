@@ -154,14 +154,20 @@ export class LiveTunnel {
       .map(({ spis }) => spis);
   }
 
-  /** Another pair of SAs, or another IKE SA, by a rekey of either side. */
+  /** Another pair of SAs, or another IKE SA, by a rekey of either side; theirs may wait for traffic to be used. */
   async mustRekey(what: "child" | "ike" = "child", by: "us" | "them" = "us"): Promise<void> {
-    const [spi, ikeSas] = [await this.spi(), await this.ikeSas()];
+    const [spi, spis, ikeSas] = [await this.spi(), await this.#spis(), await this.ikeSas()];
     if (by === "us") await this.act("rekey", what);
     else await this.askPeer("rekey", what);
-    await this.#pair.eventually(`another ${what} by ${by}`, async () =>
-      what === "child" ? (await this.spi()) !== spi : (await this.ikeSas()).some((one) => !ikeSas.includes(one)),
-    );
+    await this.#pair.eventually(`another ${what} by ${by}`, async () => {
+      if (what === "ike") return (await this.ikeSas()).some((one) => !ikeSas.includes(one));
+      if (by === "us") return (await this.spi()) !== spi;
+      return (await this.#spis()).some((one) => !spis.includes(one));
+    });
+  }
+
+  async #spis(): Promise<readonly string[]> {
+    return (await this.status())?.sas.map(({ spiIn }) => spiIn) ?? [];
   }
 
   /** Nothing is left at either side but what drains. */
