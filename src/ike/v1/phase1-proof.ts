@@ -14,6 +14,7 @@ import { type Payload, payloadBody } from "#wire/ike/v1/chain";
 import { idPayload } from "#wire/ike/v1/id";
 import { IsakmpMethod } from "#wire/ike/v1/numbers";
 import type { Claim, Handshake, OwnIdentity, Proof } from "./isakmp-sa.ts";
+import type { IsakmpKeys } from "./keymat.ts";
 import type { Path } from "./peer-line.ts";
 
 /** CAs that we name to a peer. */
@@ -135,6 +136,11 @@ export function noSecret(connection: Connection, path: Path): Problem {
 
 // ── HASH_I and HASH_R ────────────────────────────────────────────────────────────────────────────────────────────────
 
+/** What of a handshake HASH_I and HASH_R are over, beside cookies and identity. */
+export type Hashed = Pick<Handshake, "initiatorPublic" | "responderPublic" | "saBody"> & {
+  readonly keys: Pick<IsakmpKeys, "prf" | "SKEYID">;
+};
+
 interface Cookies {
   readonly initiatorCookie: bigint;
   readonly responderCookie: bigint;
@@ -147,8 +153,8 @@ function cookieOctets(cookie: bigint): Uint8Array {
 }
 
 /** RFC 2409 §5: prf(SKEYID, g^xi | g^xr | CKY-I | CKY-R | SAi_b | IDii_b), for HASH_R with the sides changed. */
-export function phase1Hash(side: "I" | "R", handshake: Handshake, cookies: Cookies, idBody: Uint8Array): Uint8Array {
-  const { keys, initiatorPublic, responderPublic, saBody } = handshake;
+export function phase1Hash(side: "I" | "R", hashed: Hashed, cookies: Cookies, idBody: Uint8Array): Uint8Array {
+  const { keys, initiatorPublic, responderPublic, saBody } = hashed;
   const publics = [initiatorPublic, responderPublic];
   const both = [cookieOctets(cookies.initiatorCookie), cookieOctets(cookies.responderCookie)];
   if (side === "R") {

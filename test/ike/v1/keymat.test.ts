@@ -13,6 +13,7 @@ import {
   quickModeKeys,
   wipeIsakmpKeys,
 } from "#ike/v1/keymat";
+import { phase1Hash } from "#ike/v1/phase1-proof";
 import { hex, sharedJson, skipShared, toHex, vectorJson } from "#test/vectors/load";
 
 /** In hex; the names are CAVS's. */
@@ -163,8 +164,15 @@ test("HASH_R of two Check Point gateways with the pre-shared key that ike-scan f
       preSharedKey: new TextEncoder().encode(row.psk),
     });
     assert.equal(toHex(SKEYID), row.skeyid_here);
-    const covered = [row.g_xr, row.g_xi, row.cky_r, row.cky_i, row.sai_b, row.idir_b].map(hex);
-    assert.equal(toHex(prf(id, SKEYID, covered)), row.hash_r);
+    const hashed = {
+      keys: { prf: id, SKEYID },
+      initiatorPublic: hex(row.g_xi),
+      responderPublic: hex(row.g_xr),
+      saBody: hex(row.sai_b),
+    };
+    const cookies = { initiatorCookie: BigInt(`0x${row.cky_i}`), responderCookie: BigInt(`0x${row.cky_r}`) };
+    assert.equal(toHex(phase1Hash("R", hashed, cookies, hex(row.idir_b))), row.hash_r);
+    assert.notEqual(toHex(phase1Hash("I", hashed, cookies, hex(row.idir_b))), row.hash_r);
   }
 });
 

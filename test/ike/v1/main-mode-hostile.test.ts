@@ -137,9 +137,9 @@ test("a main mode is not disturbed by notifications in clear, deletes and messag
   const { sim, a, b } = twoNodes1();
   sim.observers.push({
     carried: (_, { octets, from, to }) => {
-      const { initiatorSpi, responderSpi, exchangeType } = decodeHeader(octets);
-      // Whoever has seen the first message can refuse it: only then the other cookie is not known.
-      if (exchangeType !== Exchange.MAIN_MODE || responderSpi === 0n) return;
+      const { initiatorSpi, responderSpi } = decodeHeader(octets);
+      // Whoever has seen the first message can refuse it: the responder's cookie is not known before the second.
+      if (!["main KE", "main* ID"].includes(describe1({ octets }))) return;
       const outer = { majorVersion: 1, minorVersion: 0, exchangeType: Exchange.INFORMATIONAL, flags: 0, messageId: 7 };
       const forged = [
         { ...outer, initiatorSpi: initiatorSpi ^ 1n, responderSpi },
