@@ -129,3 +129,14 @@ test("S5: with IKEv1: keys of two megabytes under a stream: quick modes ahead of
   assert.ok(pair.left.worst <= 1 && pair.right.worst <= 1, `${pair.left.worst} ${pair.right.worst}`);
   assert.ok((pair.left.rekeys["octets"]?.["done"] ?? 0) >= 6, JSON.stringify(pair.left.rekeys));
 });
+
+test("hundreds of quick modes and deletes on one main mode SA: the ISAKMP SA's room for exchanges is not used up", () => {
+  const limit = 200_000;
+  const pair = joined({ lifeOctets: octets(limit), rekeyOctets: octets(0.8 * limit) }, {}, { delay: 2 });
+  initiate(pair);
+  const stream = new NumberedStream(pair);
+  stream.run(14_000, 4);
+  stream.assertWhole();
+  assert.ok((pair.left.rekeys["octets"]?.["done"] ?? 0) > 150, JSON.stringify(pair.left.rekeys));
+  assert.ok(pair.left.worst <= 1 && pair.right.worst <= 1);
+});

@@ -45,6 +45,8 @@ export function onMessage(host: Host, sa: IsakmpSa, live: Live, message: Phase2M
   if (NONCE !== undefined) acknowledge(host, sa, live, message.messageId, NONCE.data, D);
   for (const payload of N) onNotify(host, sa, live, message.messageId, payload);
   for (const payload of D) onDelete(host, sa, payload);
+  // One message is all of it: what is not over would take the room of those that are under way.
+  if (!live.exchanges.has(message.messageId)) host.endPhase2(sa, message.messageId);
 }
 
 function acknowledge(
