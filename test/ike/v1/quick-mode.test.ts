@@ -63,7 +63,7 @@ test("S2: main mode comes first, and several quick modes come of it (RFC 2409 §
   assertOnePair(pair);
 });
 
-test("quick mode message by message: inbound is live before message 2 leaves, outbound is used from message 3 on (S64)", () => {
+test("S64: inbound is live before message 2 leaves, outbound is used from message 3 on, message by message", () => {
   const pair = pairOf();
   const { sim, a, b } = pair;
   mainModeAlone(a);
@@ -125,7 +125,7 @@ test("S6: the keys of one pair say nothing of the next ones, with and without PF
   }
 });
 
-test("S14, S16: the life of a session key in seconds and octets is negotiated, and the shorter one counts (RFC 2407 §4.5)", () => {
+test("S14: the life of a session key in seconds and octets is negotiated, and the shorter one counts (RFC 2407 §4.5)", () => {
   const life = (time: number, limit: number) => ({
     rekeyTime: millis(Number.POSITIVE_INFINITY),
     lifeTime: millis(time),
@@ -279,7 +279,7 @@ const SUITES: readonly (readonly [name: string, sides: Sides, protocol: string, 
 ];
 
 for (const [name, sides, protocol, integrityOctets] of SUITES)
-  test(`S58, S61, S63: ${name}: one inbound and one outbound SA, each with SPI and keys of its own`, () => {
+  test(`S58: ${name}: one inbound and one outbound SA, each with SPI and keys of its own`, () => {
     const pair = established(sides);
     assertOnePair(pair);
     const [x, y] = [pair.a.children[0], pair.b.children[0]];
@@ -388,4 +388,57 @@ test("IPv6, one protocol and port, and a host of a subnet: what is narrower than
   // What replaces it is for the same packets.
   rekey(pair, pair.a);
   assertOnePair(pair);
+});
+
+test("S59: MD5, SHA-1 and SHA-2 protect integrity as quick mode chose", () => {
+  for (const [integrity, length] of [
+    [Integrity.HMAC_MD5_96, 16],
+    [Integrity.HMAC_SHA1_96, 20],
+    [Integrity.HMAC_SHA2_512_256, 64],
+  ] as const) {
+    const pair = established({ child: { proposals: [proposal(ProtocolId.AH, [INTEG, integrity])] } });
+    assert.equal(pair.b.children[0]?.inbound.integrityKey.length, length);
+    assertOnePair(pair);
+  }
+});
+
+test("S60: DES, 3DES and AES encrypt as quick mode chose, and NULL where no encryption is asked for", () => {
+  for (const [encryption, keyBits, length] of [
+    [Encryption.DES, 0, 8],
+    [Encryption.TRIPLE_DES, 0, 24],
+    [Encryption.AES_CBC, 256, 32],
+    [Encryption.NULL, 0, 0],
+  ] as const) {
+    const proposals = [proposal(ProtocolId.ESP, [ENCR, encryption, keyBits], [INTEG, Integrity.HMAC_SHA1_96])];
+    const pair = established({ child: { proposals } });
+    assert.equal(pair.b.children[0]?.inbound.encryptionKey.length, length);
+    assertOnePair(pair);
+  }
+});
+
+test("S61: two SAs come of a quick mode, one a direction, each with an SPI and a key of its own", () => {
+  const { a, b } = established();
+  const [x, y] = [a.children[0], b.children[0]];
+  assert.ok(x !== undefined && y !== undefined);
+  assert.notEqual(x.inbound.spi, x.outbound.spi);
+  assert.ok(allDifferent(keysOf(a)));
+  assert.deepEqual([x.inbound, x.outbound], [y.outbound, y.inbound]);
+});
+
+test("S63: each quick mode makes new keys for integrity and encryption", () => {
+  const pair = established();
+  const keys = keysOf(pair.a);
+  for (let i = 0; i < 3; i++) {
+    rekey(pair, pair.a);
+    keys.push(...keysOf(pair.a));
+  }
+  assert.equal(keys.length, 8);
+  assert.ok(allDifferent(keys));
+});
+
+test("S16: lives of master and session key are each negotiated", () => {
+  const pair = established({ both: { rekeyTime: millis(3_000_000), overTime: millis(600_000) } });
+  assert.ok(Number.isFinite(pair.a.sas[0]?.expiresAt ?? Number.NaN));
+  assert.equal(pair.a.children[0]?.agreedLifetime?.time, pair.b.children[0]?.agreedLifetime?.time);
+  assert.notEqual(pair.a.children[0]?.agreedLifetime?.time, 3_600_000);
 });
