@@ -101,8 +101,11 @@ export function deletePair(host: Host, line: PeerLine, pair: Pair, reason: strin
   for (const { protocol, inboundSpi } of pair.parts) sendDelete(host, line, protocol, inboundSpi, true);
 }
 
-/** No new quick modes over it; the peer is told (S73), and a little later it is gone. Its pairs stay (S74). */
-export function closeIsakmp(host: Host, sa: IsakmpSa, reason: string): void {
+/**
+ * No new quick modes over it; the peer is told (S73), and a little later it is gone. Its pairs stay (S74), save those of `ended`:
+ * one message says all, so that the peer does not lose its ISAKMP SA and keep pairs that nobody can delete any more.
+ */
+export function closeIsakmp(host: Host, sa: IsakmpSa, reason: string, ended: readonly DeletePayload[] = []): void {
   const { state, line } = sa;
   if (state.kind !== "Live" || state.phase.kind === "Closing") return;
   state.phase = { kind: "Closing", reason };
@@ -112,19 +115,29 @@ export function closeIsakmp(host: Host, sa: IsakmpSa, reason: string): void {
     sendAcknowledged(host, sa, state, isakmpDelete(sa), true);
     return;
   }
-  inform(host, sa, state, [isakmpDelete(sa)]);
-  line.farewells.push({ sa, at: millis(host.now + (AGAIN_AFTER[0] ?? 0)), said: 1 });
+  const payloads = [...ended, isakmpDelete(sa)];
+  inform(host, sa, state, payloads);
+  line.farewells.push({ sa, payloads, at: millis(host.now + (AGAIN_AFTER[0] ?? 0)), said: 1 });
 }
 
 function isakmpDelete(sa: IsakmpSa): DeletePayload {
   return deletePayload(ProtocolId.IKE, [joinOctets([cookieOctets(sa.cookies)])]);
 }
 
+/** Of all of a line's pairs. */
+function pairDeletes({ pairs }: PeerLine): readonly DeletePayload[] {
+  const parts = [...pairs.values()].flatMap((pair) => [...pair.parts]);
+  return (["esp", "ah"] as const).flatMap((protocol) => {
+    const spis = parts.filter((part) => part.protocol === protocol).map(({ inboundSpi }) => spiOctets(inboundSpi));
+    return spis.length === 0 ? [] : [deletePayload(protocolId(protocol), spis)];
+  });
+}
+
 /** The delete once more, or the end. */
 export function onFarewells(host: Host, line: PeerLine): void {
   const due = line.farewells.filter(({ at }) => at <= host.now);
   line.farewells = line.farewells.filter(({ at }) => at > host.now);
-  for (const { sa, said } of due) {
+  for (const { sa, said, payloads } of due) {
     const { state } = sa;
     if (state.kind !== "Live") continue;
     const next = AGAIN_AFTER[said];
@@ -132,8 +145,8 @@ export function onFarewells(host: Host, line: PeerLine): void {
       host.destroy(sa, state.phase.kind === "Closing" ? state.phase.reason : "deleted");
       continue;
     }
-    inform(host, sa, state, [isakmpDelete(sa)]);
-    line.farewells.push({ sa, at: millis(host.now + next), said: said + 1 });
+    inform(host, sa, state, payloads);
+    line.farewells.push({ sa, payloads, at: millis(host.now + next), said: said + 1 });
   }
 }
 
@@ -161,11 +174,12 @@ export function endLine(
   cause: EndCause = "close",
 ): void {
   const { current } = line;
+  const ended = pairDeletes(line);
   for (const pair of [...line.pairs.values()])
     if (how === "tell") deletePair(host, line, pair, reason);
     else removePair(host, line, pair, false, reason, cause);
   for (const sa of host.registry.sasOf(line))
-    if (how === "tell" && sa.state.kind === "Live") closeIsakmp(host, sa, reason);
+    if (how === "tell" && sa.state.kind === "Live") closeIsakmp(host, sa, reason, ended);
     else host.destroy(sa, reason);
   line.dpd.stop();
   giveUp(host, line, reason);

@@ -12,6 +12,7 @@ import type { PeerLine } from "./peer-line.ts";
 import { taskOf } from "./phase2-state.ts";
 import { makingCount } from "./quick-mode-failures.ts";
 import * as initiator from "./quick-mode-initiator.ts";
+import { isDoomed } from "./succession.ts";
 import { configOf, isQuickTask, MAX_TASKS, type QuickTask, type Task } from "./tasks.ts";
 
 /** Quick modes of ours at once over one ISAKMP SA. */
@@ -23,7 +24,7 @@ export function pump(host: Host, line: PeerLine): void {
   line.tasks = line.tasks.filter((task) => makesSense(line, task)).slice(0, MAX_TASKS);
   runDeletes(host, line);
   for (;;) {
-    const task = line.tasks.find((one) => isQuickTask(one) && one.notBefore <= host.now && !waits(one));
+    const task = line.tasks.find((one) => isQuickTask(one) && one.notBefore <= host.now && !waits(host, line, one));
     if (task === undefined || !isQuickTask(task)) return;
     const usable = usableSa(line);
     if (usable === undefined) {
@@ -80,17 +81,18 @@ function unprovenHeir(line: PeerLine, pair: Pair, now: Millis): Pair | undefined
   return newest;
 }
 
-/** A pair of the peer's making is replaced only when the peer is known to have it. */
-function waits({ work }: QuickTask): boolean {
+/** A pair of the peer's making is replaced only when the peer is known to have it, and nothing is asked for twice at once. */
+function waits(host: Host, line: PeerLine, { work }: QuickTask): boolean {
+  if (work.kind === "new-pair") return isUnderWay(host, line, work.config.name);
   return work.kind === "replace-pair" && work.pair.state.kind === "Installed" && work.pair.state.outbound === "later";
 }
 
 function makesSense(line: PeerLine, { work }: Task): boolean {
   switch (work.kind) {
     case "replace-pair":
-      return isKept(work.pair) && !hasHeir(work.pair);
+      return isKept(work.pair) && !hasHeir(work.pair) && !isDoomed(line, work.pair);
     case "delete-pair":
-      return work.pair.state.kind !== "Gone";
+      return work.pair.state.kind !== "Gone" && (work.heirless || hasHeir(work.pair));
     case "new-pair":
       return !hasPair(line, work.config.name);
     case "disown":
@@ -106,23 +108,29 @@ export function hasPair(line: PeerLine, child: string): boolean {
   return false;
 }
 
-/** Waits, or is under way. */
-export function isBeingMade(line: PeerLine, child: string, host: Host): boolean {
-  if (line.tasks.some((task) => isQuickTask(task) && configOf(task.work).name === child)) return true;
-  return host.registry.sasOf(line).some(({ state }) => {
-    if (state.kind !== "Live") return false;
-    return [...state.exchanges.values()].some((one) => {
-      const task = taskOf(one);
-      return task !== undefined && configOf(task.work).name === child;
-    });
-  });
+/** A first pair waits, or is under way; that one is being replaced is another matter: its successor may come to nothing. */
+export function isAskedFor(line: PeerLine, child: string, host: Host): boolean {
+  const first = ({ work }: Task) => work.kind === "new-pair" && work.config.name === child;
+  return line.tasks.some(first) || ownTasks(host, line).some(first);
+}
+
+function isUnderWay(host: Host, line: PeerLine, child: string): boolean {
+  return ownTasks(host, line).some(({ work }) => configOf(work).name === child);
+}
+
+/** Of quick modes of ours under way. */
+function ownTasks(host: Host, line: PeerLine): readonly QuickTask[] {
+  return host.registry
+    .sasOf(line)
+    .flatMap(({ state }) => (state.kind === "Live" ? [...state.exchanges.values()] : []))
+    .flatMap((one) => taskOf(one) ?? []);
 }
 
 /** When the next task that is put off is due; those that wait for a main mode or a message are woken by it. */
 export function nextTaskAt(host: Host, line: PeerLine): Millis | undefined {
   let first: Millis | undefined;
   for (const task of line.tasks) {
-    if (isQuickTask(task) && (waits(task) || task.notBefore <= host.now)) continue;
+    if (isQuickTask(task) && (waits(host, line, task) || task.notBefore <= host.now)) continue;
     const at = dueAt(host, line, task);
     if (first === undefined || at < first) first = at;
   }

@@ -17,7 +17,8 @@ export interface PacketSelectors {
 export type TaskWork =
   | { readonly kind: "new-pair"; readonly config: ChildConfig; readonly packet: PacketSelectors | undefined }
   | { readonly kind: "replace-pair"; readonly pair: Pair }
-  | { readonly kind: "delete-pair"; readonly pair: Pair; readonly reason: string }
+  /** `heirless`: also when nothing has taken its place by then. */
+  | { readonly kind: "delete-pair"; readonly pair: Pair; readonly reason: string; readonly heirless: boolean }
   /** What the peer may hold and we do not. */
   | { readonly kind: "disown"; readonly protocol: Protocol; readonly spi: Spi };
 
