@@ -30,6 +30,11 @@ export interface OperatorParts {
   allowClear(name: string, now: Millis): boolean;
 }
 
+/** IKEv1: what is being set up, has a successor or is ending goes with its line, and nobody tells of it alone. */
+function isToldOf({ version, state }: IkeSaSnapshot): boolean {
+  return version === 2 || state === "established";
+}
+
 export type OperatorInput = Extract<ControlInput, { kind: "initiate" | "terminate" | "rekey" | "allow-clear" }>;
 
 export class OperatorCommands {
@@ -110,7 +115,8 @@ export class OperatorCommands {
       for (const { children } of sas) for (const child of children) this.#parts.ending.add(child.id);
       const alone = this.#outliving(target, sas);
       for (const id of alone) this.#parts.ending.add(id);
-      const awaited = [...alone.map((id): Awaited => `gone ${id}`), ...sas.map(({ id }): Awaited => `ike-gone ${id}`)];
+      const told = sas.filter(isToldOf);
+      const awaited = [...alone.map((id): Awaited => `gone ${id}`), ...told.map(({ id }): Awaited => `ike-gone ${id}`)];
       this.#parts.tell(...this.#parts.commands.add(command, awaited, now));
       for (const id of alone) this.#parts.engine({ kind: "delete-child", id, reason: ASKED }, now);
       for (const { id } of sas) this.#parts.engine({ kind: "delete-ike", ike: id, reason: ASKED }, now);
@@ -125,7 +131,7 @@ export class OperatorCommands {
 
   #rekey(command: number, target: ControlTarget, reauthenticate: boolean, now: Millis): void {
     if (target.kind === "ike" || target.kind === "ike-id") {
-      const sas = this.#ikeSas(target);
+      const sas = this.#ikeSas(target).filter(isToldOf);
       const awaited = sas.map(
         ({ id, connection }): Awaited => (reauthenticate ? `up ${connection}` : `ike-rekeyed ${id}`),
       );

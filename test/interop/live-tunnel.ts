@@ -13,6 +13,8 @@ import type { LivePair } from "./live-pair.ts";
 const STREAM_RATE = 500;
 const STREAM_OCTETS = 400;
 
+const UP: ReadonlySet<string> = new Set(["established", "rekeying", "rekeyed"]);
+
 let flows = 1000;
 
 export interface StreamResult {
@@ -144,10 +146,12 @@ export class LiveTunnel {
     });
   }
 
-  /** Cookies or SPIs of our IKE SAs. */
+  /** Cookies or SPIs of our IKE SAs that stand; IKEv1 says each delete again, and an SA stays for that. */
   async ikeSas(): Promise<readonly string[]> {
     const { ikeSas } = await this.#pair.ours.status();
-    return ikeSas.filter(({ connection }) => connection === this.connection).map(({ spis }) => spis);
+    return ikeSas
+      .filter(({ connection, state }) => connection === this.connection && UP.has(state))
+      .map(({ spis }) => spis);
   }
 
   /** Another pair of SAs, or another IKE SA, by a rekey of either side. */
@@ -163,10 +167,8 @@ export class LiveTunnel {
   /** Nothing is left at either side but what drains. */
   async mustBeDown(): Promise<void> {
     await this.#pair.eventually("nothing is left", async () => {
-      const { tunnels, ikeSas } = await this.#pair.ours.status();
-      const own = tunnels.filter(({ connection }) => connection === this.connection);
-      const draining = own.every(({ sas }) => sas.every(({ role }) => role === "draining"));
-      const gone = ikeSas.every(({ connection }) => connection !== this.connection);
+      const draining = (await this.status())?.sas.every(({ role }) => role === "draining") ?? true;
+      const gone = (await this.ikeSas()).length === 0;
       return gone && draining && (await this.#pair.peer.listSas(this.connection)) === "";
     });
   }
