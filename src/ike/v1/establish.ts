@@ -11,7 +11,7 @@ import type { Connection } from "#core/connection";
 import { type Millis, millis } from "#core/units";
 import { identitiesEqual } from "#crypto/identity";
 import { wipe } from "#crypto/octets";
-import { endLine } from "./delete.ts";
+import { addGreetings, endLine } from "./delete.ts";
 import { join } from "./end.ts";
 import { type Host, randomBelow, report } from "./host.ts";
 import type { Claim, Handshake, IsakmpSa, Live, OwnIdentity } from "./isakmp-sa.ts";
@@ -85,6 +85,8 @@ export function establish(
   if (!sa.initiator) giveUpOwn(host, home);
   const others = host.registry.sasOf(home).filter((other) => other !== sa);
   const live = enliven(host, sa, handshake);
+  if (sa.mode === "aggressive" && !sa.initiator && home === begun && same.length === 0 && connection.unique !== "never")
+    addGreetings(host, sa);
   const former = home.current;
   home.current = sa;
   home.heardAt = host.now;

@@ -4,6 +4,7 @@ import type { ChildConfig } from "#core/connection";
 import type { Trigger } from "#core/ike-state";
 import type { TrafficSelector } from "#core/selector";
 import type { Millis, Spi } from "#core/units";
+import type { IsakmpSa } from "./isakmp-sa.ts";
 import type { Pair } from "./pairs.ts";
 
 /** Things to do that may wait. */
@@ -20,7 +21,15 @@ export type TaskWork =
   /** `heirless`: also when nothing has taken its place by then. */
   | { readonly kind: "delete-pair"; readonly pair: Pair; readonly reason: string; readonly heirless: boolean }
   /** What the peer may hold and we do not. */
-  | { readonly kind: "disown"; readonly protocol: Protocol; readonly spi: Spi };
+  /** INITIAL-CONTACT of a responder in aggressive mode, whose only message was in clear. */
+  | { readonly kind: "greet"; readonly sa: IsakmpSa }
+  | {
+      readonly kind: "disown";
+      readonly protocol: Protocol;
+      readonly spi: Spi;
+      /** Only once the peer was heard since `notBefore`: whatever was said in its silence may be lost. */
+      readonly whenHeard: boolean;
+    };
 
 export interface Task {
   readonly work: TaskWork;
