@@ -23,8 +23,10 @@ import { withHash1 } from "./phase2-hash.ts";
 import { removePair } from "./succession.ts";
 import { configOf, isQuickTask } from "./tasks.ts";
 
-/** Between the first and the second time, and the third. */
+/** After the first time, and between the following ones. */
 const AGAIN_AFTER: readonly number[] = [1_000, 5_000];
+/** Of an ISAKMP SA, which one side takes for its current one until it hears of it. */
+const FAREWELLS_AFTER: readonly number[] = [...AGAIN_AFTER, 15_000];
 /** A pair that the peer keeps is found by nobody (RFC 3706 asks for the peer alone), so that its delete outlasts a silence. */
 const REPEATS: readonly (readonly [wait: number, whenHeard: boolean])[] = [
   ...AGAIN_AFTER.map((wait) => [wait, false] as const),
@@ -136,7 +138,7 @@ export function closeIsakmp(host: Host, sa: IsakmpSa, reason: string, ended: rea
   }
   const payloads = [...ended, isakmpDelete(sa)];
   inform(host, sa, state, payloads);
-  line.farewells.push({ sa, payloads, at: millis(host.now + (AGAIN_AFTER[0] ?? 0)), said: 1 });
+  line.farewells.push({ sa, payloads, at: millis(host.now + (FAREWELLS_AFTER[0] ?? 0)), said: 1 });
 }
 
 function isakmpDelete(sa: IsakmpSa): DeletePayload {
@@ -159,7 +161,7 @@ export function onFarewells(host: Host, line: PeerLine): void {
   for (const { sa, said, payloads } of due) {
     const { state } = sa;
     if (state.kind !== "Live") continue;
-    const next = AGAIN_AFTER[said];
+    const next = FAREWELLS_AFTER[said];
     if (next === undefined) {
       host.destroy(sa, state.phase.kind === "Closing" ? state.phase.reason : "deleted");
       continue;

@@ -90,10 +90,8 @@ export function establish(
   const former = home.current;
   home.current = sa;
   home.heardAt = host.now;
+  if (claim.initialContact) forgetFormer(host, home, handshake.startedAt);
   for (const other of others) meet(host, sa, live, other, handshake.startedAt, claim);
-  if (claim.initialContact)
-    for (const pair of [...home.pairs.values()])
-      if (pair.madeAt < handshake.startedAt) removePair(host, home, pair, false, RESTARTED);
   host.settled(sa);
   host.count("ike_established");
   const ike = isakmpSnapshot(sa);
@@ -167,12 +165,22 @@ function renewal(
   return millis(host.now + Math.max(1, time - randomBelow(host, Math.min(randTime, time))));
 }
 
+/** Pairs of main modes before this one: the peer may have started anew after it began, and after the last of them was made. */
+function forgetFormer(host: Host, line: PeerLine, startedAt: Millis): void {
+  for (const pair of [...line.pairs.values()]) {
+    const maker = host.registry.byId(pair.ike)?.state;
+    const since = maker?.kind === "Live" ? maker.establishedAt : pair.madeAt;
+    if (since < startedAt) removePair(host, line, pair, false, RESTARTED);
+  }
+}
+
 /** Two of one line. */
 function meet(host: Host, sa: IsakmpSa, live: Live, other: IsakmpSa, startedAt: Millis, claim: Claim): void {
   const { line } = sa;
   const { state } = other;
   if (state.kind !== "Live" || state.phase.kind === "Closing") return;
-  const atOnce = state.establishedAt >= startedAt && other.initiator !== sa.initiator;
+  const isCurrent = state.phase.kind === "Current";
+  const atOnce = isCurrent && state.establishedAt >= startedAt && other.initiator !== sa.initiator;
   if (atOnce) {
     host.count("ike_collisions");
     const stays = other.initiatorCookie < sa.initiatorCookie ? other : sa;

@@ -13,7 +13,7 @@ import { taskOf } from "./phase2-state.ts";
 import { makingCount } from "./quick-mode-failures.ts";
 import * as initiator from "./quick-mode-initiator.ts";
 import { isDoomed } from "./succession.ts";
-import { configOf, isQuickTask, MAX_TASKS, type QuickTask, type Task } from "./tasks.ts";
+import { configOf, isQuickTask, MAX_TASKS, type Pardon, type QuickTask, type Task } from "./tasks.ts";
 
 /** Quick modes of ours at once over one ISAKMP SA. */
 const MAX_AT_ONCE = 8;
@@ -93,7 +93,7 @@ function makesSense(host: Host, line: PeerLine, { work }: Task): boolean {
     case "replace-pair":
       return isKept(work.pair) && !hasHeir(work.pair) && !isDoomed(line, work.pair);
     case "delete-pair":
-      return work.pair.state.kind !== "Gone" && (work.heirless || hasHeir(work.pair));
+      return work.pair.state.kind !== "Gone" && !isPardoned(work.unless, work.pair);
     case "new-pair":
       return !hasPair(line, work.config.name);
     case "greet":
@@ -103,6 +103,10 @@ function makesSense(host: Host, line: PeerLine, { work }: Task): boolean {
     default:
       return work satisfies never;
   }
+}
+
+function isPardoned(unless: Pardon, pair: Pair): boolean {
+  return (unless === "heirless" && !hasHeir(pair)) || (unless === "proven" && pair.proven);
 }
 
 /** One that is or is about to be in use; with a packet's own selectors there may be several of one child. */

@@ -15,11 +15,14 @@ export interface PacketSelectors {
   readonly remote: TrafficSelector;
 }
 
+/** "heirless": nothing has taken its place; "proven": the peer is known to have it. */
+export type Pardon = "never" | "heirless" | "proven";
+
 export type TaskWork =
   | { readonly kind: "new-pair"; readonly config: ChildConfig; readonly packet: PacketSelectors | undefined }
   | { readonly kind: "replace-pair"; readonly pair: Pair }
-  /** `heirless`: also when nothing has taken its place by then. */
-  | { readonly kind: "delete-pair"; readonly pair: Pair; readonly reason: string; readonly heirless: boolean }
+  /** `unless`: what makes it stay after all by then. */
+  | { readonly kind: "delete-pair"; readonly pair: Pair; readonly reason: string; readonly unless: Pardon }
   /** What the peer may hold and we do not. */
   /** INITIAL-CONTACT of a responder in aggressive mode, whose only message was in clear. */
   | { readonly kind: "greet"; readonly sa: IsakmpSa }

@@ -88,3 +88,17 @@ test("both sides' pairs of one child made at once become one, also over two main
   }
   assertSettled({ sim, a, b });
 });
+
+test("a responder keeps no pair whose quick mode the peer broke off with its main mode", () => {
+  const { sim, a, b } = established1();
+  sim.held = [];
+  b.give({ kind: "rekey-child", id: only(b), trigger: "time" });
+  sim.deliver(a);
+  assert.equal(a.children.length, 2);
+  sim.held = [];
+  for (const { id } of b.sas) b.give({ kind: "delete-ike", ike: id, reason: "test" });
+  sim.deliverHeld();
+  sim.driveFor(60_000);
+  assert.deepEqual([a.children, b.children], [[], []]);
+  assert.equal(a.engine.nextTimeout, undefined);
+});
