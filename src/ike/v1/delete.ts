@@ -12,7 +12,8 @@ import { joinOctets } from "#crypto/octets";
 import type { EndCause } from "#ike/effects";
 import type { Payload } from "#wire/ike/v1/chain";
 import { type DeletePayload, deletePayload } from "#wire/ike/v1/delete";
-import { Exchange } from "#wire/ike/v1/numbers";
+import { notify } from "#wire/ike/v1/notify";
+import { Exchange, NotifyType } from "#wire/ike/v1/numbers";
 import { freshNonce, type Host, report } from "./host.ts";
 import { protocolId } from "./install-pair.ts";
 import type { IsakmpSa, Live } from "./isakmp-sa.ts";
@@ -22,8 +23,15 @@ import { withHash1 } from "./phase2-hash.ts";
 import { removePair } from "./succession.ts";
 import { configOf, isQuickTask } from "./tasks.ts";
 
-/** Between the first and the second time, and the third. */
+/** After the first time, and between the following ones. */
 const AGAIN_AFTER: readonly number[] = [1_000, 5_000];
+/** Of an ISAKMP SA, which one side takes for its current one until it hears of it. */
+const FAREWELLS_AFTER: readonly number[] = [...AGAIN_AFTER, 15_000];
+/** A pair that the peer keeps is found by nobody (RFC 3706 asks for the peer alone), so that its delete outlasts a silence. */
+const REPEATS: readonly (readonly [wait: number, whenHeard: boolean])[] = [
+  ...AGAIN_AFTER.map((wait) => [wait, false] as const),
+  [5_001, true],
+];
 
 export function spiOctets(value: Spi): Uint8Array {
   return Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value);
@@ -86,13 +94,26 @@ export function sendDelete(host: Host, line: PeerLine, protocol: Protocol, spi: 
   }
   inform(host, over.sa, over.live, [payload]);
   if (!again) return;
-  for (const wait of AGAIN_AFTER)
+  for (const [wait, whenHeard] of REPEATS)
     line.tasks.push({
-      work: { kind: "disown", protocol, spi },
+      work: { kind: "disown", protocol, spi, whenHeard },
       trigger: "close",
       tries: 0,
       notBefore: millis(host.now + wait),
     });
+}
+
+/** The peer's pairs of before are nobody's (RFC 2407 §4.6.3.3); nobody answers, so it is said more than once. */
+export function addGreetings(host: Host, sa: IsakmpSa): void {
+  for (const wait of [0, ...AGAIN_AFTER])
+    sa.line.tasks.push({ work: { kind: "greet", sa }, trigger: "peer", tries: 0, notBefore: millis(host.now + wait) });
+  host.touch(sa.line);
+}
+
+export function greet(host: Host, sa: IsakmpSa): void {
+  const { state, cookies } = sa;
+  if (state.kind !== "Live") return;
+  inform(host, sa, state, [notify(NotifyType.INITIAL_CONTACT, ProtocolId.IKE, cookieOctets(cookies))]);
 }
 
 /** The pair ends on both sides; what is under way to us still comes in for a while. */
@@ -117,7 +138,7 @@ export function closeIsakmp(host: Host, sa: IsakmpSa, reason: string, ended: rea
   }
   const payloads = [...ended, isakmpDelete(sa)];
   inform(host, sa, state, payloads);
-  line.farewells.push({ sa, payloads, at: millis(host.now + (AGAIN_AFTER[0] ?? 0)), said: 1 });
+  line.farewells.push({ sa, payloads, at: millis(host.now + (FAREWELLS_AFTER[0] ?? 0)), said: 1 });
 }
 
 function isakmpDelete(sa: IsakmpSa): DeletePayload {
@@ -140,7 +161,7 @@ export function onFarewells(host: Host, line: PeerLine): void {
   for (const { sa, said, payloads } of due) {
     const { state } = sa;
     if (state.kind !== "Live") continue;
-    const next = AGAIN_AFTER[said];
+    const next = FAREWELLS_AFTER[said];
     if (next === undefined) {
       host.destroy(sa, state.phase.kind === "Closing" ? state.phase.reason : "deleted");
       continue;

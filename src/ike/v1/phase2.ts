@@ -23,9 +23,12 @@ import { dropExchange, failOwn, failTask, retryOverNewMainMode } from "./quick-m
 import * as initiator from "./quick-mode-initiator.ts";
 import * as responder from "./quick-mode-responder.ts";
 import { refused } from "./quick-mode-terms.ts";
-import { removePair } from "./succession.ts";
+import { addDelete, removePair } from "./succession.ts";
 import { configOf, isQuickTask, type QuickTask } from "./tasks.ts";
 import * as wishes from "./wishes.ts";
+
+/** A pair that the peer has not shown to have when its ISAKMP SA ends: a packet on it may still come. */
+const FINISHED_WITHIN = 30_000;
 
 /** A phase 2 exchange under way: its state, by M-ID in `Live.exchanges`. */
 export type Phase2Exchange = Exchanges;
@@ -207,6 +210,8 @@ export function onEnding(host: Host, sa: IsakmpSa, live: Live, _reason: string):
     const task = taskOf(exchange);
     for (const spi of drawnSpis(exchange)) host.world.spis.giveBack(spi);
     wipeExchange(exchange);
+    if ((exchange.kind === "AwaitMessage3" || exchange.kind === "AwaitConnected") && !exchange.pair.proven)
+      addDelete(host, line, exchange.pair, "the peer never finished its quick mode", FINISHED_WITHIN, "proven");
     if (task === undefined) continue;
     if (task.tries === 0) line.tasks.unshift({ ...task, tries: 1, notBefore: host.now });
     else

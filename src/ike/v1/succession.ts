@@ -14,7 +14,7 @@ import type { EndCause } from "#ike/effects";
 import { type Host, report } from "./host.ts";
 import { compareNonces, hasHeir, isKept, type Pair, sameTerms } from "./pairs.ts";
 import type { PeerLine } from "./peer-line.ts";
-import type { Task } from "./tasks.ts";
+import type { Pardon, Task } from "./tasks.ts";
 
 /** Until a pair of ours that lost is deleted: the peer's packets are on the other one by then. */
 const LOSER_STAYS = 2_000;
@@ -32,7 +32,7 @@ export function settle(host: Host, line: PeerLine, pair: Pair, former: Pair | un
   former?.successors.push({ to: pair, by: pair.by });
   // The peer may have lost the former one, so that nobody else ends it.
   if (former !== undefined && pair.by === "peer")
-    addDelete(host, line, former, "replaced, and the peer did not delete it", DELETE_EXPECTED, false);
+    addDelete(host, line, former, "replaced, and the peer did not delete it", DELETE_EXPECTED, "heirless");
   for (const other of line.pairs.values()) {
     if (other === pair || other === former || !isKept(other) || hasHeir(other) || isDoomed(line, other)) continue;
     if (!sameTerms(other, pair)) continue;
@@ -45,7 +45,7 @@ export function settle(host: Host, line: PeerLine, pair: Pair, former: Pair | un
 
 /** Its delete is a matter of time. */
 export function isDoomed({ tasks }: PeerLine, pair: Pair): boolean {
-  return tasks.some(({ work }) => work.kind === "delete-pair" && work.pair === pair);
+  return tasks.some(({ work }) => work.kind === "delete-pair" && work.pair === pair && work.unless !== "proven");
 }
 
 function resolve(host: Host, line: PeerLine, older: Pair, newer: Pair): void {
@@ -80,13 +80,13 @@ export function addDelete(
   pair: Pair,
   reason: string,
   after: number,
-  heirless = true,
+  unless: Pardon = "never",
 ): void {
   const notBefore = millis(host.now + after);
   const isOf = ({ work }: Task) => work.kind === "delete-pair" && work.pair === pair;
   if (line.tasks.some((task) => isOf(task) && task.notBefore <= notBefore)) return;
   line.tasks = line.tasks.filter((task) => !isOf(task));
-  const work = { kind: "delete-pair", pair, reason, heirless } as const;
+  const work = { kind: "delete-pair", pair, reason, unless } as const;
   line.tasks.unshift({ work, trigger: "close", tries: 0, notBefore });
   host.touch(line);
 }
