@@ -33,7 +33,7 @@ const FINISHED_WITHIN = 30_000;
 /** A phase 2 exchange under way: its state, by M-ID in `Live.exchanges`. */
 export type Phase2Exchange = Exchanges;
 
-/** Deciphered, decoded, not believed: HASH is not checked yet; `sa.channel.accept(opened)` once it held. */
+/** Deciphered, decoded, not believed: HASH is not checked yet; `believe` (hearing.ts) once it held. */
 export interface Phase2Message {
   /** QUICK_MODE or INFORMATIONAL. */
   readonly exchangeType: number;
@@ -90,6 +90,8 @@ function onQuickMode(host: Host, sa: IsakmpSa, live: Live, message: Phase2Messag
 /** Its HASH held, so it is the peer's own fault; a quick mode of ours cannot go on from it. */
 function onMalformed(host: Host, sa: IsakmpSa, live: Live, messageId: number, what: string): void {
   const exchange = live.exchanges.get(messageId);
+  // Nothing begins with it: it would take the room of what is under way.
+  if (exchange === undefined) host.endPhase2(sa, messageId);
   if (exchange?.kind !== "AwaitMessage2") return;
   const problem = `the peer's answer is malformed: ${what}`;
   failOwn(host, sa, live, messageId, refused(NotifyType.PAYLOAD_MALFORMED, problem, "the peer is broken"));
