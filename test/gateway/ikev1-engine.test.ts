@@ -10,6 +10,7 @@ import { childConfig, connectionConfig, ikeConfig, JoinedControls, type PairOpti
 import { address } from "#test/sim/gateway-pair";
 import { credentials, id, localAuth, remoteAuth } from "#test/sim/ike-config";
 import { NumberedStream } from "#test/sim/numbered-stream";
+import { rightward } from "#test/sim/traffic";
 
 const SIDES = [
   { name: "left.example", at: "192.0.2.1" },
@@ -19,10 +20,17 @@ const SECOND = 1000;
 const MINUTE: number = 60 * SECOND;
 const HOUR: number = 60 * MINUTE;
 
-function config(side: 0 | 1, lifetime: Partial<ChildConfig["lifetime"]>, change: Partial<Connection>): IkeConfig {
+function config(
+  side: 0 | 1,
+  lifetime: Partial<ChildConfig["lifetime"]>,
+  change: Partial<Connection>,
+  trap: boolean,
+): IkeConfig {
   const own = SIDES[side];
   const peer = side === 0 ? SIDES[1] : SIDES[0];
-  const child = childConfig({ proposals: offeredProposals(["aes128-sha256"], ProtocolId.ESP, 1) }, lifetime);
+  const startAction = trap && side === 0 ? "trap" : "none";
+  const proposals = offeredProposals(["aes128-sha256"], ProtocolId.ESP, 1);
+  const child = childConfig({ proposals, startAction }, lifetime);
   const connection: Partial<Connection> = {
     version: 1,
     proposals: offeredProposals(["aes128-sha256-ecp256"], ProtocolId.IKE, 1),
@@ -39,11 +47,11 @@ function config(side: 0 | 1, lifetime: Partial<ChildConfig["lifetime"]>, change:
 function joined(
   lifetime: Partial<ChildConfig["lifetime"]>,
   change: Partial<Connection> = {},
-  options: PairOptions = {},
+  { trap = false, ...options }: PairOptions & { readonly trap?: boolean } = {},
 ): JoinedControls<IkeEngine> {
   const pair = new JoinedControls(({ random, spis }) => new IkeEngine({ random, spis }), options);
-  pair.right.give({ kind: "configure", ike: config(1, lifetime, change), policies: [] });
-  pair.left.give({ kind: "configure", ike: config(0, lifetime, change), policies: [] });
+  pair.right.give({ kind: "configure", ike: config(1, lifetime, change, trap), policies: [] });
+  pair.left.give({ kind: "configure", ike: config(0, lifetime, change, trap), policies: [] });
   return pair;
 }
 
@@ -53,6 +61,34 @@ function initiate(pair: JoinedControls<IkeEngine>): void {
   assert.equal(pair.left.gateway.plane.children.length, 1);
   assert.equal(pair.right.gateway.plane.children.length, 1);
 }
+
+test("S7: with IKEv1: the first packet starts main and quick mode, waits for them, and arrives", () => {
+  const pair = joined({}, {}, { trap: true });
+  pair.run(50);
+  assert.deepEqual(pair.left.engine.snapshot().sas, []);
+  pair.left.gateway.port.offerTun(rightward());
+  pair.run(500);
+  assert.equal(pair.right.gateway.port.written.length, 1);
+  assert.deepEqual([pair.left.gateway.plane.children.length, pair.clear], [1, 0]);
+});
+
+test("S57: with IKEv1: the driver asks for an SA by a packet, and by octets for the one that comes after", () => {
+  const pair = joined({ lifeOctets: octets(100_000), rekeyOctets: octets(50_000) }, {}, { trap: true });
+  pair.left.gateway.port.offerTun(rightward());
+  pair.run(500);
+  pair.right.gateway.port.written.length = 0;
+  const stream = new NumberedStream(pair);
+  const [first] = pair.left.gateway.plane.children;
+  assert.ok(first !== undefined);
+  // What the lane counts is all that says so: no clock is set.
+  stream.run(2_000, 1);
+  stream.assertWhole();
+  // Former pairs listen on for five quiet seconds.
+  pair.run(8_000, undefined, 10);
+  assert.ok(pair.left.gateway.plane.children.every(({ inboundSpi }) => inboundSpi !== first.inboundSpi));
+  assert.ok((pair.left.rekeys["octets"]?.["done"] ?? 0) >= 1, JSON.stringify(pair.left.rekeys));
+  assert.equal(pair.clear, 0);
+});
 
 test("S75: with IKEv1: quick mode at 7 h 59 m of an 8 h main mode, traffic at 9 h 58 m, none at 9 h 59 m", () => {
   const start = 1000;

@@ -197,7 +197,12 @@ class Life {
     const ender = this.#schedule.seed % 2 === 0 ? a : b;
     this.#onIke("delete-ike", ender);
     this.#sim.driveFor(AFTERWARDS);
-    return [a, b].flatMap((node) => [...leftovers(node), ...unexpectedCounts(node), ...this.#secrets.notWiped(node)]);
+    const version = this.#schedule.ikev1 === undefined ? 2 : 1;
+    return [a, b].flatMap((node) => [
+      ...leftovers(node),
+      ...unexpectedCounts(node, version),
+      ...this.#secrets.notWiped(node),
+    ]);
   }
 }
 

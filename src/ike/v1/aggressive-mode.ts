@@ -166,7 +166,7 @@ export function onAnswer(host: Host, sa: IsakmpSa, state: State<"AwaitAnswer">, 
     return;
   }
   sa.responderCookie = opened.header.responderSpi;
-  sa.channel.accept(opened);
+  sa.channel.acceptPhase1(opened);
   takeAbilities(
     sa,
     connection,
@@ -322,7 +322,7 @@ export function accept(host: Host, sa: IsakmpSa, { terms, answer, vendors }: Ope
     host.destroy(sa, "malformed");
     return;
   }
-  sa.channel.accept(opened);
+  sa.channel.acceptPhase1(opened);
   const job = host.compute(sa, "phase1", { kind: "ke-respond", method: keyExchange.id, publicKey: KE.data });
   sa.state = {
     kind: "RespondingKe",
@@ -456,7 +456,7 @@ export function onProofRequest(
   sa.line.path = { ...sa.line.path, ...way };
   takeNat(sa, handshake.suite.prf.id, natD, way);
   if (check.kind === "fails") {
-    sa.channel.accept(opened);
+    sa.channel.acceptPhase1(opened);
     refusePeer(host, sa, handshake, check);
     return;
   }
@@ -482,7 +482,7 @@ export function conclude(
   opened: Phase1Message["opened"],
 ): void {
   const { connection } = sa.line;
-  sa.channel.accept(opened);
+  sa.channel.acceptPhase1(opened);
   if (refusesTwin(host, sa, connection, claim, own)) {
     refusePeer(host, sa, handshake, TWIN);
     return;

@@ -174,12 +174,22 @@ export class Channel {
     return { kind: "repeat", datagrams: conversation.sent };
   }
 
-  /** It was proven: the IV goes on from it, what we repeated is answered. False = too much is under way. */
-  accept({ header, inner, encrypted, digest, nextIv }: Opened): boolean {
+  /** It was proven: the IV goes on from it, what we repeated is answered. False = too much is under way: nothing changed. */
+  accept(opened: Opened): boolean {
+    const { exchangeType, messageId } = opened.header;
+    if (!this.#conversations.has(keyOf(exchangeType, messageId)) && !this.#makeRoom()) return false;
+    this.#take(opened);
+    return true;
+  }
+
+  /** The same in phase 1, which has its place always. */
+  acceptPhase1(opened: Opened): void {
+    this.#take(opened);
+  }
+
+  #take({ header, inner, encrypted, digest, nextIv }: Opened): void {
     const { exchangeType, messageId } = header;
-    const key = keyOf(exchangeType, messageId);
-    if (!this.#conversations.has(key) && !this.#makeRoom()) return false;
-    this.#spend(key);
+    this.#spend(keyOf(exchangeType, messageId));
     this.#accepted++;
     const conversation = this.#conversation(exchangeType, messageId);
     if (encrypted) {
@@ -190,7 +200,6 @@ export class Channel {
     conversation.answered = false;
     conversation.answers = 0;
     conversation.resend = undefined;
-    return true;
   }
 
   #spend(key: number): void {

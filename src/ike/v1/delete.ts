@@ -12,7 +12,8 @@ import { joinOctets } from "#crypto/octets";
 import type { EndCause } from "#ike/effects";
 import type { Payload } from "#wire/ike/v1/chain";
 import { type DeletePayload, deletePayload } from "#wire/ike/v1/delete";
-import { Exchange } from "#wire/ike/v1/numbers";
+import { notify } from "#wire/ike/v1/notify";
+import { Exchange, NotifyType } from "#wire/ike/v1/numbers";
 import { freshNonce, type Host, report } from "./host.ts";
 import { protocolId } from "./install-pair.ts";
 import type { IsakmpSa, Live } from "./isakmp-sa.ts";
@@ -22,8 +23,15 @@ import { withHash1 } from "./phase2-hash.ts";
 import { removePair } from "./succession.ts";
 import { configOf, isQuickTask } from "./tasks.ts";
 
-/** Between the first and the second time, and the third. */
+/** After the first time, and between the following ones. */
 const AGAIN_AFTER: readonly number[] = [1_000, 5_000];
+/** Of an ISAKMP SA, which one side takes for its current one until it hears of it. */
+const FAREWELLS_AFTER: readonly number[] = [...AGAIN_AFTER, 15_000];
+/** A pair that the peer keeps is found by nobody (RFC 3706 asks for the peer alone), so that its delete outlasts a silence. */
+const REPEATS: readonly (readonly [wait: number, whenHeard: boolean])[] = [
+  ...AGAIN_AFTER.map((wait) => [wait, false] as const),
+  [5_001, true],
+];
 
 export function spiOctets(value: Spi): Uint8Array {
   return Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value);
@@ -86,13 +94,26 @@ export function sendDelete(host: Host, line: PeerLine, protocol: Protocol, spi: 
   }
   inform(host, over.sa, over.live, [payload]);
   if (!again) return;
-  for (const wait of AGAIN_AFTER)
+  for (const [wait, whenHeard] of REPEATS)
     line.tasks.push({
-      work: { kind: "disown", protocol, spi },
+      work: { kind: "disown", protocol, spi, whenHeard },
       trigger: "close",
       tries: 0,
       notBefore: millis(host.now + wait),
     });
+}
+
+/** The peer's pairs of before are nobody's (RFC 2407 §4.6.3.3); nobody answers, so it is said more than once. */
+export function addGreetings(host: Host, sa: IsakmpSa): void {
+  for (const wait of [0, ...AGAIN_AFTER])
+    sa.line.tasks.push({ work: { kind: "greet", sa }, trigger: "peer", tries: 0, notBefore: millis(host.now + wait) });
+  host.touch(sa.line);
+}
+
+export function greet(host: Host, sa: IsakmpSa): void {
+  const { state, cookies } = sa;
+  if (state.kind !== "Live") return;
+  inform(host, sa, state, [notify(NotifyType.INITIAL_CONTACT, ProtocolId.IKE, cookieOctets(cookies))]);
 }
 
 /** The pair ends on both sides; what is under way to us still comes in for a while. */
@@ -101,8 +122,11 @@ export function deletePair(host: Host, line: PeerLine, pair: Pair, reason: strin
   for (const { protocol, inboundSpi } of pair.parts) sendDelete(host, line, protocol, inboundSpi, true);
 }
 
-/** No new quick modes over it; the peer is told (S73), and a little later it is gone. Its pairs stay (S74). */
-export function closeIsakmp(host: Host, sa: IsakmpSa, reason: string): void {
+/**
+ * No new quick modes over it; the peer is told (S73), and a little later it is gone. Its pairs stay (S74), save those of `ended`:
+ * one message says all, so that the peer does not lose its ISAKMP SA and keep pairs that nobody can delete any more.
+ */
+export function closeIsakmp(host: Host, sa: IsakmpSa, reason: string, ended: readonly DeletePayload[] = []): void {
   const { state, line } = sa;
   if (state.kind !== "Live" || state.phase.kind === "Closing") return;
   state.phase = { kind: "Closing", reason };
@@ -112,28 +136,38 @@ export function closeIsakmp(host: Host, sa: IsakmpSa, reason: string): void {
     sendAcknowledged(host, sa, state, isakmpDelete(sa), true);
     return;
   }
-  inform(host, sa, state, [isakmpDelete(sa)]);
-  line.farewells.push({ sa, at: millis(host.now + (AGAIN_AFTER[0] ?? 0)), said: 1 });
+  const payloads = [...ended, isakmpDelete(sa)];
+  inform(host, sa, state, payloads);
+  line.farewells.push({ sa, payloads, at: millis(host.now + (FAREWELLS_AFTER[0] ?? 0)), said: 1 });
 }
 
 function isakmpDelete(sa: IsakmpSa): DeletePayload {
   return deletePayload(ProtocolId.IKE, [joinOctets([cookieOctets(sa.cookies)])]);
 }
 
+/** Of all of a line's pairs. */
+function pairDeletes({ pairs }: PeerLine): readonly DeletePayload[] {
+  const parts = [...pairs.values()].flatMap((pair) => [...pair.parts]);
+  return (["esp", "ah"] as const).flatMap((protocol) => {
+    const spis = parts.filter((part) => part.protocol === protocol).map(({ inboundSpi }) => spiOctets(inboundSpi));
+    return spis.length === 0 ? [] : [deletePayload(protocolId(protocol), spis)];
+  });
+}
+
 /** The delete once more, or the end. */
 export function onFarewells(host: Host, line: PeerLine): void {
   const due = line.farewells.filter(({ at }) => at <= host.now);
   line.farewells = line.farewells.filter(({ at }) => at > host.now);
-  for (const { sa, said } of due) {
+  for (const { sa, said, payloads } of due) {
     const { state } = sa;
     if (state.kind !== "Live") continue;
-    const next = AGAIN_AFTER[said];
+    const next = FAREWELLS_AFTER[said];
     if (next === undefined) {
       host.destroy(sa, state.phase.kind === "Closing" ? state.phase.reason : "deleted");
       continue;
     }
-    inform(host, sa, state, [isakmpDelete(sa)]);
-    line.farewells.push({ sa, at: millis(host.now + next), said: said + 1 });
+    inform(host, sa, state, payloads);
+    line.farewells.push({ sa, payloads, at: millis(host.now + next), said: said + 1 });
   }
 }
 
@@ -161,11 +195,12 @@ export function endLine(
   cause: EndCause = "close",
 ): void {
   const { current } = line;
+  const ended = pairDeletes(line);
   for (const pair of [...line.pairs.values()])
     if (how === "tell") deletePair(host, line, pair, reason);
     else removePair(host, line, pair, false, reason, cause);
   for (const sa of host.registry.sasOf(line))
-    if (how === "tell" && sa.state.kind === "Live") closeIsakmp(host, sa, reason);
+    if (how === "tell" && sa.state.kind === "Live") closeIsakmp(host, sa, reason, ended);
     else host.destroy(sa, reason);
   line.dpd.stop();
   giveUp(host, line, reason);

@@ -11,7 +11,7 @@ import type { Connection } from "#core/connection";
 import { type Millis, millis } from "#core/units";
 import { identitiesEqual } from "#crypto/identity";
 import { wipe } from "#crypto/octets";
-import { endLine } from "./delete.ts";
+import { addGreetings, endLine } from "./delete.ts";
 import { join } from "./end.ts";
 import { type Host, randomBelow, report } from "./host.ts";
 import type { Claim, Handshake, IsakmpSa, Live, OwnIdentity } from "./isakmp-sa.ts";
@@ -85,13 +85,13 @@ export function establish(
   if (!sa.initiator) giveUpOwn(host, home);
   const others = host.registry.sasOf(home).filter((other) => other !== sa);
   const live = enliven(host, sa, handshake);
+  if (sa.mode === "aggressive" && !sa.initiator && home === begun && same.length === 0 && connection.unique !== "never")
+    addGreetings(host, sa);
   const former = home.current;
   home.current = sa;
   home.heardAt = host.now;
+  if (claim.initialContact) forgetFormer(host, home, handshake.startedAt);
   for (const other of others) meet(host, sa, live, other, handshake.startedAt, claim);
-  if (claim.initialContact)
-    for (const pair of [...home.pairs.values()])
-      if (pair.madeAt < handshake.startedAt) removePair(host, home, pair, false, RESTARTED);
   host.settled(sa);
   host.count("ike_established");
   const ike = isakmpSnapshot(sa);
@@ -165,12 +165,22 @@ function renewal(
   return millis(host.now + Math.max(1, time - randomBelow(host, Math.min(randTime, time))));
 }
 
+/** Pairs of main modes before this one: the peer may have started anew after it began, and after the last of them was made. */
+function forgetFormer(host: Host, line: PeerLine, startedAt: Millis): void {
+  for (const pair of [...line.pairs.values()]) {
+    const maker = host.registry.byId(pair.ike)?.state;
+    const since = maker?.kind === "Live" ? maker.establishedAt : pair.madeAt;
+    if (since < startedAt) removePair(host, line, pair, false, RESTARTED);
+  }
+}
+
 /** Two of one line. */
 function meet(host: Host, sa: IsakmpSa, live: Live, other: IsakmpSa, startedAt: Millis, claim: Claim): void {
   const { line } = sa;
   const { state } = other;
   if (state.kind !== "Live" || state.phase.kind === "Closing") return;
-  const atOnce = state.establishedAt >= startedAt && other.initiator !== sa.initiator;
+  const isCurrent = state.phase.kind === "Current";
+  const atOnce = isCurrent && state.establishedAt >= startedAt && other.initiator !== sa.initiator;
   if (atOnce) {
     host.count("ike_collisions");
     const stays = other.initiatorCookie < sa.initiatorCookie ? other : sa;

@@ -14,7 +14,7 @@ import { type NotifyPayload, notify } from "#wire/ike/v1/notify";
 import { Exchange, FIRST_STATUS_NOTIFY, NotifyType } from "#wire/ike/v1/numbers";
 import { shape } from "#wire/ike/v1/shape";
 import { cookieOctets, inform } from "./delete.ts";
-import { heard } from "./hearing.ts";
+import { believe, heard } from "./hearing.ts";
 import { freshNonce, type Host, report } from "./host.ts";
 import type { IsakmpSa, Live } from "./isakmp-sa.ts";
 import { isKept, type Pair, pairByOutbound } from "./pairs.ts";
@@ -39,7 +39,7 @@ export function onMessage(host: Host, sa: IsakmpSa, live: Live, message: Phase2M
     host.count("drop_not_verified");
     return;
   }
-  sa.channel.accept(message.opened);
+  if (!believe(host, sa, message.opened)) return;
   heard(host, sa.line);
   const { N, D, NONCE } = shape(MESSAGE, message.payloads);
   if (NONCE !== undefined) acknowledge(host, sa, live, message.messageId, NONCE.data, D);
@@ -85,7 +85,7 @@ function onAcknowledgement(
     host.count("drop_not_verified");
     return;
   }
-  sa.channel.accept(message.opened);
+  if (!believe(host, sa, message.opened)) return;
   heard(host, sa.line);
   live.exchanges.delete(messageId);
   host.endPhase2(sa, messageId);

@@ -106,7 +106,7 @@ export function onSa(host: Host, sa: IsakmpSa, state: State<"AwaitSa">, { opened
     return;
   }
   sa.responderCookie = opened.header.responderSpi;
-  sa.channel.accept(opened);
+  sa.channel.acceptPhase1(opened);
   takeAbilities(
     sa,
     state.connection,
@@ -160,7 +160,7 @@ export function onKe(host: Host, sa: IsakmpSa, state: State<"AwaitKe">, { opened
     host.count("drop_malformed");
     return;
   }
-  sa.channel.accept(opened);
+  sa.channel.acceptPhase1(opened);
   takeNat(sa, prf.id, natD, way);
   const halves = {
     initiatorPublic: ke.publicKey,
@@ -253,12 +253,12 @@ export function onProof(host: Host, sa: IsakmpSa, state: State<"AwaitProof">, { 
       onUnreadableAnswer(host, sa, state);
       return;
     case "fails":
-      sa.channel.accept(opened);
+      sa.channel.acceptPhase1(opened);
       refusePeer(host, sa, handshake, check);
       return;
     case "holds":
       if (proof === undefined) return;
-      sa.channel.accept(opened);
+      sa.channel.acceptPhase1(opened);
       establish(host, sa, handshake, proof.claim, own, check.connection);
       return;
     case "job": {
@@ -282,7 +282,7 @@ export function onUnreadableAnswer(host: Host, sa: IsakmpSa, state: State<"Await
 /** The peer's signature holds. */
 export function conclude(host: Host, sa: IsakmpSa, state: State<"Verifying">): void {
   const { handshake, claim, own, opened, connection } = state;
-  sa.channel.accept(opened);
+  sa.channel.acceptPhase1(opened);
   establish(host, sa, handshake, claim, own, connection);
 }
 
@@ -319,7 +319,7 @@ export function accept(
   vendors: readonly Payload[],
   opened: Opened,
 ): void {
-  sa.channel.accept(opened);
+  sa.channel.acceptPhase1(opened);
   sa.state = { kind: "AwaitKeRequest", terms };
   sendPhase1(host, sa, "main", [answer, ...vendors], "once");
 }
@@ -343,7 +343,7 @@ export function onKeRequest(
     host.count("drop_budget");
     return;
   }
-  sa.channel.accept(opened);
+  sa.channel.acceptPhase1(opened);
   sa.line.path = { ...sa.line.path, ...way };
   takeNat(sa, prf.id, natD, way);
   const job = host.compute(sa, "phase1", { kind: "ke-respond", method: keyExchange.id, publicKey: KE.data });
@@ -401,7 +401,7 @@ export function onProofRequest(
   }
   sa.line.path = path;
   if (check.kind === "fails") {
-    sa.channel.accept(opened);
+    sa.channel.acceptPhase1(opened);
     refusePeer(host, sa, handshake, check);
     return;
   }
@@ -441,7 +441,7 @@ export function prove(
 ): void {
   const { connection } = sa.line;
   if (refusesTwin(host, sa, connection, claim, own)) {
-    sa.channel.accept(opened);
+    sa.channel.acceptPhase1(opened);
     refusePeer(host, sa, handshake, TWIN);
     return;
   }
@@ -478,7 +478,7 @@ export function answerProof(
   opened: Opened,
   proof: Payload,
 ): void {
-  sa.channel.accept(opened);
+  sa.channel.acceptPhase1(opened);
   const payloads = [...proofPayloads(sa, handshake, own, proof), ...initialContact(host, sa, claim)];
   sendPhase1(host, sa, "main", payloads, "once");
   establish(host, sa, handshake, claim, own, sa.line.connection);

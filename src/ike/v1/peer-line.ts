@@ -7,6 +7,7 @@ import type { Connection } from "#core/connection";
 import type { Identity } from "#core/identity";
 import type { Trigger } from "#core/ike-state";
 import { type Millis, millis, type Spi } from "#core/units";
+import type { DeletePayload } from "#wire/ike/v1/delete";
 import { Dpd } from "./dpd.ts";
 import type { IsakmpSa } from "./isakmp-sa.ts";
 import type { Pair } from "./pairs.ts";
@@ -25,6 +26,8 @@ const MAX_DELETED_EARLY = 16;
 
 export interface Farewell {
   readonly sa: IsakmpSa;
+  /** What it says. */
+  readonly payloads: readonly DeletePayload[];
   readonly at: Millis;
   /** Times its delete was sent. */
   readonly said: number;

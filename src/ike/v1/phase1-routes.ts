@@ -9,6 +9,7 @@ import { shape } from "#wire/ike/v1/shape";
 import * as aggressiveMode from "./aggressive-mode.ts";
 import type { Opened } from "./channel.ts";
 import { endSetup, refuse, refusePeer, stageOf } from "./end.ts";
+import { believe } from "./hearing.ts";
 import type { Host } from "./host.ts";
 import type { Handshake, IsakmpSa, IsakmpSaState } from "./isakmp-sa.ts";
 import * as mainMode from "./main-mode.ts";
@@ -138,7 +139,7 @@ function onVerified(host: Host, sa: IsakmpSa, state: State<"Verifying">, result:
   const { handshake, claim, own, opened } = state;
   if (result.kind !== "verify-peer") {
     const reason = result.kind === "failed" ? result.why : "the signature could not be checked";
-    sa.channel.accept(opened);
+    sa.channel.acceptPhase1(opened);
     refusePeer(host, sa, handshake, { reason, remedy: "see the reason" });
     return;
   }
@@ -158,8 +159,7 @@ export function onSealedNotice(host: Host, sa: IsakmpSa, opened: Opened): void {
     host.count("drop_not_verified");
     return;
   }
-  sa.channel.accept(opened);
-  if (type >= FIRST_STATUS_NOTIFY) return;
+  if (!believe(host, sa, opened) || type >= FIRST_STATUS_NOTIFY) return;
   host.count("authentication_failed");
   endSetup(host, sa, {
     child: undefined,

@@ -23,14 +23,17 @@ import { dropExchange, failOwn, failTask, retryOverNewMainMode } from "./quick-m
 import * as initiator from "./quick-mode-initiator.ts";
 import * as responder from "./quick-mode-responder.ts";
 import { refused } from "./quick-mode-terms.ts";
-import { removePair } from "./succession.ts";
+import { addDelete, removePair } from "./succession.ts";
 import { configOf, isQuickTask, type QuickTask } from "./tasks.ts";
 import * as wishes from "./wishes.ts";
+
+/** A pair that the peer has not shown to have when its ISAKMP SA ends: a packet on it may still come. */
+const FINISHED_WITHIN = 30_000;
 
 /** A phase 2 exchange under way: its state, by M-ID in `Live.exchanges`. */
 export type Phase2Exchange = Exchanges;
 
-/** Deciphered, decoded, not believed: HASH is not checked yet; `sa.channel.accept(opened)` once it held. */
+/** Deciphered, decoded, not believed: HASH is not checked yet; `believe` (hearing.ts) once it held. */
 export interface Phase2Message {
   /** QUICK_MODE or INFORMATIONAL. */
   readonly exchangeType: number;
@@ -87,6 +90,8 @@ function onQuickMode(host: Host, sa: IsakmpSa, live: Live, message: Phase2Messag
 /** Its HASH held, so it is the peer's own fault; a quick mode of ours cannot go on from it. */
 function onMalformed(host: Host, sa: IsakmpSa, live: Live, messageId: number, what: string): void {
   const exchange = live.exchanges.get(messageId);
+  // Nothing begins with it: it would take the room of what is under way.
+  if (exchange === undefined) host.endPhase2(sa, messageId);
   if (exchange?.kind !== "AwaitMessage2") return;
   const problem = `the peer's answer is malformed: ${what}`;
   failOwn(host, sa, live, messageId, refused(NotifyType.PAYLOAD_MALFORMED, problem, "the peer is broken"));
@@ -207,6 +212,8 @@ export function onEnding(host: Host, sa: IsakmpSa, live: Live, _reason: string):
     const task = taskOf(exchange);
     for (const spi of drawnSpis(exchange)) host.world.spis.giveBack(spi);
     wipeExchange(exchange);
+    if ((exchange.kind === "AwaitMessage3" || exchange.kind === "AwaitConnected") && !exchange.pair.proven)
+      addDelete(host, line, exchange.pair, "the peer never finished its quick mode", FINISHED_WITHIN, "proven");
     if (task === undefined) continue;
     if (task.tries === 0) line.tasks.unshift({ ...task, tries: 1, notBefore: host.now });
     else

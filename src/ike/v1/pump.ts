@@ -4,7 +4,7 @@
  */
 import { type Millis, millis } from "#core/units";
 import { mayMakeSessionKey } from "#ike/refresh-limit";
-import { deletePair, sendDelete } from "./delete.ts";
+import { deletePair, greet, sendDelete } from "./delete.ts";
 import type { Host } from "./host.ts";
 import type { IsakmpSa, Live } from "./isakmp-sa.ts";
 import { hasHeir, isKept, type Pair, sameTerms } from "./pairs.ts";
@@ -12,18 +12,20 @@ import type { PeerLine } from "./peer-line.ts";
 import { taskOf } from "./phase2-state.ts";
 import { makingCount } from "./quick-mode-failures.ts";
 import * as initiator from "./quick-mode-initiator.ts";
-import { configOf, isQuickTask, MAX_TASKS, type QuickTask, type Task } from "./tasks.ts";
+import { isDoomed } from "./succession.ts";
+import { configOf, isQuickTask, MAX_TASKS, type Pardon, type QuickTask, type Task } from "./tasks.ts";
 
 /** Quick modes of ours at once over one ISAKMP SA. */
 const MAX_AT_ONCE = 8;
 /** A pair is deleted when the peer is known to have the one that took its place, or after this. */
 const PROVEN_WITHIN = 5_000;
+const NEVER: Millis = millis(Number.POSITIVE_INFINITY);
 
 export function pump(host: Host, line: PeerLine): void {
-  line.tasks = line.tasks.filter((task) => makesSense(line, task)).slice(0, MAX_TASKS);
-  runDeletes(host, line);
+  line.tasks = line.tasks.filter((task) => makesSense(host, line, task)).slice(0, MAX_TASKS);
+  runSpeeches(host, line);
   for (;;) {
-    const task = line.tasks.find((one) => isQuickTask(one) && one.notBefore <= host.now && !waits(one));
+    const task = line.tasks.find((one) => isQuickTask(one) && one.notBefore <= host.now && !waits(host, line, one));
     if (task === undefined || !isQuickTask(task)) return;
     const usable = usableSa(line);
     if (usable === undefined) {
@@ -52,19 +54,19 @@ function ownCount({ exchanges }: Live): number {
   return [...exchanges.values()].filter((one) => taskOf(one) !== undefined).length;
 }
 
-function runDeletes(host: Host, line: PeerLine): void {
-  const due = line.tasks.filter(
-    (task) => (task.work.kind === "delete-pair" || task.work.kind === "disown") && dueAt(host, line, task) <= host.now,
-  );
+function runSpeeches(host: Host, line: PeerLine): void {
+  const due = line.tasks.filter((task) => !isQuickTask(task) && dueAt(host, line, task) <= host.now);
   line.tasks = line.tasks.filter((task) => !due.includes(task));
   for (const { work } of due) {
     if (work.kind === "delete-pair") deletePair(host, line, work.pair, work.reason);
+    if (work.kind === "greet") greet(host, work.sa);
     if (work.kind === "disown") sendDelete(host, line, work.protocol, work.spi, false);
   }
 }
 
 /** Make before break: message 3 may be lost, and the peer have nothing but the former pair yet. */
 function dueAt(host: Host, line: PeerLine, { work, notBefore }: Task): Millis {
+  if (work.kind === "disown" && work.whenHeard && line.heardAt < notBefore) return NEVER;
   if (work.kind !== "delete-pair") return notBefore;
   const heir = unprovenHeir(line, work.pair, host.now);
   return heir === undefined ? notBefore : millis(Math.max(notBefore, heir.madeAt + PROVEN_WITHIN));
@@ -80,24 +82,31 @@ function unprovenHeir(line: PeerLine, pair: Pair, now: Millis): Pair | undefined
   return newest;
 }
 
-/** A pair of the peer's making is replaced only when the peer is known to have it. */
-function waits({ work }: QuickTask): boolean {
+/** A pair of the peer's making is replaced only when the peer is known to have it, and nothing is asked for twice at once. */
+function waits(host: Host, line: PeerLine, { work }: QuickTask): boolean {
+  if (work.kind === "new-pair") return isUnderWay(host, line, work.config.name);
   return work.kind === "replace-pair" && work.pair.state.kind === "Installed" && work.pair.state.outbound === "later";
 }
 
-function makesSense(line: PeerLine, { work }: Task): boolean {
+function makesSense(host: Host, line: PeerLine, { work }: Task): boolean {
   switch (work.kind) {
     case "replace-pair":
-      return isKept(work.pair) && !hasHeir(work.pair);
+      return isKept(work.pair) && !hasHeir(work.pair) && !isDoomed(line, work.pair);
     case "delete-pair":
-      return work.pair.state.kind !== "Gone";
+      return work.pair.state.kind !== "Gone" && !isPardoned(work.unless, work.pair);
     case "new-pair":
       return !hasPair(line, work.config.name);
+    case "greet":
+      return work.sa.state.kind === "Live";
     case "disown":
-      return true;
+      return host.registry.sasOf(line).length > 0;
     default:
       return work satisfies never;
   }
+}
+
+function isPardoned(unless: Pardon, pair: Pair): boolean {
+  return (unless === "heirless" && !hasHeir(pair)) || (unless === "proven" && pair.proven);
 }
 
 /** One that is or is about to be in use; with a packet's own selectors there may be several of one child. */
@@ -106,25 +115,31 @@ export function hasPair(line: PeerLine, child: string): boolean {
   return false;
 }
 
-/** Waits, or is under way. */
-export function isBeingMade(line: PeerLine, child: string, host: Host): boolean {
-  if (line.tasks.some((task) => isQuickTask(task) && configOf(task.work).name === child)) return true;
-  return host.registry.sasOf(line).some(({ state }) => {
-    if (state.kind !== "Live") return false;
-    return [...state.exchanges.values()].some((one) => {
-      const task = taskOf(one);
-      return task !== undefined && configOf(task.work).name === child;
-    });
-  });
+/** A first pair waits, or is under way; that one is being replaced is another matter: its successor may come to nothing. */
+export function isAskedFor(line: PeerLine, child: string, host: Host): boolean {
+  const first = ({ work }: Task) => work.kind === "new-pair" && work.config.name === child;
+  return line.tasks.some(first) || ownTasks(host, line).some(first);
+}
+
+function isUnderWay(host: Host, line: PeerLine, child: string): boolean {
+  return ownTasks(host, line).some(({ work }) => configOf(work).name === child);
+}
+
+/** Of quick modes of ours under way. */
+function ownTasks(host: Host, line: PeerLine): readonly QuickTask[] {
+  return host.registry
+    .sasOf(line)
+    .flatMap(({ state }) => (state.kind === "Live" ? [...state.exchanges.values()] : []))
+    .flatMap((one) => taskOf(one) ?? []);
 }
 
 /** When the next task that is put off is due; those that wait for a main mode or a message are woken by it. */
 export function nextTaskAt(host: Host, line: PeerLine): Millis | undefined {
   let first: Millis | undefined;
   for (const task of line.tasks) {
-    if (isQuickTask(task) && (waits(task) || task.notBefore <= host.now)) continue;
+    if (isQuickTask(task) && (waits(host, line, task) || task.notBefore <= host.now)) continue;
     const at = dueAt(host, line, task);
     if (first === undefined || at < first) first = at;
   }
-  return first;
+  return first === NEVER ? undefined : first;
 }

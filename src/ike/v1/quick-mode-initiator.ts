@@ -10,7 +10,7 @@ import type { Payload } from "#wire/ike/v1/chain";
 import type { NotifyPayload } from "#wire/ike/v1/notify";
 import { Exchange, NotifyType } from "#wire/ike/v1/numbers";
 import { shape } from "#wire/ike/v1/shape";
-import { heard } from "./hearing.ts";
+import { believe, heard } from "./hearing.ts";
 import { freshNonce, type Host, report } from "./host.ts";
 import { installPair, keyingText } from "./install-pair.ts";
 import type { IsakmpSa, Live } from "./isakmp-sa.ts";
@@ -123,7 +123,7 @@ export function onMessage2(
     host.count("drop_not_verified");
     return;
   }
-  sa.channel.accept(message.opened);
+  if (!believe(host, sa, message.opened)) return;
   heard(host, sa.line);
   const { SA, NONCE, KE, ID, N } = shape(MESSAGE_2, message.payloads);
   const taken = takeAnswer(sa, live, offer, SA, ID, toldLifetime(N));
@@ -229,7 +229,7 @@ export function onMessage4(
     host.count("drop_state");
     return;
   }
-  sa.channel.accept(message.opened);
+  if (!believe(host, sa, message.opened)) return;
   heard(host, sa.line);
   connected(host, sa, live, message.messageId, exchange);
 }

@@ -14,7 +14,7 @@ import { Exchange, NotifyType } from "#wire/ike/v1/numbers";
 import { shape } from "#wire/ike/v1/shape";
 import { encodeAlternatives } from "./alternatives.ts";
 import { spiOctets } from "./delete.ts";
-import { heard } from "./hearing.ts";
+import { believe, heard } from "./hearing.ts";
 import { freshNonce, type Host, report } from "./host.ts";
 import { installPair, keyingText, protocolId } from "./install-pair.ts";
 import type { IsakmpSa, Live } from "./isakmp-sa.ts";
@@ -60,7 +60,7 @@ export function onMessage1(host: Host, sa: IsakmpSa, live: Live, message: Phase2
     host.count("queue_full");
     return;
   }
-  sa.channel.accept(message.opened);
+  if (!believe(host, sa, message.opened)) return;
   heard(host, sa.line);
   const { SA, NONCE, KE, ID } = shape(MESSAGE_1, message.payloads);
   const about = { protocol: SA.proposals[0]?.protocol ?? ProtocolId.ESP, spi: SA.proposals[0]?.spi ?? NO_SECRET };
@@ -217,7 +217,7 @@ export function onMessage3(
     host.count("drop_not_verified");
     return;
   }
-  sa.channel.accept(message.opened);
+  if (!believe(host, sa, message.opened)) return;
   heard(host, sa.line);
   prove(host, sa, live, messageId, exchange);
   if (!commit) return;

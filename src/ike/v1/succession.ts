@@ -14,52 +14,56 @@ import type { EndCause } from "#ike/effects";
 import { type Host, report } from "./host.ts";
 import { compareNonces, hasHeir, isKept, type Pair, sameTerms } from "./pairs.ts";
 import type { PeerLine } from "./peer-line.ts";
+import type { Pardon, Task } from "./tasks.ts";
 
 /** Until a pair of ours that lost is deleted: the peer's packets are on the other one by then. */
 const LOSER_STAYS = 2_000;
 /** The peer deletes its own loser within this, else we do. */
 const DELETE_EXPECTED = 60_000;
-/** Two new pairs of one child, one by each side, that came within this are one too many. */
+/** Pairs of one purpose that came within this: the one with the lowest nonce goes; else the older one does. */
 const MADE_AT_ONCE = 30_000;
 
 function names({ connection }: PeerLine, { config }: Pair): { readonly connection: string; readonly child: string } {
   return { connection: connection.name, child: config.name };
 }
 
-/** A pair stands beside what it replaces, or beside a twin; both sides come to the same end. */
+/** A pair stands beside what it replaces, and perhaps beside twins of one purpose; both sides come to the same end. */
 export function settle(host: Host, line: PeerLine, pair: Pair, former: Pair | undefined): void {
-  if (former === undefined) {
-    resolveTwins(host, line, pair);
-    return;
-  }
-  former.successors.push({ to: pair, by: pair.by });
-  const stood = former.successors.filter(({ to }) => isKept(to) || hasHeir(to));
-  const ours = stood.find(({ by }) => by === "us")?.to;
-  const theirs = stood.find(({ by }) => by === "peer")?.to;
-  if (ours === undefined || theirs === undefined) return;
-  resolve(host, line, ours, theirs);
-  // Nobody else says so if the peer deleted the former one before we knew of both.
-  if (former.state.kind === "Gone") for (const { to } of former.successors) usePair(host, to);
-}
-
-function resolveTwins(host: Host, line: PeerLine, pair: Pair): void {
+  former?.successors.push({ to: pair, by: pair.by });
+  // The peer may have lost the former one, so that nobody else ends it.
+  if (former !== undefined && pair.by === "peer")
+    addDelete(host, line, former, "replaced, and the peer did not delete it", DELETE_EXPECTED, "heirless");
   for (const other of line.pairs.values()) {
-    if (other === pair || other.by === pair.by || !isKept(other) || hasHeir(other) || !sameTerms(other, pair)) continue;
-    if (other.madeAt + MADE_AT_ONCE < pair.madeAt) continue;
-    const [ours, theirs] = pair.by === "us" ? [pair, other] : [other, pair];
-    resolve(host, line, ours, theirs);
+    if (other === pair || other === former || !isKept(other) || hasHeir(other) || isDoomed(line, other)) continue;
+    if (!sameTerms(other, pair)) continue;
+    resolve(host, line, other, pair);
+    if (!isKept(pair) || isDoomed(line, pair)) break;
   }
+  // Nobody else says so if the peer deleted the former one before we knew of both.
+  if (former?.state.kind === "Gone") for (const { to } of former.successors) usePair(host, to);
 }
 
-function resolve(host: Host, line: PeerLine, ours: Pair, theirs: Pair): void {
+/** Its delete is a matter of time. */
+export function isDoomed({ tasks }: PeerLine, pair: Pair): boolean {
+  return tasks.some(({ work }) => work.kind === "delete-pair" && work.pair === pair && work.unless !== "proven");
+}
+
+function resolve(host: Host, line: PeerLine, older: Pair, newer: Pair): void {
   host.count("child_collisions");
-  if (compareNonces(ours.lowestNonce, theirs.lowestNonce) > 0) {
-    leave(host, line, theirs);
+  const atOnce = older.madeAt + MADE_AT_ONCE >= newer.madeAt;
+  const goes = atOnce && compareNonces(older.lowestNonce, newer.lowestNonce) > 0 ? newer : older;
+  if (goes.by === "peer") {
+    leave(host, line, goes);
     return;
   }
-  report(host, { kind: "rekey", ...names(line, ours), trigger: "peer", result: "redundant" });
-  const reason = "both sides made it at once; the peer's stays";
-  addDelete(host, line, ours, reason, LOSER_STAYS);
+  report(host, { kind: "rekey", ...names(line, goes), trigger: "peer", result: "redundant" });
+  addDelete(
+    host,
+    line,
+    goes,
+    goes === older ? "a newer one took its place" : "another one made at once stays",
+    LOSER_STAYS,
+  );
 }
 
 /** The peer's half, which it deletes itself. */
@@ -69,11 +73,21 @@ function leave(host: Host, line: PeerLine, pair: Pair): void {
   addDelete(host, line, pair, "redundant, and the peer did not delete it", DELETE_EXPECTED);
 }
 
-export function addDelete(host: Host, line: PeerLine, pair: Pair, reason: string, after: number): void {
-  const queued = line.tasks.some(({ work }) => work.kind === "delete-pair" && work.pair === pair);
-  if (queued) return;
+/** In so many milliseconds; a delete that comes sooner takes the place of one that comes later. */
+export function addDelete(
+  host: Host,
+  line: PeerLine,
+  pair: Pair,
+  reason: string,
+  after: number,
+  unless: Pardon = "never",
+): void {
   const notBefore = millis(host.now + after);
-  line.tasks.unshift({ work: { kind: "delete-pair", pair, reason }, trigger: "close", tries: 0, notBefore });
+  const isOf = ({ work }: Task) => work.kind === "delete-pair" && work.pair === pair;
+  if (line.tasks.some((task) => isOf(task) && task.notBefore <= notBefore)) return;
+  line.tasks = line.tasks.filter((task) => !isOf(task));
+  const work = { kind: "delete-pair", pair, reason, unless } as const;
+  line.tasks.unshift({ work, trigger: "close", tries: 0, notBefore });
   host.touch(line);
 }
 

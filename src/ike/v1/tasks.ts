@@ -4,6 +4,7 @@ import type { ChildConfig } from "#core/connection";
 import type { Trigger } from "#core/ike-state";
 import type { TrafficSelector } from "#core/selector";
 import type { Millis, Spi } from "#core/units";
+import type { IsakmpSa } from "./isakmp-sa.ts";
 import type { Pair } from "./pairs.ts";
 
 /** Things to do that may wait. */
@@ -14,12 +15,24 @@ export interface PacketSelectors {
   readonly remote: TrafficSelector;
 }
 
+/** "heirless": nothing has taken its place; "proven": the peer is known to have it. */
+export type Pardon = "never" | "heirless" | "proven";
+
 export type TaskWork =
   | { readonly kind: "new-pair"; readonly config: ChildConfig; readonly packet: PacketSelectors | undefined }
   | { readonly kind: "replace-pair"; readonly pair: Pair }
-  | { readonly kind: "delete-pair"; readonly pair: Pair; readonly reason: string }
+  /** `unless`: what makes it stay after all by then. */
+  | { readonly kind: "delete-pair"; readonly pair: Pair; readonly reason: string; readonly unless: Pardon }
   /** What the peer may hold and we do not. */
-  | { readonly kind: "disown"; readonly protocol: Protocol; readonly spi: Spi };
+  /** INITIAL-CONTACT of a responder in aggressive mode, whose only message was in clear. */
+  | { readonly kind: "greet"; readonly sa: IsakmpSa }
+  | {
+      readonly kind: "disown";
+      readonly protocol: Protocol;
+      readonly spi: Spi;
+      /** Only once the peer was heard since `notBefore`: whatever was said in its silence may be lost. */
+      readonly whenHeard: boolean;
+    };
 
 export interface Task {
   readonly work: TaskWork;

@@ -10,7 +10,7 @@ import { type Host, report } from "./host.ts";
 import { isKept, type Pair } from "./pairs.ts";
 import { follow } from "./path.ts";
 import { type Path, PeerLine } from "./peer-line.ts";
-import { hasPair, isBeingMade } from "./pump.ts";
+import { hasPair, isAskedFor } from "./pump.ts";
 import { onFirstPacket } from "./quick-mode-responder.ts";
 import { addDelete, usePair } from "./succession.ts";
 import { MAX_TASKS, type PacketSelectors, type TaskWork } from "./tasks.ts";
@@ -36,7 +36,10 @@ export function onWish(host: Host, wish: Wish): void {
     case "rekey-ike":
     case "reauthenticate":
       // RFC 2409 has no rekey of an ISAKMP SA but a new main mode, which authenticates.
-      withLine(host, wish.ike, (line) => host.renew(line, wish.trigger));
+      withLine(host, wish.ike, (line) => {
+        // One that is on its way out has nothing that another main mode would be for.
+        if (line.current !== undefined || line.pairs.size > 0) host.renew(line, wish.trigger);
+      });
       return;
     case "delete-ike":
       withLine(host, wish.ike, (line) => end(host, line, wish.reason));
@@ -175,7 +178,7 @@ function ask(
     if (line.current === undefined) host.renew(line, trigger);
     return;
   }
-  if (hasPair(line, config.name) || isBeingMade(line, config.name, host)) {
+  if (hasPair(line, config.name) || isAskedFor(line, config.name, host)) {
     host.count("initiate_repeated");
     return;
   }

@@ -11,7 +11,7 @@ import { PrfId, prfById } from "#crypto/prf";
 import { encryptionByName } from "#crypto/transforms";
 import { Attempts } from "#ike/attempts";
 import type { IkeEffect } from "#ike/effects";
-import type { Opened } from "#ike/v1/channel";
+import { EXCHANGES_LIMIT, type Opened } from "#ike/v1/channel";
 import type { Failure, Host, Phase2Send } from "#ike/v1/host";
 import { IsakmpSa, type Live } from "#ike/v1/isakmp-sa";
 import { PeerLine } from "#ike/v1/peer-line";
@@ -88,7 +88,9 @@ class Desk implements Host {
   sendPhase2(_sa: IsakmpSa, message: Phase2Send): void {
     this.sent.push(message);
   }
-  endPhase2(): void {}
+  endPhase2({ channel }: IsakmpSa, messageId: number): void {
+    channel.end(messageId);
+  }
   renew(): void {}
   destroy(): void {}
 
@@ -287,6 +289,39 @@ test("a peer that begins hundreds of quick modes and finishes none has 32 under 
   assert.equal(one.live.exchanges.size, 32);
   assert.equal(one.sa.line.pairs.size, 32);
   assert.equal(one.host.counts.get("queue_full"), 468);
+});
+
+/** As many exchanges under way as the channel holds. */
+function fill({ give }: Rig, { channel }: IsakmpSa, first: number): void {
+  const header = { initiatorSpi: 7n, responderSpi: 8n, nextPayload: 8, majorVersion: 1, minorVersion: 0, length: 0 };
+  const rest = { firstType: 8, inner: key(0), encrypted: true, digest: key(1), nextIv: key(0) };
+  for (let messageId = first; ; messageId++)
+    if (!channel.accept({ header: { ...header, exchangeType: Exchange.QUICK_MODE, flags: 1, messageId }, ...rest }))
+      break;
+  give(9, [], Exchange.INFORMATIONAL);
+}
+
+test("a full channel: quick mode and informational exchange are dropped and counted, nothing is sent or drawn", () => {
+  const one = rig();
+  fill(one, one.sa, 1_000);
+  assert.equal(one.host.counts.get("queue_full"), 1);
+  for (const pfs of [false, true]) one.give(10, [offer(pfs), NONCE, ...ids()]);
+  one.give(11, [deletePayload(ProtocolId.ESP, [Uint8Array.of(0, 0, 0x50, 0)])], Exchange.INFORMATIONAL);
+  assert.equal(one.host.counts.get("queue_full"), 4);
+  assert.deepEqual([one.host.sent.length, one.live.exchanges.size, one.sa.line.pairs.size], [0, 0, 0]);
+  assert.equal(one.host.loose.size, 0);
+  // One that is over makes room again: the peer's repeat is answered.
+  one.sa.channel.end(1_000);
+  one.give(10, [offer(), NONCE, ...ids()]);
+  assert.deepEqual([one.host.sent.length, one.sa.line.pairs.size], [1, 1]);
+});
+
+test("quick modes that hold and are malformed take nobody's room, however many", () => {
+  const one = rig();
+  for (let id = 0; id < EXCHANGES_LIMIT + 50; id++) one.give(1_000 + id, [NONCE, ...ids()]);
+  one.give(10, [offer(), NONCE, ...ids()]);
+  assert.equal(one.host.counts.get("drop_malformed"), EXCHANGES_LIMIT + 50);
+  assert.deepEqual([one.host.counts.get("queue_full"), one.sa.line.pairs.size], [undefined, 1]);
 });
 
 test("S73: a quick mode over an ISAKMP SA whose end was announced is refused", () => {

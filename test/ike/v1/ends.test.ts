@@ -1,0 +1,104 @@
+/** How pairs and main modes end where IKEv1 answers nothing: lost deletes, silences, restarts. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { DEFAULT_CONNECTION_POLICY } from "#core/connection";
+import { assertSettled, ids, initiate, only } from "#test/sim/ike-established";
+import { FAIR } from "#test/sim/ike-pair";
+import { describe1, established1, mainModeOver, mirrored1, states } from "#test/sim/ikev1-pair";
+
+const DEAD = { ...FAIR, loss: 1 };
+
+test("the message that ends a main mode deletes its pairs too: whoever hears one of them keeps nothing (RFC 2408 §3.15)", () => {
+  const { sim, a, b } = established1();
+  sim.held = [];
+  const [sa] = a.sas;
+  assert.ok(sa !== undefined);
+  a.give({ kind: "delete-ike", ike: sa.id, reason: "test" });
+  const [pairs, all] = sim.held;
+  assert.ok(pairs !== undefined && all !== undefined);
+  assert.deepEqual([describe1(pairs), describe1(all)], ["info* HASH", "info* HASH"]);
+  // The delete of the pair alone is lost.
+  sim.arrive(all);
+  assert.deepEqual([b.children, b.sas], [[], []]);
+});
+
+test("a pair that is deleted while the peer hears nothing is deleted again once the peer is heard", () => {
+  const { sim, a, b } = established1();
+  const former = only(b);
+  sim.weather = DEAD;
+  a.give({ kind: "delete-child", id: only(a), reason: "test" });
+  sim.driveFor(60_000);
+  sim.weather = FAIR;
+  assert.equal(b.children.length, 1);
+  sim.driveFor(60_000);
+  assert.equal(b.children.length, 1);
+  // Anything that verifies will do.
+  b.give({ kind: "rekey-child", id: only(b), trigger: "time" });
+  sim.driveFor(10_000);
+  assert.ok(!b.installed.has(former));
+  assert.equal(a.engine.nextTimeout, undefined);
+});
+
+test("what the peer replaced and does not delete ends after a minute", () => {
+  const { sim, a, b } = established1({}, {}, { switchAfter: [1_000_000, 1_000_000] });
+  a.give({ kind: "rekey-child", id: only(a), trigger: "time" });
+  sim.driveFor(50_000);
+  assert.equal(b.children.length, 2);
+  sim.driveFor(20_000);
+  assert.deepEqual([a.children.length, b.children.length], [1, 1]);
+});
+
+test("a first pair asked for while the former one is being replaced comes when nothing comes of that", () => {
+  const { sim, a, b } = established1();
+  a.give({ kind: "rekey-child", id: only(a), trigger: "time" });
+  b.give({ kind: "delete-child", id: only(b), reason: "test" });
+  sim.driveFor(15);
+  initiate(a);
+  assertSettled({ sim, a, b });
+});
+
+test("a main mode that is on its way out is not renewed", () => {
+  const { sim, a } = mainModeOver();
+  const [sa] = a.sas;
+  assert.ok(sa !== undefined);
+  a.give({ kind: "delete-ike", ike: sa.id, reason: "test" });
+  a.give({ kind: "rekey-ike", ike: sa.id, trigger: "operator" });
+  sim.driveFor(60_000);
+  assert.deepEqual(states(a), []);
+});
+
+test("a responder in aggressive mode that has started anew says so under protection (RFC 2407 §4.6.3.3)", () => {
+  const over = { v1: { ...DEFAULT_CONNECTION_POLICY.v1, aggressive: true, aggressivePsk: true } };
+  const { sim, a, b } = established1(over);
+  const fresh = sim.restart(b);
+  fresh.configure(mirrored1(over).b);
+  const [sa] = a.sas;
+  assert.ok(sa !== undefined);
+  a.give({ kind: "rekey-ike", ike: sa.id, trigger: "time" });
+  sim.driveFor(5_000);
+  assert.deepEqual(states(fresh), ["established"]);
+  assert.deepEqual(a.children, []);
+});
+
+test("both sides' pairs of one child made at once become one, also over two main modes", () => {
+  const { sim, a, b } = established1();
+  for (const node of [a, b]) {
+    for (const { id } of node.sas) node.give({ kind: "rekey-ike", ike: id, trigger: "time" });
+    for (const id of ids(node)) node.give({ kind: "rekey-child", id, trigger: "time" });
+  }
+  assertSettled({ sim, a, b });
+});
+
+test("a responder keeps no pair whose quick mode the peer broke off with its main mode", () => {
+  const { sim, a, b } = established1();
+  sim.held = [];
+  b.give({ kind: "rekey-child", id: only(b), trigger: "time" });
+  sim.deliver(a);
+  assert.equal(a.children.length, 2);
+  sim.held = [];
+  for (const { id } of b.sas) b.give({ kind: "delete-ike", ike: id, reason: "test" });
+  sim.deliverHeld();
+  sim.driveFor(60_000);
+  assert.deepEqual([a.children, b.children], [[], []]);
+  assert.equal(a.engine.nextTimeout, undefined);
+});
