@@ -40,7 +40,7 @@ export function settle(host: Host, line: PeerLine, pair: Pair, former: Pair | un
     if (!isKept(pair) || isDoomed(line, pair)) break;
   }
   // Nobody else says so if the peer deleted the former one before we knew of both.
-  if (former?.state.kind === "Gone") for (const { to } of former.successors) usePair(host, to);
+  if (former?.state.kind === "Gone") for (const { to } of former.successors) takeOver(host, to);
 }
 
 /** Its delete is a matter of time. */
@@ -105,7 +105,12 @@ export function provePair(host: Host, line: PeerLine, pair: Pair): void {
 export function usePair(host: Host, pair: Pair): void {
   if (pair.state.kind !== "Installed") return;
   pair.proven = true;
-  if (pair.state.outbound !== "later") return;
+  takeOver(host, pair);
+}
+
+/** We send on it, and do not know more of it than before: the peer may end all of its pairs, and not have this one. */
+function takeOver(host: Host, pair: Pair): void {
+  if (pair.state.kind !== "Installed" || pair.state.outbound !== "later") return;
   pair.state = { kind: "Installed", outbound: "used" };
   host.emit({ kind: "use-child-sa", id: pair.id });
 }
@@ -121,7 +126,7 @@ export function retirePair(
 ): void {
   if (pair.state.kind !== "Installed") return;
   pair.state = { kind: "Deleting" };
-  for (const { to } of pair.successors) if (isKept(to)) usePair(host, to);
+  for (const { to } of pair.successors) if (isKept(to)) takeOver(host, to);
   line.tasks = line.tasks.filter(({ work }) => !(work.kind === "replace-pair" && work.pair === pair));
   host.count("child_deleted");
   host.emit({ kind: "remove-child-sa", id: pair.id, drain, cause, reason });
