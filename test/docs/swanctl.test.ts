@@ -5,10 +5,11 @@ import test from "node:test";
 import { fileURLToPath } from "node:url";
 import { DEFAULT_PROPOSALS, VERSION_1_PROPOSALS } from "#config/swanctl/default-proposals";
 import { SCHEMA } from "#config/swanctl/schema";
+import type { Connection } from "#core/connection";
 import { ProtocolId } from "#core/proposal";
 import { KEY_EXCHANGES } from "#crypto/key-exchange";
 import { PRFS } from "#crypto/prf";
-import { complaintsOf, warningsOf } from "#test/config/swanctl/sample";
+import { complaintsOf, readText, warningsOf } from "#test/config/swanctl/sample";
 
 const text = readFileSync(join(fileURLToPath(new URL("../../../", import.meta.url)), "docs/configuration.md"), "utf8");
 const sections = new Map(
@@ -49,9 +50,39 @@ test("docs/configuration.md names every PRF, and every key exchange but those be
     assert.ok(section.includes(`\`${name}\``), name);
 });
 
-test("the example of docs/configuration.md is valid and says nothing", () => {
-  const example = /```\n(connections [\s\S]+?)\n```/.exec(text)?.[1] ?? "";
-  assert.ok(example.length > 0);
-  assert.deepEqual(complaintsOf(example), []);
-  assert.deepEqual(warningsOf(example), []);
+const examples = [...text.matchAll(/```\n(connections [\s\S]+?)\n```/g)].map(([, example = ""]) => example);
+
+test("the examples of docs/configuration.md are valid, and the first one says nothing", () => {
+  assert.equal(examples.length, 3);
+  for (const example of examples) assert.deepEqual(complaintsOf(example), []);
+  assert.deepEqual(warningsOf(examples[0] ?? ""), []);
+});
+
+function connectionOfExample(name: string): Connection {
+  const connection = examples
+    .flatMap((example) => readText(example).config.ike?.connections ?? [])
+    .find((one) => one.name === name);
+  assert.ok(connection !== undefined, name);
+  return connection;
+}
+
+test("the example of IKEv1's keys has all of them, and they mean what their comments say", () => {
+  const old = connectionOfExample("old");
+  assert.equal(old.version, 1);
+  assert.equal(old.rekeyTime + old.overTime, 8 * 3_600_000);
+  assert.deepEqual(
+    [old.v1.lifeOctets, old.v1.idleTime, old.refreshLimit, old.v1.commitBit],
+    [100_000_000, 3_600_000, 100, "always"],
+  );
+  assert.deepEqual(old.retransmission, { tries: 5, first: 1000, longest: 16_000 });
+  const [pfs, both] = old.children;
+  assert.equal(pfs?.sessionPfs, "main-mode-group");
+  assert.deepEqual([both?.mode, both?.outerProposals?.length], ["transport", 1]);
+});
+
+test("the example of a peer like Windows is what its text says", () => {
+  const windows = connectionOfExample("win");
+  assert.deepEqual([windows.version, windows.v1.microsoft, windows.children[0]?.mode], [1, true, "transport"]);
+  assert.equal(windows.rekeyTime + windows.overTime, 28_800_000);
+  assert.equal(windows.children[0]?.lifetime.lifeOctets, 100_000_000);
 });

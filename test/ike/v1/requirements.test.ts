@@ -317,6 +317,24 @@ for (const kind of ["rsa2048", "ecdsa256"] as const)
     for (const der of certificates) assert.ok(!wire.includes(Buffer.from(der.subarray(0, 32)).toString("latin1")));
   });
 
+test("S44: without requests for certificates nobody sees the name of our CA either", () => {
+  const config = mirrored(
+    { version: 1, proposals: [mainModeProposal()], requestCertificate: false, sendCertificate: "always" },
+    { proposals: [esp()] },
+  );
+  const pair = twoNodes(
+    { jobs: "real" },
+    {
+      a: certified(config.a, "ecdsa256", "a.example", "b.example"),
+      b: certified(config.b, "ecdsa256", "b.example", "a.example"),
+    },
+  );
+  initiate(pair.a);
+  pair.sim.driveFor(5_000);
+  assertOnePair(pair);
+  for (const hidden of ["a.example", "b.example", "Test CA"]) assert.ok(!wireOf(pair).includes(hidden), hidden);
+});
+
 // ── many ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 test("S56: a responder has a thousand ISAKMP SAs and pairs at once, and each can still be rekeyed", () => {
