@@ -59,6 +59,7 @@ export const COUNTERS = [
   "initiate_repeated",
   "queue_full",
   "child_limit",
+  "export_downgrades",
 ] as const;
 
 export type Counter = (typeof COUNTERS)[number];

@@ -14,6 +14,7 @@ import type { SaPayload, SaTransform } from "#wire/ike/v1/sa";
 import { type DecodedOf, shape } from "#wire/ike/v1/shape";
 import { endSetup, refusePeer } from "./end.ts";
 import { establish, refusesTwin } from "./establish.ts";
+import { offeredConnection } from "./export-downgrade.ts";
 import { freshNonce, type Host, randomOctets } from "./host.ts";
 import type {
   AggressiveOpening,
@@ -83,7 +84,7 @@ export function isAllowed({ v1, local }: Connection): boolean {
 
 export function begin(host: Host, sa: IsakmpSa): void {
   const { connection, path } = sa.line;
-  const offer = phase1Offer([policyOf(host, connection)]);
+  const offer = phase1Offer([policyOf(host, offeredConnection(sa))]);
   const first = offer?.proposals[0]?.transforms[0];
   if (offer === undefined || first === undefined) {
     endSetup(host, sa, nothingToOffer(STAGE, connection));

@@ -146,7 +146,7 @@ export class EngineHost implements Host {
     }
   }
 
-  renew(line: PeerLine, trigger: Trigger): void {
+  renew(line: PeerLine, trigger: Trigger, weaker = false): void {
     if (line.coming !== undefined) return;
     const { connection, path } = line;
     const mode = aggressiveMode.isAllowed(connection) ? "aggressive" : "main";
@@ -156,6 +156,7 @@ export class EngineHost implements Host {
       initiator: true,
       mode,
       trigger,
+      weaker,
       initiatorCookie: this.drawCookie(),
       responderCookie: 0n,
     });

@@ -25,6 +25,7 @@ import { onSaTimeout, watchOctets } from "./deadlines.ts";
 import { endSetup } from "./end.ts";
 import { EngineHost } from "./engine-host.ts";
 import { promote } from "./establish.ts";
+import { downgradeMainMode } from "./export-downgrade.ts";
 import { FirstMessages } from "./first-message.ts";
 import type { Way } from "./host.ts";
 import type { IsakmpSa } from "./isakmp-sa.ts";
@@ -341,6 +342,7 @@ export class Ikev1Engine implements VersionEngine {
       host.count("drop_unprotected");
       return;
     }
+    if (state.kind !== "AwaitKe" && downgradeMainMode(host, sa, error.type)) return;
     const alternatives = state.kind === "AwaitSa" ? decodeAlternatives(error.data) : undefined;
     const diff = state.kind === "AwaitSa" && alternatives ? alternativesDiff(state.offer, alternatives) : undefined;
     const shown = diff === undefined ? "" : `; it would take: ${diff.summary}\n${diff.lines.join("\n")}`;

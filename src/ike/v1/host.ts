@@ -76,7 +76,7 @@ export interface Host {
   /** Nothing more comes of this M-ID: ours is not repeated any more; the peer's repeats still get the last answer for a while. */
   endPhase2(sa: IsakmpSa, messageId: number): void;
   /** A new main mode of ours for the line (make-before-break where it has one); nothing where one is under way. */
-  renew(line: PeerLine, trigger: Trigger): void;
+  renew(line: PeerLine, trigger: Trigger, weaker?: boolean): void;
   /** The ISAKMP SA is gone at once and nobody is told; the line's pairs stay (S74). For others see delete.ts. */
   destroy(sa: IsakmpSa, reason: string): void;
 }

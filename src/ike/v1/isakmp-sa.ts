@@ -235,6 +235,8 @@ export class IsakmpSa {
   readonly mode: "main" | "aggressive";
   /** Why we began it; of the peer's "peer". */
   readonly trigger: Trigger;
+  /** It offers DES, because 3DES was refused (S77). */
+  readonly weaker: boolean;
   readonly initiatorCookie: bigint;
   /** 0 until the responder said it. */
   responderCookie: bigint;
@@ -258,6 +260,7 @@ export class IsakmpSa {
     readonly initiator: boolean;
     readonly mode: "main" | "aggressive";
     readonly trigger: Trigger;
+    readonly weaker?: boolean;
     readonly initiatorCookie: bigint;
     readonly responderCookie: bigint;
   }) {
@@ -266,6 +269,7 @@ export class IsakmpSa {
     this.initiator = birth.initiator;
     this.mode = birth.mode;
     this.trigger = birth.trigger;
+    this.weaker = birth.weaker ?? false;
     this.initiatorCookie = birth.initiatorCookie;
     this.responderCookie = birth.responderCookie;
   }

@@ -16,6 +16,7 @@ import { type DecodedOf, shape } from "#wire/ike/v1/shape";
 import type { Opened } from "./channel.ts";
 import { endSetup, refuse, refusePeer, stageOf } from "./end.ts";
 import { establish, refusesTwin } from "./establish.ts";
+import { offeredConnection } from "./export-downgrade.ts";
 import { type Failure, freshNonce, type Host } from "./host.ts";
 import type { Claim, Handshake, IsakmpSa, IsakmpSaState, OwnIdentity, Proof, Terms } from "./isakmp-sa.ts";
 import { checkPhase1Answer, isakmpLifetime, type Phase1Policy, phase1Offer } from "./phase1-offers.ts";
@@ -68,7 +69,7 @@ export function policyOf(host: Host, connection: Connection): ConnectionPolicy {
 
 export function begin(host: Host, sa: IsakmpSa): void {
   const { connection } = sa.line;
-  const offer = phase1Offer([policyOf(host, connection)]);
+  const offer = phase1Offer([policyOf(host, offeredConnection(sa))]);
   if (offer === undefined) {
     endSetup(host, sa, nothingToOffer(STAGE, connection));
     return;

@@ -6,6 +6,7 @@ import { type NotifyPayload, notify } from "#wire/ike/v1/notify";
 import { NotifyType, notifyName } from "#wire/ike/v1/numbers";
 import { alternativesDiff, decodeAlternatives } from "./alternatives.ts";
 import { inform, spiOctets } from "./delete.ts";
+import { downgradeQuickMode } from "./export-downgrade.ts";
 import type { Failure, Host } from "./host.ts";
 import type { IsakmpSa, Live } from "./isakmp-sa.ts";
 import type { PeerLine } from "./peer-line.ts";
@@ -107,6 +108,7 @@ export function onRefusal(host: Host, sa: IsakmpSa, live: Live, messageId: numbe
     line.spent = sa;
     return;
   }
+  if (downgradeQuickMode(host, sa, task, payload.type)) return;
   const [reason, remedy] = REFUSALS.get(payload.type) ?? [
     `the peer answered ${notifyName(payload.type)}`,
     "see the peer's log for its reason",

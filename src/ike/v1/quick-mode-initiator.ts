@@ -82,7 +82,7 @@ function computationFailed(result: JobResult): ReturnType<typeof refused> {
 }
 
 function ask(host: Host, sa: IsakmpSa, live: Live, messageId: number, task: QuickTask, ke: OwnKe | undefined): void {
-  const offered = offerTerms(host, sa, live, task.work);
+  const offered = offerTerms(host, sa, live, task);
   if (offered.kind === "refused") {
     if (ke !== undefined) wipe(ke.privateKey);
     live.exchanges.delete(messageId);
@@ -140,6 +140,8 @@ export function onMessage2(
   for (const spare of spareSpis(offer, terms)) host.world.spis.giveBack(spare);
   const plan: QuickPlan = {
     ...terms,
+    // What is configured: its rekeys offer that again (S77).
+    config: configOf(task.work),
     initiatorNonce: nonce,
     responderNonce: NONCE.data,
     by: "us",

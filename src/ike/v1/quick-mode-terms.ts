@@ -15,6 +15,7 @@ import type { Host } from "./host.ts";
 import type { IsakmpSa, Live } from "./isakmp-sa.ts";
 import { type Lifetime, shorterLifetime } from "./lifetimes.ts";
 import type { PeerLine } from "./peer-line.ts";
+import { exportDowngraded } from "./phase1-offers.ts";
 import {
   checkPhase2Answer,
   choosePhase2,
@@ -27,7 +28,7 @@ import {
 import type { Encapsulation, Phase2Policy } from "./phase2-parameters.ts";
 import type { QuickOffer, QuickTerms, TermsPart } from "./phase2-state.ts";
 import { hostSelector, idToSelector, selectorToId } from "./quick-mode-ids.ts";
-import { configOf, type PacketSelectors, type QuickWork } from "./tasks.ts";
+import { configOf, type PacketSelectors, type QuickTask, type QuickWork } from "./tasks.ts";
 
 /** What keeps a quick mode from being, for people and for the peer. */
 export interface Refused {
@@ -78,8 +79,9 @@ function drawn(value: Spi): Spi | undefined {
 export type Offered = { readonly kind: "offered"; readonly offer: QuickOffer } | Refused;
 
 /** Message 1's SA and IDs. Of several selectors a quick mode has one each: those of the packet that asked, else the first. */
-export function offerTerms(host: Host, sa: IsakmpSa, live: Live, work: QuickWork): Offered {
-  const config = configOf(work);
+export function offerTerms(host: Host, sa: IsakmpSa, live: Live, { work, weaker = false }: QuickTask): Offered {
+  const own = configOf(work);
+  const config = weaker ? { ...own, proposals: exportDowngraded(own.proposals) } : own;
   const [local, remote] = selectorsOf(sa.line, work);
   const ids = local && remote && idsOf(local, remote);
   if (ids === undefined || local === undefined || remote === undefined)

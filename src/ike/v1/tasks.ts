@@ -46,6 +46,8 @@ export type QuickWork = Extract<TaskWork, { readonly kind: "new-pair" | "replace
 
 export interface QuickTask extends Task {
   readonly work: QuickWork;
+  /** With DES in the place of the 3DES that was refused (S77). */
+  readonly weaker?: boolean;
 }
 
 export function isQuickTask(task: Task): task is QuickTask {
