@@ -1,8 +1,9 @@
 /** Signatures of IKEv1's SIG payload over HASH_I or HASH_R: RSA as RFC 2409 §5.1 has it, ECDSA by RFC 4754. */
 import { constants, privateEncrypt, publicDecrypt } from "node:crypto";
+import { curveOfMethod, digestHolds, signDigest } from "./isakmp-ecdsa.ts";
 import { publicKeyObject } from "./key-object.ts";
 import { equalOctets } from "./octets.ts";
-import { ownKey, SignatureError, SignatureMethod, signAuth, verifyAuth } from "./signature.ts";
+import { ownKey, SignatureError } from "./signature.ts";
 import { readPublicKeyInfo } from "./signature-algorithm.ts";
 
 /** RFC 2409 appendix A; those of ECDSA are 9, 10, 11 in both versions (RFC 4754 §7). */
@@ -22,10 +23,9 @@ export function signHash({ pkcs8, method, hash }: HashToSign): Uint8Array {
   if (method === RSA_SIGNATURES && publicKey.kind === "rsa")
     // RFC 2409 §5.1: PKCS #1 encoded, and no OID of a hash in it.
     return new Uint8Array(privateEncrypt({ key, padding: constants.RSA_PKCS1_PADDING }, hash));
-  if (method !== RSA_SIGNATURES && publicKey.kind === "ecdsa") {
-    const made = signAuth({ pkcs8, octets: hash, peerHashes: [], ownHashes: [], rsaPss: false });
-    if (made.method === method) return made.signature;
-  }
+  const curve = curveOfMethod(method);
+  if (curve !== undefined && publicKey.kind === "ecdsa" && publicKey.curve === curve)
+    return signDigest(curve, pkcs8, hash);
   throw new SignatureError(otherKey(method));
 }
 
@@ -40,23 +40,19 @@ export function verifyHash(request: {
   readonly hash: Uint8Array;
   /** SubjectPublicKeyInfo DER. */
   readonly spki: Uint8Array;
-  /** Of ECDSA; empty = the usual ones. */
-  readonly acceptedHashes: readonly number[];
 }): void {
-  const { method, signature, hash, spki, acceptedHashes } = request;
-  if (method !== RSA_SIGNATURES) {
-    // Numbers that are something else in IKEv2 are no signature of IKEv1.
-    const known =
-      method >= SignatureMethod.ECDSA_SHA_256_P256 && method <= SignatureMethod.ECDSA_SHA_512_P521 ? method : 0;
-    verifyAuth({ method: known, signature, octets: hash, spki, acceptedHashes });
-    return;
-  }
+  const { method, signature, hash, spki } = request;
   const key = readPublicKeyInfo(spki);
   if (typeof key === "string")
     throw new SignatureError(`the peer's key is refused: ${key}; the peer needs a new key and certificate`);
-  if (key.kind !== "rsa")
-    throw new SignatureError("the peer signed by RSA, and its certificate has another key; have it propose ECDSA");
-  if (!equalOctets(recovered(spki, signature), hash))
+  const curve = curveOfMethod(method);
+  if (method === RSA_SIGNATURES ? key.kind !== "rsa" : key.kind !== "ecdsa" || key.curve !== curve)
+    throw new SignatureError(
+      `the key of the peer's certificate is none for authentication method ${method} of IKEv1 (3 RSA, 9 P-256, 10 P-384, 11 P-521); have it propose the method of its key`,
+    );
+  const holds =
+    curve === undefined ? equalOctets(recovered(spki, signature), hash) : digestHolds(curve, spki, hash, signature);
+  if (!holds)
     throw new SignatureError(
       "the peer's signature does not hold: it has not the key of its certificate, or the messages were changed on the way",
     );

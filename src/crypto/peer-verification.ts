@@ -39,7 +39,7 @@ function tryParse(octets: Uint8Array): Certificate | undefined {
 function authProblem(job: VerifyPeer, spki: Uint8Array): string | undefined {
   try {
     if (job.method < IKEV1_METHODS) verifyAuth({ ...job, spki });
-    else verifyHash({ ...job, spki, method: job.method - IKEV1_METHODS, hash: job.octets });
+    else verifyHash({ signature: job.signature, spki, method: job.method - IKEV1_METHODS, hash: job.octets });
     return undefined;
   } catch (error) {
     if (error instanceof SignatureError) return error.message;

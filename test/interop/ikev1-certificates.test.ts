@@ -27,6 +27,9 @@ const ROWS: readonly Row[] = [
   { kind: "rsa2048", names: ["192.0.2.13", "192.0.2.113"], plan: { ike: "aes128-md5-modp1536" } },
   { kind: "rsa2048", names: ["2001:db8::1", "2001:db8::2"], plan: { ike: "aes256-sha512-ecp521" } },
   { kind: "rsa2048", names: ["a.example.net", "b.example.net"], plan: { connection: "aggressive = yes" } },
+  { kind: "ecdsa256", names: ["gw-a6", "gw-b6"], plan: { ike: "aes128-sha256-ecp256" } },
+  { kind: "ecdsa384", names: ["a@example.net", "b@example.net"], plan: { ike: "aes256-sha384-ecp384" } },
+  { kind: "ecdsa521", names: ["gw-a8", "gw-b8"], plan: { ike: "aes256-sha512-ecp521" } },
 ];
 
 const unquoted = (name: string) => name.replaceAll('"', "");
