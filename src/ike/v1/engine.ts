@@ -6,7 +6,7 @@
  *     phase 2 → deciphered, decoded → phase2.ts: HASH, quick mode, informational exchanges
  *   → effects → what the line has to do next (pump)
  */
-import { WireError } from "#core/errors";
+import { ProtocolError, WireError } from "#core/errors";
 import type { IkeSaSnapshot } from "#core/ike-state";
 import type { Millis } from "#core/units";
 import { Agenda, earliest } from "#ike/agenda";
@@ -197,7 +197,7 @@ export class Ikev1Engine implements VersionEngine {
       if (header.nextPayload === PayloadType.FRAG) this.#onFragment(octets, header, way);
       else this.#onMessage(octets, header, way);
     } catch (error) {
-      if (!(error instanceof WireError)) throw error;
+      if (!(error instanceof WireError || error instanceof ProtocolError)) throw error;
       // Nobody has proven anything: silence.
       host.count("drop_malformed");
     }
