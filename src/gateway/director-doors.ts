@@ -20,6 +20,8 @@ export type DirectorInput =
       readonly replaces: number | undefined;
       readonly use: boolean;
       readonly initiator: boolean;
+      /** The peer says when it may be used: not before `proven` or `use`. */
+      readonly awaited: boolean;
       readonly took: Millis;
       readonly limits: PairLimits;
       readonly trigger: Trigger;
@@ -28,7 +30,7 @@ export type DirectorInput =
     }
   /** IKE wants it used, or the peer uses it. */
   | { readonly kind: "use"; readonly id: number }
-  /** The peer proved to have it: a dummy packet came. */
+  /** The peer proved to have it: it said so, or a dummy packet came. */
   | { readonly kind: "proven"; readonly id: number }
   /** The lane went over to it by itself. */
   | { readonly kind: "switched"; readonly id: number }

@@ -295,10 +295,11 @@ export class IkeControl {
         this.#report(effect.report, now);
         break;
       case "install-child-sa":
-        this.#install(effect.child, effect.outbound === "use", now);
+        this.#install(effect, now);
         break;
       case "use-child-sa":
-        this.#direct({ kind: "use", id: effect.id }, now);
+      case "confirm-child-sa":
+        this.#direct({ kind: effect.kind === "use-child-sa" ? "use" : "proven", id: effect.id }, now);
         break;
       case "remove-child-sa":
         this.#remove(effect.id, effect.drain, effect.cause, now);
@@ -311,7 +312,8 @@ export class IkeControl {
     }
   }
 
-  #install(child: NegotiatedChild, use: boolean, now: Millis): void {
+  #install({ child, outbound }: Extract<IkeEffect, { kind: "install-child-sa" }>, now: Millis): void {
+    const [use, awaited] = [outbound === "use", outbound === "when-confirmed"];
     const connection = this.#tunnels.connection(child.connection);
     const config = connection?.children.find(({ name }) => name === child.child);
     if (connection === undefined || config === undefined) {
@@ -338,15 +340,15 @@ export class IkeControl {
       wipeChildKeys(child);
       if (child.outerAh !== undefined) wipeChildKeys(child.outerAh);
     }
-    const { id, local, remote, localSelectors, remoteSelectors } = child;
+    const { id, local, remote, localSelectors, remoteSelectors, initiator, took, trigger, replaces } = child;
     const facts = { local, remote, localSelectors, remoteSelectors };
     const pair = { id, plane: installed.child.id, sas: installed.child, tunnel, facts };
     this.#pairs.add(pair, installed.command);
     const isFirst = this.#director.family(tunnel.policy)?.current === undefined;
-    const { initiator, took, trigger, replaces } = child;
     const probeAfter = connection.dpdDelay;
-    const family = tunnel.policy;
-    this.#direct({ kind: "installed", id, family, replaces, use, initiator, took, limits, trigger, probeAfter }, now);
+    const { policy: family } = tunnel;
+    const made = { family, replaces, use, initiator, awaited, took, limits, trigger, probeAfter };
+    this.#direct({ kind: "installed", id, ...made }, now);
     if (isFirst) this.#tell(pair, "up");
     const name = childPolicyName(child.connection, child.child);
     if (replaces === undefined) this.#starts.up(name);

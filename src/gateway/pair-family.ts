@@ -19,6 +19,8 @@ export interface Pair {
   readonly leads: boolean;
   /** The peer has its inbound side for sure: it answered, proved it, or went on from it. */
   proven: boolean;
+  /** The peer says when: without proof never. */
+  readonly awaited: boolean;
   /** Without proof it must do after this: our answer to the peer's request has come there, repeats of it too. */
   readonly ripeAt: Millis;
   /** It waits in the lane behind the one in front. */

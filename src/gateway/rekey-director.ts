@@ -110,7 +110,7 @@ export class RekeyDirector {
         this.#use(family, input.id, true, now);
         break;
       case "proven":
-        family.prove(input.id);
+        this.#proven(family, input.id, now);
         break;
       case "switched":
         this.#use(family, input.id, false, now);
@@ -148,7 +148,8 @@ export class RekeyDirector {
       addedAt: now,
       replaces: input.replaces,
       leads: initiator,
-      proven: initiator,
+      proven: initiator && !input.awaited,
+      awaited: input.awaited,
       ripeAt: millis(now + SETTLING),
       linked: false,
       heardPackets: 0,
@@ -170,7 +171,7 @@ export class RekeyDirector {
     // Only who has a pair can agree on what replaces it.
     if (input.replaces !== undefined) family.prove(input.replaces);
     family.spares.push(pair);
-    if (initiator && input.replaces !== undefined) this.#effects.push({ kind: "prove", id });
+    if (pair.proven && input.replaces !== undefined) this.#effects.push({ kind: "prove", id });
     if (input.use) this.#use(family, id, false, now);
     // A first pair that is not to be used yet waits until the peer is known to have it (IKEv1's responder).
     else if (newest === undefined) {
@@ -178,9 +179,16 @@ export class RekeyDirector {
     } else {
       this.#link(family, now);
       // Ours and wanted now: without a need for spares the old one goes at once.
-      if (initiator && !this.#isAhead(family)) this.#use(family, id, true, now);
+      if (pair.proven && !this.#isAhead(family)) this.#use(family, id, true, now);
     }
     return family;
+  }
+
+  /** What waited for that alone is used as it would have been at once. */
+  #proven(family: PairFamily, id: number, now: Millis): void {
+    const waited = family.spares.some((one) => one.id === id && one.awaited && !one.proven);
+    family.prove(id);
+    if (waited && family.isNext(id) && !this.#isAhead(family)) this.#use(family, id, true, now);
   }
 
   /**
@@ -257,6 +265,7 @@ export class RekeyDirector {
   /** From when on we send by the spare, proven or not. */
   #ripeAt(family: PairFamily, spare: Pair, now: Millis): number {
     if (spare.proven) return Number.NEGATIVE_INFINITY;
+    if (spare.awaited) return Number.POSITIVE_INFINITY;
     const { current } = family;
     if (current === undefined) return spare.ripeAt;
     return Math.min(spare.ripeAt, family.riskAt(this.#world.usage(current.id), LONGEST_WAIT, now));
@@ -365,7 +374,7 @@ export class RekeyDirector {
     if (this.#mustSwitch(family, current, usage, now)) this.#useRipe(family, now);
     const calm = family.calmUntil(ahead, CALM, now);
     const { newest } = family;
-    if (calm <= now && newest !== undefined) this.#use(family, newest.id, true, now);
+    if (calm <= now && newest?.proven === true) this.#use(family, newest.id, true, now);
     let next = Math.min(...this.#timePoints(family, current).filter((at) => at > now));
     if (calm > now) next = Math.min(next, calm);
     if (family.retryAt > now && family.attempt === undefined) next = Math.min(next, family.retryAt);

@@ -86,9 +86,15 @@ export type IkeEffect =
   | { readonly kind: "send"; readonly octets: Uint8Array; readonly local: Endpoint; readonly remote: Endpoint }
   /**
    * Inbound is to be live before the next effect is carried out. `outbound`: `use` at once; `later`: at
-   * `use-child-sa` or, for a rekey that we began, when the director switches.
+   * `use-child-sa` or, for a rekey that we began, when the director switches; `when-confirmed`: the same, but not before
+   * `confirm-child-sa` (RFC 2408 §3.1, the commit bit of the peer).
    */
-  | { readonly kind: "install-child-sa"; readonly child: NegotiatedChild; readonly outbound: "use" | "later" }
+  | {
+      readonly kind: "install-child-sa";
+      readonly child: NegotiatedChild;
+      readonly outbound: "use" | "later" | "when-confirmed";
+    }
+  | { readonly kind: "confirm-child-sa"; readonly id: number }
   | { readonly kind: "use-child-sa"; readonly id: number }
   /** `drain`: nothing is sent any more; inbound stays a while for packets under way. */
   | {

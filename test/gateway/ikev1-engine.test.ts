@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { offeredProposals } from "#config/swanctl/proposals";
-import type { ChildConfig, Connection, IkeConfig } from "#core/connection";
+import { type ChildConfig, type Connection, DEFAULT_CONNECTION_POLICY, type IkeConfig } from "#core/connection";
 import { ProtocolId } from "#core/proposal";
 import { millis, octets } from "#core/units";
 import { IkeEngine } from "#ike/engine";
@@ -87,6 +87,17 @@ test("S57: with IKEv1: the driver asks for an SA by a packet, and by octets for 
   pair.run(8_000, undefined, 10);
   assert.ok(pair.left.gateway.plane.children.every(({ inboundSpi }) => inboundSpi !== first.inboundSpi));
   assert.ok((pair.left.rekeys["octets"]?.["done"] ?? 0) >= 1, JSON.stringify(pair.left.rekeys));
+  assert.equal(pair.clear, 0);
+});
+
+test("S30: with IKEv1: rekeys of a stream whose peer sets the commit bit lose nothing", () => {
+  const change = { v1: { ...DEFAULT_CONNECTION_POLICY.v1, commitBit: "always" } } as const;
+  const pair = joined({ lifeOctets: octets(200_000), rekeyOctets: octets(100_000) }, change);
+  initiate(pair);
+  const stream = new NumberedStream(pair);
+  stream.run(2_000, 1);
+  stream.assertWhole();
+  assert.ok((pair.left.rekeys["octets"]?.["done"] ?? 0) >= 2, JSON.stringify(pair.left.rekeys));
   assert.equal(pair.clear, 0);
 });
 

@@ -42,6 +42,7 @@ function rig(lifetime: Parameters<typeof childConfig>[1], esn = true): Rig {
           replaces: undefined,
           use: true,
           initiator: true,
+          awaited: false,
           took: millis(100),
           limits: pairLimits(full, esn, random, millis(now)),
           trigger: "start",
@@ -272,6 +273,26 @@ test("a pair of ours is proven to the peer by one dummy packet; a rival in front
     { kind: "use", id: 3 },
   ]);
   assert.equal(director.family("net")?.current?.id, 3);
+});
+
+test("S30: a rekey of ours whose peer sets the commit bit is used when the peer said CONNECTED, or sends by it (RFC 2408 §3.1)", () => {
+  for (const kind of ["proven", "use"] as const) {
+    const { director, install, usage } = rig({ lifeTime: millis(60_000) });
+    install(1);
+    assert.deepEqual(install(2, { replaces: 1, use: false, awaited: true }, 1000), []);
+    // Not even when the former one has ended, and packets wait.
+    usage.set(1, usageOf(0, 0, SaState.DEAD));
+    assert.deepEqual(director.handle({ kind: "limit", id: 1, hard: true }, millis(2000)), []);
+    const early: string[] = [];
+    until(director, 20_000, ({ kind: effect }) => early.push(effect));
+    assert.deepEqual(
+      early.filter((effect) => effect === "use" || effect === "succeed" || effect === "prove"),
+      [],
+    );
+    const effects = director.handle({ kind, id: 2 }, millis(20_100));
+    assert.deepEqual(effects[0], { kind: "use", id: 2 });
+    assert.equal(director.family("net")?.current?.id, 2);
+  }
 });
 
 test("a deadline that moved is due once, at its last time; the order is that of time", () => {

@@ -164,6 +164,12 @@ export class IkeNode {
       case "install-child-sa":
         this.#install(effect.child, effect.outbound);
         return;
+      case "confirm-child-sa": {
+        const child = this.installed.get(effect.id)?.child;
+        assert(child?.replaces !== undefined, `${this.name} confirms what replaces nothing`);
+        this.#switchOver(child, child.replaces);
+        return;
+      }
       case "use-child-sa": {
         const pair = this.installed.get(effect.id);
         assert(pair !== undefined, `${this.name} uses a pair that is not installed`);
@@ -187,7 +193,7 @@ export class IkeNode {
     }
   }
 
-  #install(child: NegotiatedChild, outbound: "use" | "later"): void {
+  #install(child: NegotiatedChild, outbound: "use" | "later" | "when-confirmed"): void {
     for (const { spi: own } of [child.inbound, child.outerAh?.inbound].filter((sa) => sa !== undefined))
       assert(this.loose.delete(own), `${this.name} installs an SPI that is not loose`);
     for (const other of this.installed.values())

@@ -102,6 +102,8 @@ function effectText(effect: IkeEffect): string | undefined {
     }
     case "use-child-sa":
       return `use ${effect.id}`;
+    case "confirm-child-sa":
+      return `confirm ${effect.id}`;
     case "remove-child-sa":
       return `remove ${effect.id}: ${effect.reason}`;
     case "move-child-sa":

@@ -118,13 +118,18 @@ export function installPair(
       trigger: by ? plan.trigger : "peer",
       took,
     },
-    // A rekey that we began is switched by the director.
-    outbound: outbound === "used" && plan.replaces === undefined ? "use" : "later",
+    outbound: outboundOf(outbound, plan),
   });
   host.count(plan.replaces === undefined ? "child_established" : "child_rekeyed");
   const names = { connection: connection.name, child: plan.config.name };
   if (plan.replaces === undefined) report(host, { kind: "child-up", ...names, id: pair.id });
   return pair;
+}
+
+/** A rekey that we began is switched by the director, at once or when the peer has said CONNECTED. */
+function outboundOf(outbound: "used" | "later", { by, replaces }: QuickPlan): "use" | "later" | "when-confirmed" {
+  if (replaces === undefined) return outbound === "used" ? "use" : "later";
+  return by === "us" && outbound === "later" ? "when-confirmed" : "later";
 }
 
 /** S62: which of both formulas keyed it. */

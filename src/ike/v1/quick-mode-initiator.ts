@@ -31,7 +31,7 @@ import {
   takeAnswer,
 } from "./quick-mode-terms.ts";
 
-import { provePair, removePair, settle } from "./succession.ts";
+import { confirmPair, removePair, settle } from "./succession.ts";
 import { configOf, type QuickTask } from "./tasks.ts";
 
 const MESSAGE_2 = { SA: "one", NONCE: "one", KE: "optional", ID: "many", N: "many" } as const;
@@ -253,6 +253,6 @@ function connected(
   messageId: number,
   { pair }: ExchangeOf<"AwaitConnected">,
 ): void {
-  provePair(host, sa.line, pair);
+  confirmPair(host, sa.line, pair);
   forgetExchange(host, sa, live, messageId);
 }

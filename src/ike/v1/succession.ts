@@ -101,6 +101,14 @@ export function provePair(host: Host, line: PeerLine, pair: Pair): void {
   usePair(host, pair);
 }
 
+/** The peer said CONNECTED, of a quick mode of ours: the director switches what replaces another. */
+export function confirmPair(host: Host, line: PeerLine, pair: Pair): void {
+  provePair(host, line, pair);
+  if (pair.state.kind !== "Installed" || pair.state.outbound !== "later") return;
+  pair.state = { kind: "Installed", outbound: "used" };
+  host.emit({ kind: "confirm-child-sa", id: pair.id });
+}
+
 /** The peer is known to have the pair: we send on it. */
 export function usePair(host: Host, pair: Pair): void {
   if (pair.state.kind !== "Installed") return;

@@ -9,7 +9,7 @@ import { KeMethod } from "#crypto/key-exchange";
 import { equalOctets } from "#crypto/octets";
 import { Encryption, Integrity } from "#crypto/transforms";
 import { prefix } from "#test/sim/ike-config";
-import { initiate } from "#test/sim/ike-established";
+import { initiate, only } from "#test/sim/ike-established";
 import type { IkeNode } from "#test/sim/ike-pair";
 import { decodeHeader } from "#wire/ike/header";
 import { Exchange, IsakmpFlag } from "#wire/ike/v1/numbers";
@@ -225,6 +225,23 @@ test("S30: with the commit bit quick mode has four messages, and nothing is sent
   sim.driveFor(60_000);
   assert.equal(a.engine.nextTimeout, undefined);
   assert.equal(sentOf(pair, Exchange.QUICK_MODE).length, 4);
+});
+
+test("S30: the same of a rekey of ours: the former pair carries until CONNECTED has come (RFC 2408 §3.1)", () => {
+  const pair = established({ b: { v1: { ...V1, commitBit: "always" } } });
+  const { sim, a, b } = pair;
+  const [former] = a.installed.values();
+  sim.held = [];
+  a.give({ kind: "rekey-child", id: only(a), trigger: "octets" });
+  for (const node of [b, a, b]) sim.deliver(node);
+  const uses = () => [...a.installed.values()].map(({ outbound }) => outbound);
+  assert.deepEqual(uses(), [true, false]);
+  sim.deliver(a);
+  sim.held = undefined;
+  sim.driveFor(60_000);
+  assertOnePair(pair);
+  assert.ok(former !== undefined && !a.installed.has(former.child.id));
+  assert.deepEqual([a.counter("child_rekeyed"), b.counter("child_rekeyed")], [1, 1]);
 });
 
 test("S30: without it there are three, also where the peer's commit bit is not to be answered", () => {
