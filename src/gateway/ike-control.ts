@@ -313,7 +313,7 @@ export class IkeControl {
   }
 
   #install({ child, outbound }: Extract<IkeEffect, { kind: "install-child-sa" }>, now: Millis): void {
-    const [use, awaited] = [outbound === "use", outbound === "when-confirmed"];
+    const use = outbound === "use";
     const connection = this.#tunnels.connection(child.connection);
     const config = connection?.children.find(({ name }) => name === child.child);
     if (connection === undefined || config === undefined) {
@@ -347,7 +347,7 @@ export class IkeControl {
     const isFirst = this.#director.family(tunnel.policy)?.current === undefined;
     const probeAfter = connection.dpdDelay;
     const { policy: family } = tunnel;
-    const made = { family, replaces, use, initiator, awaited, took, limits, trigger, probeAfter };
+    const made = { family, replaces, use, initiator, outbound, took, limits, trigger, probeAfter };
     this.#direct({ kind: "installed", id, ...made }, now);
     if (isFirst) this.#tell(pair, "up");
     const name = childPolicyName(child.connection, child.child);

@@ -18,7 +18,7 @@ import { type FamilyStatus, FamilyStatuses } from "./family-status.ts";
 import { HOLD_TIME } from "./held-packets.ts";
 import { endedBy, type Pair, PairFamily } from "./pair-family.ts";
 import { RekeyCounts } from "./rekey-counts.ts";
-import { backOff, DIMENSIONS, type Dimension, followerLimit, leadTime, softLimit, sparesFor } from "./rekey-timing.ts";
+import { backOff, DIMENSIONS, type Dimension, followerLimit, leadTime, settlingTime, softLimit, sparesFor } from "./rekey-timing.ts";
 
 /** Packets under way on the old SA when the new one is in use. */
 const QUIET = 5000;
@@ -133,6 +133,7 @@ export class RekeyDirector {
 
   #installed(input: Extract<DirectorInput, { kind: "installed" }>, now: Millis): PairFamily {
     const { id, initiator } = input;
+    const waits = input.outbound === "when-confirmed" || input.outbound === "when-settled";
     let family = this.#families.get(input.family);
     if (family === undefined) {
       family = new PairFamily(input.family);
@@ -148,9 +149,9 @@ export class RekeyDirector {
       addedAt: now,
       replaces: input.replaces,
       leads: initiator,
-      proven: initiator && !input.awaited,
-      awaited: input.awaited,
-      ripeAt: millis(now + SETTLING),
+      proven: initiator && !waits,
+      awaited: input.outbound === "when-confirmed",
+      ripeAt: millis(now + (waits ? settlingTime(input.took) : SETTLING)),
       linked: false,
       heardPackets: 0,
       heardAt: now,
@@ -186,7 +187,7 @@ export class RekeyDirector {
 
   /** What waited for that alone is used as it would have been at once. */
   #proven(family: PairFamily, id: number, now: Millis): void {
-    const waited = family.spares.some((one) => one.id === id && one.awaited && !one.proven);
+    const waited = family.spares.some((one) => one.id === id && one.leads && !one.proven);
     family.prove(id);
     if (waited && family.isNext(id) && !this.#isAhead(family)) this.#use(family, id, true, now);
   }
@@ -312,8 +313,15 @@ export class RekeyDirector {
       this.#effects.push({ kind: "delete", id: current.id, reason: "its lifetime has ended and rekeys fail" });
   }
 
+  /** The peer has had time to take what we told it last (IKEv1's message 3 is not answered). */
+  #settle(family: PairFamily, now: Millis): void {
+    const settled = family.spares.filter((one) => one.leads && !one.proven && !one.awaited && one.ripeAt <= now);
+    for (const { id } of settled) this.#proven(family, id, now);
+  }
+
   /** Everything that follows from time and counters, and when to look again. */
   #look(family: PairFamily, now: Millis): void {
+    this.#settle(family, now);
     if (family.attempt !== undefined && now - family.attempt.since >= LONGEST_ATTEMPT) this.#failed(family, now);
     let next = Math.min(this.#drain(family, now), this.#link(family, now));
     const { current } = family;

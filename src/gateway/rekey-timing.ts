@@ -81,6 +81,15 @@ export function laneLimits({ rekey, hard }: PairLimits, now: Millis): LifetimeLi
   };
 }
 
+/** After a message of ours that is not answered: strongSwan needs some ms for it, and more where it is busy. */
+const SHORTEST_SETTLING = 50;
+const LONGEST_SETTLING = 1000;
+
+/** When the peer may be taken to have it; `took`: from our request before it to the answer. */
+export function settlingTime(took: Millis): number {
+  return Math.min(LONGEST_SETTLING, Math.max(SHORTEST_SETTLING, 2 * took));
+}
+
 /** Time from the decision to a new pair that is in use, with one message lost. */
 export function leadTime(setup: Millis, roundTrip: Millis): Millis {
   return millis(setup + ROUND_TRIPS * roundTrip + RETRANSMISSION);

@@ -87,12 +87,13 @@ export type IkeEffect =
   /**
    * Inbound is to be live before the next effect is carried out. `outbound`: `use` at once; `later`: at
    * `use-child-sa` or, for a rekey that we began, when the director switches; `when-confirmed`: the same, but not before
-   * `confirm-child-sa` (RFC 2408 §3.1, the commit bit of the peer).
+   * `confirm-child-sa` (RFC 2408 §3.1, the commit bit of the peer); `when-settled`: the same, after the peer has had time to
+   * take our last message, which it does not answer (IKEv1).
    */
   | {
       readonly kind: "install-child-sa";
       readonly child: NegotiatedChild;
-      readonly outbound: "use" | "later" | "when-confirmed";
+      readonly outbound: "use" | "later" | "when-confirmed" | "when-settled";
     }
   | { readonly kind: "confirm-child-sa"; readonly id: number }
   | { readonly kind: "use-child-sa"; readonly id: number }

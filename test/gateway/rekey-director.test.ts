@@ -42,7 +42,7 @@ function rig(lifetime: Parameters<typeof childConfig>[1], esn = true): Rig {
           replaces: undefined,
           use: true,
           initiator: true,
-          awaited: false,
+          outbound: "later",
           took: millis(100),
           limits: pairLimits(full, esn, random, millis(now)),
           trigger: "start",
@@ -279,7 +279,7 @@ test("S30: a rekey of ours whose peer sets the commit bit is used when the peer 
   for (const kind of ["proven", "use"] as const) {
     const { director, install, usage } = rig({ lifeTime: millis(60_000) });
     install(1);
-    assert.deepEqual(install(2, { replaces: 1, use: false, awaited: true }, 1000), []);
+    assert.deepEqual(install(2, { replaces: 1, use: false, outbound: "when-confirmed" }, 1000), []);
     // Not even when the former one has ended, and packets wait.
     usage.set(1, usageOf(0, 0, SaState.DEAD));
     assert.deepEqual(director.handle({ kind: "limit", id: 1, hard: true }, millis(2000)), []);
@@ -293,6 +293,20 @@ test("S30: a rekey of ours whose peer sets the commit bit is used when the peer 
     assert.deepEqual(effects[0], { kind: "use", id: 2 });
     assert.equal(director.family("net")?.current?.id, 2);
   }
+});
+
+test("a rekey of ours whose last message nobody answers is used after twice an exchange, or when the peer sends by it (RFC 2409 §5.5)", () => {
+  const { director, install } = rig({ lifeTime: millis(60_000) });
+  install(1);
+  assert.deepEqual(install(2, { replaces: 1, use: false, outbound: "when-settled" }, 1000), []);
+  const used: Millis[] = [];
+  until(director, 5000, ({ kind }, now) => {
+    if (kind === "use") used.push(now);
+  });
+  assert.deepEqual(used, [1200]);
+  assert.deepEqual(install(3, { replaces: 2, use: false, outbound: "when-settled" }, 6000), []);
+  const [effect] = director.handle({ kind: "use", id: 3 }, millis(6010));
+  assert.deepEqual(effect, { kind: "use", id: 3 });
 });
 
 test("a deadline that moved is due once, at its last time; the order is that of time", () => {

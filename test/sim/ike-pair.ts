@@ -193,7 +193,7 @@ export class IkeNode {
     }
   }
 
-  #install(child: NegotiatedChild, outbound: "use" | "later" | "when-confirmed"): void {
+  #install(child: NegotiatedChild, outbound: Outbound): void {
     for (const { spi: own } of [child.inbound, child.outerAh?.inbound].filter((sa) => sa !== undefined))
       assert(this.loose.delete(own), `${this.name} installs an SPI that is not loose`);
     for (const other of this.installed.values())

@@ -4,6 +4,7 @@ import { assert } from "#core/errors";
 import { ProtocolId } from "#core/proposal";
 import { type Millis, millis } from "#core/units";
 import { wipe } from "#crypto/octets";
+import type { IkeEffect } from "#ike/effects";
 import { type ChildKeys, wipeChildKeys } from "#ike/keymat";
 import { hasMasterPfs } from "#ike/refresh-limit";
 import { childSuiteName, suiteIds } from "#ike/suite";
@@ -12,6 +13,8 @@ import type { IsakmpSa, Live } from "./isakmp-sa.ts";
 import { quickModeKeys } from "./keymat.ts";
 import { lowestOf, type Pair, type PairPart } from "./pairs.ts";
 import type { QuickPlan, TermsPart } from "./phase2-state.ts";
+
+type Outbound = Extract<IkeEffect, { readonly kind: "install-child-sa" }>["outbound"];
 
 export function protocolId(protocol: Protocol): number {
   return protocol === "ah" ? ProtocolId.AH : ProtocolId.ESP;
@@ -126,10 +129,14 @@ export function installPair(
   return pair;
 }
 
-/** A rekey that we began is switched by the director, at once or when the peer has said CONNECTED. */
-function outboundOf(outbound: "used" | "later", { by, replaces }: QuickPlan): "use" | "later" | "when-confirmed" {
+/**
+ * A rekey that we began is switched by the director: when the peer has said CONNECTED, or may be taken to have message 3. Until
+ * then the former pair carries on.
+ */
+function outboundOf(outbound: "used" | "later", { by, replaces }: QuickPlan): Outbound {
   if (replaces === undefined) return outbound === "used" ? "use" : "later";
-  return by === "us" && outbound === "later" ? "when-confirmed" : "later";
+  if (by !== "us") return "later";
+  return outbound === "later" ? "when-confirmed" : "when-settled";
 }
 
 /** S62: which of both formulas keyed it. */
