@@ -13,7 +13,6 @@ export const COUNTERS = [
   // Dropped before anything was decoded.
   "drop_malformed_header",
   "drop_major_version",
-  "drop_ikev1",
   "drop_unknown_exchange",
   "drop_unknown_spi",
   "drop_wrong_direction",

@@ -72,7 +72,6 @@ const IMPOSSIBLE = [
   "jobs_failed",
   "drop_malformed_header",
   "drop_major_version",
-  "drop_ikev1",
   "drop_unknown_exchange",
   "drop_wrong_direction",
   "drop_half_open_limit",
