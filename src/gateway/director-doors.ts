@@ -2,7 +2,7 @@
 import type { Trigger } from "#core/ike-state";
 import type { RandomSource } from "#core/ports";
 import type { Millis } from "#core/units";
-import type { IkeEffect } from "#ike/effects";
+import type { Outbound } from "#ike/effects";
 import type { ChildUsage } from "./child-usage.ts";
 import type { PairLimits } from "./rekey-timing.ts";
 
@@ -11,9 +11,6 @@ export interface DirectorWorld {
   /** Counters of an installed pair. */
   usage(id: number): ChildUsage;
 }
-
-/** When a pair may be sent by. */
-export type Outbound = Extract<IkeEffect, { readonly kind: "install-child-sa" }>["outbound"];
 
 export type DirectorInput =
   /** `use`: its outbound is in use already. Else it waits behind the newest of its family, where there is one. */
@@ -24,7 +21,7 @@ export type DirectorInput =
       readonly replaces: number | undefined;
       readonly use: boolean;
       readonly initiator: boolean;
-      /** As IKE has it: `when-confirmed` not before `proven` or `use`, `when-settled` not before them or a short while. */
+      /** `when-confirmed`: not before `proven` or `use`; `when-settled`: not before them or a short while. */
       readonly outbound: Outbound;
       readonly took: Millis;
       readonly limits: PairLimits;

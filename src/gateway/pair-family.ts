@@ -203,6 +203,11 @@ export class PairFamily {
     return this.#calmSince + span;
   }
 
+  /** Ours, of which the peer has had time to take what we told it last (IKEv1's message 3 is not answered). */
+  settled(now: Millis): readonly Pair[] {
+    return this.spares.filter((one) => one.leads && !one.proven && !one.awaited && one.ripeAt <= now);
+  }
+
   /** The peer has the pair, and so all that came before it in its line. */
   prove(id: number): void {
     let pair = this.spares.find((spare) => spare.id === id);

@@ -18,7 +18,16 @@ import { type FamilyStatus, FamilyStatuses } from "./family-status.ts";
 import { HOLD_TIME } from "./held-packets.ts";
 import { endedBy, type Pair, PairFamily } from "./pair-family.ts";
 import { RekeyCounts } from "./rekey-counts.ts";
-import { backOff, DIMENSIONS, type Dimension, followerLimit, leadTime, settlingTime, softLimit, sparesFor } from "./rekey-timing.ts";
+import {
+  backOff,
+  DIMENSIONS,
+  type Dimension,
+  followerLimit,
+  leadTime,
+  settlingTime,
+  softLimit,
+  sparesFor,
+} from "./rekey-timing.ts";
 
 /** Packets under way on the old SA when the new one is in use. */
 const QUIET = 5000;
@@ -313,15 +322,9 @@ export class RekeyDirector {
       this.#effects.push({ kind: "delete", id: current.id, reason: "its lifetime has ended and rekeys fail" });
   }
 
-  /** The peer has had time to take what we told it last (IKEv1's message 3 is not answered). */
-  #settle(family: PairFamily, now: Millis): void {
-    const settled = family.spares.filter((one) => one.leads && !one.proven && !one.awaited && one.ripeAt <= now);
-    for (const { id } of settled) this.#proven(family, id, now);
-  }
-
   /** Everything that follows from time and counters, and when to look again. */
   #look(family: PairFamily, now: Millis): void {
-    this.#settle(family, now);
+    for (const { id } of family.settled(now)) this.#proven(family, id, now);
     if (family.attempt !== undefined && now - family.attempt.since >= LONGEST_ATTEMPT) this.#failed(family, now);
     let next = Math.min(this.#drain(family, now), this.#link(family, now));
     const { current } = family;

@@ -82,18 +82,20 @@ export interface NegotiatedChild {
 /** Why a pair ends: of itself or by somebody's wish, or because the peer does not answer any more. */
 export type EndCause = "close" | "dpd";
 
+/**
+ * When a new pair's outbound SA is used: `use` at once; `later`: at `use-child-sa` or, for a rekey that we began, when the
+ * director switches; `when-confirmed`: the same, but not before `confirm-child-sa` (RFC 2408 §3.1, the commit bit of the peer);
+ * `when-settled`: the same, after the peer has had time to take our last message, which it does not answer (IKEv1).
+ */
+export type Outbound = "use" | "later" | "when-confirmed" | "when-settled";
+
 export type IkeEffect =
   | { readonly kind: "send"; readonly octets: Uint8Array; readonly local: Endpoint; readonly remote: Endpoint }
-  /**
-   * Inbound is to be live before the next effect is carried out. `outbound`: `use` at once; `later`: at
-   * `use-child-sa` or, for a rekey that we began, when the director switches; `when-confirmed`: the same, but not before
-   * `confirm-child-sa` (RFC 2408 §3.1, the commit bit of the peer); `when-settled`: the same, after the peer has had time to
-   * take our last message, which it does not answer (IKEv1).
-   */
+  /** Inbound is to be live before the next effect is carried out. */
   | {
       readonly kind: "install-child-sa";
       readonly child: NegotiatedChild;
-      readonly outbound: "use" | "later" | "when-confirmed" | "when-settled";
+      readonly outbound: Outbound;
     }
   | { readonly kind: "confirm-child-sa"; readonly id: number }
   | { readonly kind: "use-child-sa"; readonly id: number }

@@ -12,7 +12,7 @@ import { runJob } from "#crypto/ike-jobs";
 import { portableKeyExchange } from "#crypto/key-agreement";
 import { keyExchangeById } from "#crypto/key-exchange";
 import { wipe } from "#crypto/octets";
-import type { EndCause, IkeEffect, IkeInput, NegotiatedChild } from "#ike/effects";
+import type { EndCause, IkeEffect, IkeInput, NegotiatedChild, Outbound } from "#ike/effects";
 import { IkeEngine, type IkeEngineOptions } from "#ike/engine";
 import { decodeHeader } from "#wire/ike/header";
 import { ExchangeType, IkeFlag, nameOf } from "#wire/ike/numbers";
@@ -201,7 +201,7 @@ export class IkeNode {
     this.installed.set(child.id, { child, outbound: outbound === "use" });
     if (child.replaces !== undefined)
       this.#heirs.set(child.replaces, [...(this.#heirs.get(child.replaces) ?? []), child.id]);
-    if (outbound === "later" && child.initiator && child.replaces !== undefined)
+    if ((outbound === "later" || outbound === "when-settled") && child.initiator && child.replaces !== undefined)
       this.#switchOver(child, child.replaces);
   }
 

@@ -4,7 +4,7 @@ import { assert } from "#core/errors";
 import { ProtocolId } from "#core/proposal";
 import { type Millis, millis } from "#core/units";
 import { wipe } from "#crypto/octets";
-import type { IkeEffect } from "#ike/effects";
+import type { Outbound } from "#ike/effects";
 import { type ChildKeys, wipeChildKeys } from "#ike/keymat";
 import { hasMasterPfs } from "#ike/refresh-limit";
 import { childSuiteName, suiteIds } from "#ike/suite";
@@ -13,8 +13,6 @@ import type { IsakmpSa, Live } from "./isakmp-sa.ts";
 import { quickModeKeys } from "./keymat.ts";
 import { lowestOf, type Pair, type PairPart } from "./pairs.ts";
 import type { QuickPlan, TermsPart } from "./phase2-state.ts";
-
-type Outbound = Extract<IkeEffect, { readonly kind: "install-child-sa" }>["outbound"];
 
 export function protocolId(protocol: Protocol): number {
   return protocol === "ah" ? ProtocolId.AH : ProtocolId.ESP;
