@@ -5,7 +5,7 @@ import { type Millis, millis } from "#core/units";
 import { identitiesEqual } from "#crypto/identity";
 import { wipe } from "#crypto/octets";
 import { endSession } from "./end.ts";
-import { inherit, stays, takePlaceOf } from "./heirs.ts";
+import { inherit, lostItsHeirs, stays, takePlaceOf } from "./heirs.ts";
 import { type Host, randomBelow, report } from "./host.ts";
 import type { AuthRequest, AuthResponse, Handshake, IkeSa, Live } from "./ike-sa.ts";
 import type { Session } from "./session.ts";
@@ -124,9 +124,13 @@ interface Meeting {
   readonly hasHeir: boolean;
 }
 
-/** We began both, the earlier one for what has ended since: two of ours are one too many. */
-function isSecondOfOurs({ origin, path }: Session, { origin: other, path: there }: Session): boolean {
-  return origin?.by === "us" && other?.by === "us" && compareAddresses(path.remote.address, there.remote.address) === 0;
+/**
+ * From where it is: we began both, the earlier one for what has ended since (two of ours are one too many), or what was to
+ * end the earlier one ended first, and nobody else knows that it was to go.
+ */
+function isOneTooMany(earlier: Session, later: Session): boolean {
+  if (compareAddresses(earlier.path.remote.address, later.path.remote.address) !== 0) return false;
+  return (earlier.origin?.by === "us" && later.origin?.by === "us") || lostItsHeirs(earlier);
 }
 
 /**
@@ -148,7 +152,7 @@ function meetTwin(host: Host, sa: IkeSa, twin: Session, { startedAt, initialCont
     // The peer has lost it: nobody is there to be told.
     endSession(host, twin, host.sasOf(twin), "at once", "the peer started anew (INITIAL_CONTACT)");
   } else if (!hasHeir) {
-    if (isSecondOfOurs(session, twin)) takePlaceOf(host, session, twin);
+    if (isOneTooMany(twin, session)) takePlaceOf(host, session, twin);
     else if (unique === "replace") other.deadlines.abandonAt = millis(host.now + REAUTH_GRACE);
   }
   host.touch(twin);

@@ -1,7 +1,7 @@
 /**
  * Sessions that take another's place (reauthentication, RFC 7296 §2.8.3): what the former one has is made anew before it
  * ends. An heir that is reauthenticated itself, loses against the peer's, or is deleted before it is done leaves all that
- * to the one that stays.
+ * to the one that stays, or else to the next one.
  */
 import { millis } from "#core/units";
 import type { Host } from "./host.ts";
@@ -28,6 +28,11 @@ export function hasTwin(host: Host, session: Session): boolean {
   for (const other of host.peers.of(connection.name, peer.remoteIdentity))
     if (other !== session && stays(other)) return true;
   return false;
+}
+
+/** It was to end, and all that was to end it is over. */
+export function lostItsHeirs({ heirs }: Session): boolean {
+  return heirs.size > 0 && [...heirs].every(({ current }) => current === undefined);
 }
 
 /** `heir` ends `former`, and all that this was to end, once it has their children. */

@@ -157,3 +157,25 @@ test("of two that both sides set up at once the loser ends when the winner has a
   assertSeamless(pair);
   assert.equal(a.sas[0]?.initiatorSpi, winner);
 });
+
+test("our heir is deleted while the peer's heir of it is on its way: that one ends what ours was to end", () => {
+  const pair = pairOf();
+  const { sim, a, b } = pair;
+  const { heir } = halfDone(pair);
+  const kept = a.sas.find(({ id }) => id !== heir)?.initiatorSpi;
+  const doomed = a.sas.find(({ id }) => id === heir)?.initiatorSpi;
+  const onB = b.sas.find(({ initiatorSpi }) => initiatorSpi === doomed)?.id;
+  reauthenticate(b, onB);
+  const late = b.sas.find(({ state }) => state === "connecting")?.initiatorSpi;
+  // The delete passes, the new IKE SA does not yet.
+  sim.translate = (datagram) => (initiatorSpi(datagram) === late ? undefined : datagram);
+  a.give({ kind: "delete-ike", ike: heir, reason: "operator" });
+  sim.driveFor(1_000);
+  for (const node of [a, b])
+    assert.deepEqual(
+      node.sas.filter(({ state }) => state === "established").map((sa) => sa.initiatorSpi),
+      [kept],
+    );
+  assertSeamless(pair);
+  assert.equal(a.sas[0]?.initiatorSpi, late);
+});
