@@ -278,7 +278,7 @@ test(
     await pair.mustEcho();
     const told =
       "s2s/net: CREATE_CHILD_SA (preflight of the rekey: PFS): the peer says NO_PROPOSAL_CHOSEN: the peer takes none of our proposals (aes128gcm16-x25519); make the algorithms (and for children the PFS group) equal on both sides";
-    assert.ok(pair.ours.process.log.includes(told), pair.ours.process.log);
+    await pair.eventually("the report", () => pair.ours.process.log.includes(told));
   },
 );
 
@@ -296,8 +296,10 @@ test(
     await closed.peer[Symbol.asyncDispose]();
     await Promise.all([silent, closed].map((pair) => assert.rejects(pair.initiate("us"), /could not initiate/)));
     const advice = "check remote_addrs of s2s, that the peer runs, and firewalls on UDP 500 and 4500";
+    // Lines are written a moment after the command's answer.
+    for (const pair of [silent, closed])
+      await pair.eventually("the advice", () => pair.ours.process.log.includes(`(${advice})`));
     assert.match(silent.ours.process.log, /s2s: 192\.0\.2\.2 port 500 did not answer for 3\d s \(/);
-    for (const pair of [silent, closed]) assert.ok(pair.ours.process.log.includes(`(${advice})`));
     assert.match(closed.ours.process.log, /s2s: 192\.0\.2\.2 port 500 refuses: no IKE daemon listens there \(/);
     await silent.tunnel.mustStayQuiet();
   },
