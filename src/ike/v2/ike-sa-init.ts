@@ -242,6 +242,8 @@ function onAnswer(
   // RFC 7296 §2.7, §3.4: one of ours, and the KE payload is of its group.
   if (choice === undefined || suite === undefined || suite.keyExchange.id !== KE.method || KE.method !== ke.method)
     throw new ProtocolError(NotifyType.INVALID_SYNTAX, "the answer is none of our proposals");
+  if (KE.data.length !== suite.keyExchange.responderOctets)
+    throw new ProtocolError(NotifyType.INVALID_SYNTAX, "length of KE");
   if (message.header.responderSpi === 0n) throw new ProtocolError(NotifyType.INVALID_SYNTAX, "responder SPI is zero");
   sa.responderSpi = message.header.responderSpi;
   sa.channel.completeInit(host.now);
@@ -336,6 +338,9 @@ export function onRequest(
         kind: "answer",
         octets: answerTo(header, notify(NotifyType.INVALID_KE_PAYLOAD, Uint8Array.of(wanted >> 8, wanted & 0xff))),
       };
+    // RFC 7296 §3.4: no work is given away for a value that is none of its method.
+    if (KE.data.length !== suite.keyExchange.initiatorOctets)
+      throw new ProtocolError(NotifyType.INVALID_SYNTAX, "length of KE");
     // RFC 9370 §2.2.1: additional key exchanges need IKE_INTERMEDIATE.
     if (suite.additional.length > 0 && !has(N, NotifyType.INTERMEDIATE_EXCHANGE_SUPPORTED)) continue;
     const terms: Terms = {

@@ -198,3 +198,17 @@ test("ML-KEM-768 beside x25519 by IKE_INTERMEDIATE, then in rekeys by IKE_FOLLOW
   assert.equal(a.counter("ike_rekeyed"), 1);
   assert.equal(a.counter("child_rekeyed"), 1);
 });
+
+test("a KE payload that is as long as no value of its method gets no answer and no work (RFC 7296 §3.4)", () => {
+  const config = mirrored();
+  const { sim, b } = twoNodes({}, { a: config.a, b: attackedConfig(config.b) });
+  const intruder = new Intruder(sim, b);
+  for (const length of [0, 31, 33, 96]) {
+    const payloads = intruder
+      .initPayloads()
+      .map((payload) => (payload.kind === "KE" ? { ...payload, data: intruder.random(length) } : payload));
+    assert.deepEqual(intruder.throw(intruder.init(payloads)), []);
+  }
+  assert.deepEqual([b.counter("drop_malformed"), b.counter("jobs_started")], [4, 0]);
+  assert.equal(b.engine.snapshot().halfOpen, 0);
+});
