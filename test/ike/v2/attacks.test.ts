@@ -166,7 +166,12 @@ test("row 8: bad public values at the engine: silence, and nothing is kept (RFC 
     }
   }
   assert.ok(tried > 25);
-  assert.ok(pair.b.counter("jobs_failed") > 20);
+  // Values of a wrong length are given no work at all.
+  const [worked, refused] = [pair.b.counter("jobs_failed"), pair.b.counter("drop_malformed")];
+  assert.ok(
+    worked > 10 && refused >= 2 * methods.length && worked + refused === tried,
+    `${worked} + ${refused} of ${tried}`,
+  );
   assertUnharmed(stage);
 });
 
