@@ -6,6 +6,7 @@
 import type { Connection } from "#core/connection";
 import type { JobResult } from "#core/ike-job";
 import { equalOctets, wipe } from "#crypto/octets";
+import { freshNonce, randomOctets } from "#ike/host";
 import { IKE_HEADER_LENGTH } from "#wire/ike/header";
 import { attributeValue } from "#wire/ike/v1/attributes";
 import { decodeChain, decodeDecrypted, encodeChain, type Payload } from "#wire/ike/v1/chain";
@@ -15,7 +16,7 @@ import { type DecodedOf, shape } from "#wire/ike/v1/shape";
 import { endSetup, refusePeer } from "./end.ts";
 import { establish, refusesTwin } from "./establish.ts";
 import { offeredConnection } from "./export-downgrade.ts";
-import { freshNonce, type Host, randomOctets } from "./host.ts";
+import type { Host } from "./host.ts";
 import type {
   AggressiveOpening,
   Claim,

@@ -9,13 +9,14 @@
 import { ProtocolId } from "#core/proposal";
 import { type Millis, type Spi, spi } from "#core/units";
 import { equalOctets } from "#crypto/octets";
+import { freshNonce, report } from "#ike/host";
 import type { DeletePayload } from "#wire/ike/v1/delete";
 import { type NotifyPayload, notify } from "#wire/ike/v1/notify";
 import { Exchange, FIRST_STATUS_NOTIFY, NotifyType } from "#wire/ike/v1/numbers";
 import { shape } from "#wire/ike/v1/shape";
 import { cookieOctets, inform } from "./delete.ts";
 import { believe, heard } from "./hearing.ts";
-import { freshNonce, type Host, report } from "./host.ts";
+import type { Host } from "./host.ts";
 import type { IsakmpSa, Live } from "./isakmp-sa.ts";
 import { isKept, type Pair, pairByOutbound } from "./pairs.ts";
 import type { PeerLine } from "./peer-line.ts";

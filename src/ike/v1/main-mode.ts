@@ -9,6 +9,7 @@
 import type { Connection } from "#core/connection";
 import type { JobResult } from "#core/ike-job";
 import { equalOctets, wipe } from "#crypto/octets";
+import { type Failure, freshNonce } from "#ike/host";
 import { decodeChain, decodeDecrypted, type Payload } from "#wire/ike/v1/chain";
 import { IsakmpMethod, NotifyType, notifyName } from "#wire/ike/v1/numbers";
 import type { SaPayload } from "#wire/ike/v1/sa";
@@ -17,7 +18,7 @@ import type { Opened } from "./channel.ts";
 import { endSetup, refuse, refusePeer, stageOf } from "./end.ts";
 import { establish, refusesTwin } from "./establish.ts";
 import { offeredConnection } from "./export-downgrade.ts";
-import { type Failure, freshNonce, type Host } from "./host.ts";
+import type { Host } from "./host.ts";
 import type { Claim, Handshake, IsakmpSa, IsakmpSaState, OwnIdentity, Proof, Terms } from "./isakmp-sa.ts";
 import { checkPhase1Answer, isakmpLifetime, type Phase1Policy, phase1Offer } from "./phase1-offers.ts";
 import {

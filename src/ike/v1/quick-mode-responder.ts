@@ -7,6 +7,7 @@
 import type { JobResult } from "#core/ike-job";
 import { ProtocolId } from "#core/proposal";
 import { wipe } from "#crypto/octets";
+import { freshNonce, report } from "#ike/host";
 import { hasMasterPfs, mayMakeSessionKey } from "#ike/refresh-limit";
 import type { Payload } from "#wire/ike/v1/chain";
 import { notify } from "#wire/ike/v1/notify";
@@ -15,7 +16,7 @@ import { shape } from "#wire/ike/v1/shape";
 import { encodeAlternatives } from "./alternatives.ts";
 import { spiOctets } from "./delete.ts";
 import { believe, heard } from "./hearing.ts";
-import { freshNonce, type Host, report } from "./host.ts";
+import type { Host } from "./host.ts";
 import { installPair, keyingText, protocolId } from "./install-pair.ts";
 import type { IsakmpSa, Live } from "./isakmp-sa.ts";
 import { IPSEC_LIFE, isShorter, responderLifetime } from "./lifetimes.ts";

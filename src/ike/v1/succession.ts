@@ -11,7 +11,8 @@
 
 import { millis } from "#core/units";
 import type { EndCause } from "#ike/effects";
-import { type Host, report } from "./host.ts";
+import { report } from "#ike/host";
+import type { Host } from "./host.ts";
 import { compareNonces, hasHeir, isKept, type Pair, sameTerms } from "./pairs.ts";
 import type { PeerLine } from "./peer-line.ts";
 import type { Pardon, Task } from "./tasks.ts";

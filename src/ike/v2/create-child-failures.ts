@@ -1,11 +1,12 @@
 /** What follows where CREATE_CHILD_SA does not bring what was asked for: again, another way, or the end of it (RFC 7296 §2.25). */
 import { type Proposal, TransformType } from "#core/proposal";
 import { millis } from "#core/units";
+import { randomBelow, report } from "#ike/host";
 import { NotifyType } from "#wire/ike/numbers";
 import type { NotifyPayload } from "#wire/ike/v2/notify";
 import { protocolId } from "./child-sa.ts";
 import { dropOwn, removeChild } from "./end.ts";
-import { type Host, randomBelow, report } from "./host.ts";
+import type { Host } from "./host.ts";
 import type { IkeSa, Live, OwnExchange } from "./ike-sa.ts";
 import { resolveIke } from "./rekey.ts";
 import { type Child, hasHeir, type Task } from "./session.ts";

@@ -13,6 +13,7 @@ import type { JobResult } from "#core/ike-job";
 import { type Proposal, ProtocolId, TransformType } from "#core/proposal";
 import { millis } from "#core/units";
 import { wipe } from "#crypto/octets";
+import { freshNonce, randomOctets, report } from "#ike/host";
 import { type Choice, checkAnswer, chooseProposal, numberProposals, wantedKe } from "#ike/proposal";
 import { childSuite, ikeSuite } from "#ike/suite";
 import type { Payload } from "#wire/ike/chain";
@@ -33,7 +34,7 @@ import {
 import { CREATE_CHILD_SA, fail, onRefusal, proposalsOf, putBack } from "./create-child-failures.ts";
 import { dropPeer } from "./end.ts";
 import * as followUpKe from "./follow-up-ke.ts";
-import { freshNonce, type Host, randomOctets, report, sendRequest, sendResponse } from "./host.ts";
+import { type Host, sendRequest, sendResponse } from "./host.ts";
 import type { ChildRequest, IkePlan, IkeSa, KeyRun, Live, OwnExchange, OwnKe, PeerExchange } from "./ike-sa.ts";
 import { dataOf, has } from "./nat-t.ts";
 import { settle } from "./rekey.ts";

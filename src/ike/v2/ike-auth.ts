@@ -10,6 +10,7 @@ import { ProtocolError } from "#core/errors";
 import type { JobResult } from "#core/ike-job";
 import { identityMatch } from "#crypto/identity";
 import { wipe } from "#crypto/octets";
+import type { Failure } from "#ike/host";
 import { connectionForPeer, connectionsFor, type PeerClaim } from "#ike/pad";
 import { chooseProposal } from "#ike/proposal";
 import type { Payload } from "#wire/ike/chain";
@@ -34,7 +35,7 @@ import { chooseTerms, installChild, offerChild, offerPayloads, refusalOf, select
 import { endSetup, refuseSetup } from "./end.ts";
 import { establish, refusesTwin } from "./establish.ts";
 import { childAnswer, firstChild, takeChild } from "./first-child.ts";
-import { type Failure, type Host, sendRequest, sendResponse } from "./host.ts";
+import { type Host, sendRequest, sendResponse } from "./host.ts";
 import type {
   AuthOffer,
   AuthRequest,
