@@ -8,6 +8,7 @@ import type { GatewayConfig } from "#core/policy";
 import { listenControl } from "#io/control-socket";
 import { hideMemory } from "#io/hide-memory";
 import { monotonicClock } from "#io/system-clock";
+import { LoopDelay } from "#process/loop-delay";
 import { Failures, Operated } from "#process/operated";
 import { type Gateway, startGateway } from "#src/main";
 import { paint } from "./colour.ts";
@@ -76,7 +77,8 @@ async function serve(
   parent.answerFor(gateway);
   let why: string | undefined;
   try {
-    await using _server = await listen(socket, new Operated(gateway, failures, clock, process.pid));
+    using delay = new LoopDelay();
+    await using _server = await listen(socket, new Operated(gateway, failures, clock, process.pid, delay));
     lines.out(`ready: ${readyText(config)} on ${gateway.tunName}\n`);
     why = await Promise.race([gateway.ended, wanted]);
   } finally {

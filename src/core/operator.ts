@@ -67,6 +67,8 @@ export interface GatewayStatus {
   readonly description: string;
   readonly tunnels: readonly TunnelStatus[];
   readonly ikeSas: readonly IkeSaStatus[];
+  /** Of the last whole minute. */
+  readonly stall: StallReport;
   /** IKE SAs whose peer has proven nothing yet. */
   readonly halfOpen: number;
   /** What caused them → how they ended → count. */
@@ -77,6 +79,14 @@ export interface GatewayStatus {
   readonly drops: Readonly<Record<string, number>>;
   /** Name → count, of IKE. */
   readonly ike: Readonly<Record<string, number>>;
+}
+
+/** How late the control thread came to its turn, in milliseconds, in so many looks. */
+export interface StallReport {
+  readonly p50: number;
+  readonly p99: number;
+  readonly max: number;
+  readonly samples: number;
 }
 
 /** Which SAs are meant. A child without connection: of every connection that has one of this name. */

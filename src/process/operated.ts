@@ -16,6 +16,7 @@ import { type Millis, spiToString } from "#core/units";
 import type { ChildCounters } from "#gateway/child-usage";
 import type { ControlOutcome, TunnelSnapshot } from "#gateway/control-doors";
 import type { Gateway } from "#src/main";
+import type { LoopDelay } from "./loop-delay.ts";
 
 /** Why tunnels are not up: told by reports, forgotten when they are up again. Bounded by what is configured. */
 export class Failures {
@@ -55,13 +56,15 @@ export class Operated implements OperatedGateway {
   readonly #clock: Clock;
   readonly #pid: number;
   readonly #startedAt: Millis;
+  readonly #delay: LoopDelay;
 
-  constructor(gateway: Gateway, failures: Failures, clock: Clock, pid: number) {
+  constructor(gateway: Gateway, failures: Failures, clock: Clock, pid: number, delay: LoopDelay) {
     this.#gateway = gateway;
     this.#failures = failures;
     this.#clock = clock;
     this.#pid = pid;
     this.#startedAt = clock.now();
+    this.#delay = delay;
   }
 
   status(): GatewayStatus {
@@ -77,6 +80,7 @@ export class Operated implements OperatedGateway {
       description: this.#gateway.description,
       tunnels: (ike?.tunnels ?? []).map((tunnel) => this.#tunnel(tunnel, sas, children, now)),
       ikeSas: sas.map((sa) => ikeSaStatus(sa, now)),
+      stall: this.#delay.report,
       halfOpen: ike?.ike.halfOpen ?? 0,
       rekeys: ike?.rekeys ?? {},
       fallbacks: ike?.fallbacks ?? { total: 0, now: 0 },

@@ -40,6 +40,7 @@ export const STATUS: GatewayStatus = {
   description: "native (ipsec-mb 1.3.0); offloads TSO4; raised priority",
   tunnels: [TUNNEL],
   ikeSas: [],
+  stall: { p50: 0.1, p99: 2.4, max: 13.6, samples: 6000 },
   halfOpen: 0,
   rekeys: { octets: { done: 7 } },
   fallbacks: { total: 0, now: 0 },
