@@ -16,7 +16,7 @@ import type { IkeEffect, IkeInput, IkeWorld } from "#ike/effects";
 import { DEFAULT_HALF_OPEN_LIMITS, HalfOpen, type HalfOpenLimits } from "#ike/half-open";
 import type { Way } from "#ike/host";
 import type { Numbers, VersionEngine } from "#ike/version-engine";
-import { decodeHeader, IKE_HEADER_LENGTH, type IkeHeader, LENGTH } from "#wire/ike/header";
+import { IKE_HEADER_LENGTH, type IkeHeader, readHeader } from "#wire/ike/header";
 import { decodeChain, decodeDecrypted } from "#wire/ike/v1/chain";
 import { Exchange, FIRST_STATUS_NOTIFY, IsakmpFlag, notifyName, PayloadType } from "#wire/ike/v1/numbers";
 import { shape } from "#wire/ike/v1/shape";
@@ -355,13 +355,6 @@ export class Ikev1Engine implements VersionEngine {
       remedy: "make the IKE proposals and the authentication equal on both sides",
     });
   }
-}
-
-/** Before anything that may throw: most noise ends here. */
-function readHeader(octets: Uint8Array): IkeHeader | undefined {
-  if (octets.length < IKE_HEADER_LENGTH) return undefined;
-  if (new DataView(octets.buffer, octets.byteOffset).getUint32(LENGTH) !== octets.length) return undefined;
-  return decodeHeader(octets);
 }
 
 /** undefined: it was enciphered with other keys, or it is no message of phase 2. */

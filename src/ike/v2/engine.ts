@@ -19,7 +19,7 @@ import type { Way } from "#ike/host";
 import { connectionsFor } from "#ike/pad";
 import type { Numbers, VersionEngine } from "#ike/version-engine";
 import { decodeChain } from "#wire/ike/chain";
-import { decodeHeader, IKE_HEADER_LENGTH, type IkeHeader, LENGTH } from "#wire/ike/header";
+import { IKE_HEADER_LENGTH, type IkeHeader, readHeader } from "#wire/ike/header";
 import { ExchangeType, IkeFlag, NotifyType, PayloadType } from "#wire/ike/numbers";
 import { notify } from "#wire/ike/v2/notify";
 import { onBrokenRequest, onBrokenResponse } from "./broken.ts";
@@ -189,7 +189,7 @@ export class Ikev2Engine implements VersionEngine {
 
   #onDatagram(octets: Uint8Array, way: Way): void {
     const host = this.#host;
-    const header = this.#header(octets);
+    const header = readHeader(octets);
     if (header === undefined) {
       host.count("drop_malformed_header");
       return;
@@ -218,18 +218,6 @@ export class Ikev2Engine implements VersionEngine {
       return;
     }
     this.#onSealed(sa, octets, header, way);
-  }
-
-  #header(octets: Uint8Array): IkeHeader | undefined {
-    if (octets.length < IKE_HEADER_LENGTH) return undefined;
-    // Before anything that may throw: most noise ends here.
-    if (new DataView(octets.buffer, octets.byteOffset).getUint32(LENGTH) !== octets.length) return undefined;
-    try {
-      return decodeHeader(octets);
-    } catch (error) {
-      if (error instanceof WireError) return undefined;
-      throw error;
-    }
   }
 
   /** RFC 7296 §2.5; version 1 never comes here. */
