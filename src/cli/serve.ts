@@ -8,6 +8,7 @@ import type { GatewayConfig } from "#core/policy";
 import { listenControl } from "#io/control-socket";
 import { hideMemory } from "#io/hide-memory";
 import { monotonicClock } from "#io/system-clock";
+import { FixedConfiguration } from "#process/fixed-configuration";
 import { LoopDelay } from "#process/loop-delay";
 import { Failures, Operated } from "#process/operated";
 import { type Gateway, startGateway } from "#src/main";
@@ -78,7 +79,9 @@ async function serve(
   let why: string | undefined;
   try {
     using delay = new LoopDelay();
-    await using _server = await listen(socket, new Operated(gateway, failures, clock, process.pid, delay));
+    const configuration = new FixedConfiguration(config, Date.now());
+    const operated = new Operated(gateway, { configuration, failures, clock, pid: process.pid, delay });
+    await using _server = await listen(socket, operated);
     lines.out(`ready: ${readyText(config)} on ${gateway.tunName}\n`);
     why = await Promise.race([gateway.ended, wanted]);
   } finally {

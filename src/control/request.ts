@@ -11,9 +11,17 @@ export function parseRequest(line: string): OperatorRequest | undefined {
   const value = parseJson(line);
   if (typeof value !== "object" || value === null || !("kind" in value)) return undefined;
   if (value.kind === "status") return { kind: "status" };
+  if (value.kind === "reload" || value.kind === "diff")
+    return withFile(value.kind, "file" in value ? value.file : undefined);
   const kind = ACTIONS.find((action) => action === value.kind);
   if (kind === undefined || !("target" in value) || typeof value.target !== "string") return undefined;
   return { kind, target: value.target, ike: "ike" in value && value.ike === true };
+}
+
+/** The gateway's directory is not the operator's: a path begins at the root. */
+function withFile(kind: "reload" | "diff", file: unknown): OperatorRequest | undefined {
+  if (file === undefined) return { kind };
+  return typeof file === "string" && file.startsWith("/") && !file.includes("\0") ? { kind, file } : undefined;
 }
 
 function parseJson(text: string): unknown {

@@ -1,4 +1,8 @@
 /** What operators ask of a running gateway and what it answers: plain data that crosses a socket as JSON. No secrets. */
+import type { ConfigChanges } from "./config-changes.ts";
+import type { ConfigStore } from "./config-store.ts";
+import type { Complaint } from "./errors.ts";
+import type { GatewayConfig } from "./policy.ts";
 
 export interface SaStatus {
   /** current carries our packets, spare waits to, draining only receives what is still under way. */
@@ -56,6 +60,17 @@ export interface IkeSaStatus {
   readonly reauthMillis: number | undefined;
 }
 
+/** How the last reload ended; a gateway's start counts as one. */
+export interface LastReload {
+  readonly ok: boolean;
+  /** Milliseconds since 1970. */
+  readonly time: number;
+  /** Of the last one that went well. */
+  readonly successTime: number;
+  /** Why nothing was changed; undefined after a good one. */
+  readonly why: string | undefined;
+}
+
 export interface GatewayStatus {
   /** Of this form; grows only. */
   readonly format: 1;
@@ -79,6 +94,7 @@ export interface GatewayStatus {
   readonly drops: Readonly<Record<string, number>>;
   /** Name → count, of IKE. */
   readonly ike: Readonly<Record<string, number>>;
+  readonly configLastReload: LastReload;
 }
 
 /** How late the control thread came to its turn, in milliseconds, in so many looks. */
@@ -89,6 +105,11 @@ export interface StallReport {
   readonly samples: number;
 }
 
+/** `why`: nothing has changed; lines joined by newlines, each with its place where it has one. */
+export type ReloadOutcome =
+  | { readonly changes: ConfigChanges; readonly warnings: readonly Complaint[] }
+  | { readonly why: string };
+
 /** Which SAs are meant. A child without connection: of every connection that has one of this name. */
 export type OperatorTarget =
   | { readonly kind: "child"; readonly child: string; readonly connection: string | undefined }
@@ -98,6 +119,8 @@ export type OperatorAction = "initiate" | "terminate" | "rekey" | "reauthenticat
 
 export type OperatorRequest =
   | { readonly kind: "status" }
+  /** `file`: absolute; undefined = the one that was read last. `diff` changes nothing. */
+  | { readonly kind: "reload" | "diff"; readonly file?: string }
   /** `target` as an operator writes it: "hq", "hq/net" or "net". */
   | { readonly kind: OperatorAction; readonly target: string; readonly ike: boolean };
 
@@ -105,10 +128,27 @@ export type OperatorAnswer =
   | { readonly ok: true; readonly status: GatewayStatus }
   /** How many SAs it was about. */
   | { readonly ok: true; readonly count: number }
+  | { readonly ok: true; readonly changes: ConfigChanges; readonly warnings: readonly Complaint[] }
   | { readonly ok: false; readonly why: string };
+
+/** The configuration of a running gateway, and how another one takes its place. */
+export interface RunningConfiguration {
+  /** Reads the file again, or another one (absolute path), which is the gateway's from then on. */
+  reload(file: string | undefined): Promise<ReloadOutcome>;
+  /** What `reload` would change. */
+  diff(file: string | undefined): Promise<ReloadOutcome>;
+  /** `next` takes the place of what runs, or nothing changes. Its secrets are the gateway's, whatever comes of it. */
+  reconfigure(next: GatewayConfig): Promise<ReloadOutcome>;
+  /** What runs, without secrets and keys. */
+  current(): GatewayConfig;
+  readonly lastReload: LastReload;
+  /** Sections that arrive one by one. */
+  readonly store: ConfigStore;
+}
 
 /** The running gateway, as what operators talk to sees it. */
 export interface OperatedGateway {
+  readonly configuration: RunningConfiguration;
   status(): GatewayStatus;
   /** Resolves once it is done or has failed; `why` is one line. */
   act(action: OperatorAction, target: OperatorTarget): Promise<{ readonly count: number } | { readonly why: string }>;

@@ -8,6 +8,7 @@ import type {
   OperatedGateway,
   OperatorAction,
   OperatorTarget,
+  RunningConfiguration,
   SaStatus,
   TunnelStatus,
 } from "#core/operator";
@@ -50,7 +51,17 @@ function nameOf(connection: string, child: string | undefined): string {
   return child === undefined ? connection : `${connection}/${child}`;
 }
 
+/** What a gateway is shown with, beside itself. */
+export interface OperatedParts {
+  readonly configuration: RunningConfiguration;
+  readonly failures: Failures;
+  readonly clock: Clock;
+  readonly pid: number;
+  readonly delay: LoopDelay;
+}
+
 export class Operated implements OperatedGateway {
+  readonly configuration: RunningConfiguration;
   readonly #gateway: Gateway;
   readonly #failures: Failures;
   readonly #clock: Clock;
@@ -58,7 +69,8 @@ export class Operated implements OperatedGateway {
   readonly #startedAt: Millis;
   readonly #delay: LoopDelay;
 
-  constructor(gateway: Gateway, failures: Failures, clock: Clock, pid: number, delay: LoopDelay) {
+  constructor(gateway: Gateway, { configuration, failures, clock, pid, delay }: OperatedParts) {
+    this.configuration = configuration;
     this.#gateway = gateway;
     this.#failures = failures;
     this.#clock = clock;
@@ -86,6 +98,7 @@ export class Operated implements OperatedGateway {
       fallbacks: ike?.fallbacks ?? { total: 0, now: 0 },
       drops,
       ike: ike?.ike.counters ?? {},
+      configLastReload: this.configuration.lastReload,
     };
   }
 

@@ -2,11 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { answerLine, findTargets } from "#control/answer";
 import type { OperatedGateway, OperatorTarget } from "#core/operator";
-import { STATUS, TUNNEL } from "./sample.ts";
+import { CHANGES, SampleConfiguration, STATUS, TUNNEL } from "./sample.ts";
 
 const TWO = { ...STATUS, tunnels: [TUNNEL, { ...TUNNEL, child: "voice" }, { ...TUNNEL, connection: "lab" }] };
 
 class Recorded implements OperatedGateway {
+  readonly configuration: SampleConfiguration = new SampleConfiguration();
   readonly asked: (readonly [string, OperatorTarget])[] = [];
   outcome: { readonly count: number } | { readonly why: string } = { count: 1 };
   status() {
@@ -65,10 +66,27 @@ test("what is no request is answered with what one looks like and reaches nobody
     '{"kind":"reboot"}',
     '{"kind":"rekey"}',
     '{"kind":"rekey","target":7}',
+    '{"kind":"reload","file":7}',
+    '{"kind":"reload","file":"hq.conf"}',
+    '{"kind":"diff","file":"/etc/\\u0000"}',
   ]) {
     const answer = JSON.parse(await answerLine(line, gateway));
     assert.equal(answer.ok, false);
     assert.match(answer.why, /^no request; write one JSON object a line/);
   }
   assert.deepEqual(gateway.asked, []);
+  assert.deepEqual(gateway.configuration.asked, []);
+});
+
+test("a reload and what it would change are asked of the configuration, and what it says is the answer", async () => {
+  const gateway = new Recorded();
+  const good = JSON.parse(JSON.stringify({ ok: true, changes: CHANGES, warnings: [] }));
+  assert.deepEqual(JSON.parse(await answerLine('{"kind":"reload"}', gateway)), good);
+  assert.deepEqual(JSON.parse(await answerLine('{"kind":"diff","file":"/etc/hq.conf"}', gateway)), good);
+  gateway.configuration.outcome = { why: "hq.conf:4:5: unknown key" };
+  assert.deepEqual(JSON.parse(await answerLine('{"kind":"reload","file":"/etc/hq.conf"}', gateway)), {
+    ok: false,
+    why: "hq.conf:4:5: unknown key",
+  });
+  assert.deepEqual(gateway.configuration.asked, ["reload undefined", "diff /etc/hq.conf", "reload /etc/hq.conf"]);
 });

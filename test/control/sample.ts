@@ -1,5 +1,8 @@
 /** A status as a gateway with one tunnel that is up gives it. */
-import type { GatewayStatus, TunnelStatus } from "#core/operator";
+import type { ConfigChanges } from "#core/config-changes";
+import type { ConfigStore } from "#core/config-store";
+import type { GatewayStatus, LastReload, ReloadOutcome, RunningConfiguration, TunnelStatus } from "#core/operator";
+import type { GatewayConfig } from "#core/policy";
 
 export const TUNNEL: TunnelStatus = {
   connection: "hq",
@@ -46,4 +49,59 @@ export const STATUS: GatewayStatus = {
   fallbacks: { total: 0, now: 0 },
   drops: { replayed: 3, "no-sa": 40 },
   ike: {},
+  configLastReload: { ok: true, time: 1_700_000_000_000, successTime: 1_700_000_000_000, why: undefined },
 };
+
+export const CHANGES: ConfigChanges = {
+  added: ["lab"],
+  changed: ["hq"],
+  removed: [],
+  unchanged: ["paris"],
+  credentials: false,
+  details: [
+    { connection: "hq", child: "net", fate: "renewed", keys: ["remote_ts"] },
+    { connection: "lab", child: undefined, fate: "new", keys: [] },
+  ],
+};
+
+/** Takes every configuration; remembers what it was asked for. */
+export class SampleConfiguration implements RunningConfiguration {
+  readonly asked: string[] = [];
+  outcome: ReloadOutcome = { changes: CHANGES, warnings: [] };
+  readonly lastReload: LastReload = STATUS.configLastReload;
+  readonly store: ConfigStore = {
+    take: async () => ({ ok: true, changes: CHANGES, warnings: [], id: undefined }),
+    names: () => [],
+  };
+  async reload(file: string | undefined): Promise<ReloadOutcome> {
+    this.asked.push(`reload ${file}`);
+    return this.outcome;
+  }
+  async diff(file: string | undefined): Promise<ReloadOutcome> {
+    this.asked.push(`diff ${file}`);
+    return this.outcome;
+  }
+  async reconfigure(): Promise<ReloadOutcome> {
+    this.asked.push("reconfigure");
+    return this.outcome;
+  }
+  current(): GatewayConfig {
+    const tun = { name: "esp0", mtu: undefined, addresses: [], queues: 1 };
+    const ike = {
+      connections: [],
+      credentials: { secrets: [], keys: [], authorities: [], intermediates: [], crls: [] },
+    };
+    return {
+      tun,
+      listen: [],
+      allowWeak: [],
+      lanes: 1,
+      slots: 16,
+      crypto: "auto",
+      offload: true,
+      policies: [],
+      sas: [],
+      ike,
+    };
+  }
+}
