@@ -14,6 +14,7 @@ export async function answerLine(line: string, gateway: OperatedGateway): Promis
 }
 
 async function answerRequest(request: OperatorRequest, gateway: OperatedGateway): Promise<OperatorAnswer> {
+  if (request.kind === "events") return { ok: true, events: gateway.journal.after(request.after, request.limit) };
   const status = gateway.status();
   if (request.kind === "status") return { ok: true, status };
   const targets = findTargets(request.target, request.ike, status);

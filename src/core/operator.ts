@@ -1,4 +1,5 @@
 /** What operators ask of a running gateway and what it answers: plain data that crosses a socket as JSON. No secrets. */
+import type { Journal, JournalPage } from "./journal.ts";
 
 export interface SaStatus {
   /** current carries our packets, spare waits to, draining only receives what is still under way. */
@@ -98,11 +99,14 @@ export type OperatorAction = "initiate" | "terminate" | "rekey" | "reauthenticat
 
 export type OperatorRequest =
   | { readonly kind: "status" }
+  /** What happened after event number `after` (0 = all that is remembered), the newest `limit` of it. */
+  | { readonly kind: "events"; readonly after: number; readonly limit: number }
   /** `target` as an operator writes it: "hq", "hq/net" or "net". */
   | { readonly kind: OperatorAction; readonly target: string; readonly ike: boolean };
 
 export type OperatorAnswer =
   | { readonly ok: true; readonly status: GatewayStatus }
+  | { readonly ok: true; readonly events: JournalPage }
   /** How many SAs it was about. */
   | { readonly ok: true; readonly count: number }
   | { readonly ok: false; readonly why: string };
@@ -110,6 +114,7 @@ export type OperatorAnswer =
 /** The running gateway, as what operators talk to sees it. */
 export interface OperatedGateway {
   status(): GatewayStatus;
+  readonly journal: Journal;
   /** Resolves once it is done or has failed; `why` is one line. */
   act(action: OperatorAction, target: OperatorTarget): Promise<{ readonly count: number } | { readonly why: string }>;
 }

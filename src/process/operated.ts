@@ -2,6 +2,7 @@
 import { reportLine } from "#control/report-text";
 import { addressToString, type Endpoint } from "#core/address";
 import type { ChildSnapshot, IkeReport, IkeSaSnapshot } from "#core/ike-state";
+import type { Journal } from "#core/journal";
 import type {
   GatewayStatus,
   IkeSaStatus,
@@ -51,6 +52,7 @@ function nameOf(connection: string, child: string | undefined): string {
 }
 
 export class Operated implements OperatedGateway {
+  readonly journal: Journal;
   readonly #gateway: Gateway;
   readonly #failures: Failures;
   readonly #clock: Clock;
@@ -58,8 +60,16 @@ export class Operated implements OperatedGateway {
   readonly #startedAt: Millis;
   readonly #delay: LoopDelay;
 
-  constructor(gateway: Gateway, failures: Failures, clock: Clock, pid: number, delay: LoopDelay) {
+  constructor(
+    gateway: Gateway,
+    failures: Failures,
+    clock: Clock,
+    pid: number,
+    delay: LoopDelay,
+    journal: Journal,
+  ) {
     this.#gateway = gateway;
+    this.journal = journal;
     this.#failures = failures;
     this.#clock = clock;
     this.#pid = pid;
