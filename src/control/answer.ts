@@ -28,6 +28,8 @@ async function answerRequest(request: OperatorRequest, gateway: OperatedGateway)
       return reloadAnswer(await gateway.configuration.reload(request.file));
     case "diff":
       return reloadAnswer(await gateway.configuration.diff(request.file));
+    case "events":
+      return { ok: true, events: gateway.journal.after(request.after, request.limit) };
     default:
       return act(request, gateway);
   }
