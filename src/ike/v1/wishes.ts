@@ -4,7 +4,7 @@ import type { ChildConfig, Connection } from "#core/connection";
 import type { Trigger } from "#core/ike-state";
 import { type Attempt, Attempts } from "#ike/attempts";
 import type { IkeInput } from "#ike/effects";
-import { endLine } from "./delete.ts";
+import { endLine } from "./end-line.ts";
 import { heard } from "./hearing.ts";
 import { type Host, report } from "./host.ts";
 import { isKept, type Pair } from "./pairs.ts";
