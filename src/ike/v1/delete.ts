@@ -9,8 +9,7 @@ import type { Protocol } from "#core/child-sa-spec";
 import { ProtocolId } from "#core/proposal";
 import { millis, type Spi } from "#core/units";
 import { joinOctets } from "#crypto/octets";
-import type { EndCause } from "#ike/effects";
-import { freshNonce, report } from "#ike/host";
+import { freshNonce } from "#ike/host";
 import type { Payload } from "#wire/ike/v1/chain";
 import { type DeletePayload, deletePayload } from "#wire/ike/v1/delete";
 import { notify } from "#wire/ike/v1/notify";
@@ -22,7 +21,6 @@ import type { Pair } from "./pairs.ts";
 import type { PeerLine } from "./peer-line.ts";
 import { withHash1 } from "./phase2-hash.ts";
 import { removePair } from "./succession.ts";
-import { configOf, isQuickTask } from "./tasks.ts";
 
 /** After the first time, and between the following ones. */
 const AGAIN_AFTER: readonly number[] = [1_000, 5_000];
@@ -146,15 +144,6 @@ function isakmpDelete(sa: IsakmpSa): DeletePayload {
   return deletePayload(ProtocolId.IKE, [joinOctets([cookieOctets(sa.cookies)])]);
 }
 
-/** Of all of a line's pairs. */
-function pairDeletes({ pairs }: PeerLine): readonly DeletePayload[] {
-  const parts = [...pairs.values()].flatMap((pair) => [...pair.parts]);
-  return (["esp", "ah"] as const).flatMap((protocol) => {
-    const spis = parts.filter((part) => part.protocol === protocol).map(({ inboundSpi }) => spiOctets(inboundSpi));
-    return spis.length === 0 ? [] : [deletePayload(protocolId(protocol), spis)];
-  });
-}
-
 /** The delete once more, or the end. */
 export function onFarewells(host: Host, line: PeerLine): void {
   const due = line.farewells.filter(({ at }) => at <= host.now);
@@ -170,42 +159,4 @@ export function onFarewells(host: Host, line: PeerLine): void {
     inform(host, sa, state, payloads);
     line.farewells.push({ sa, payloads, at: millis(host.now + next), said: said + 1 });
   }
-}
-
-/** What waited will not be done: whoever wants it asks again. */
-function giveUp(host: Host, line: PeerLine, reason: string): void {
-  const waiting = line.tasks.filter(isQuickTask);
-  line.tasks = line.tasks.filter(({ work }) => work.kind === "disown");
-  for (const { work } of waiting)
-    host.failed(line, {
-      child: configOf(work).name,
-      stage: "quick mode",
-      notify: undefined,
-      from: "us",
-      reason: `the ISAKMP SA ended before: ${reason}`,
-      remedy: "none needed: it is asked for again over another ISAKMP SA",
-    });
-}
-
-/** All that is between us and this peer ends: at an operator's wish, or because it is dead. */
-export function endLine(
-  host: Host,
-  line: PeerLine,
-  how: "tell" | "silently",
-  reason: string,
-  cause: EndCause = "close",
-): void {
-  const { current } = line;
-  const ended = pairDeletes(line);
-  for (const pair of [...line.pairs.values()])
-    if (how === "tell") deletePair(host, line, pair, reason);
-    else removePair(host, line, pair, false, reason, cause);
-  for (const sa of host.registry.sasOf(line))
-    if (how === "tell" && sa.state.kind === "Live") closeIsakmp(host, sa, reason, ended);
-    else host.destroy(sa, reason);
-  line.dpd.stop();
-  giveUp(host, line, reason);
-  if (current === undefined) return;
-  host.count("ike_deleted");
-  report(host, { kind: "ike-down", ike: current.id, connection: line.connection.name, reason });
 }

@@ -2,7 +2,8 @@
 import { type Millis, millis } from "#core/units";
 import { earliest } from "#ike/agenda";
 import { randomOctets, report } from "#ike/host";
-import { closeIsakmp, endLine, onFarewells } from "./delete.ts";
+import { closeIsakmp, onFarewells } from "./delete.ts";
+import { endLine } from "./end-line.ts";
 import type { Host } from "./host.ts";
 import { askAreYouThere } from "./informational.ts";
 import type { Live } from "./isakmp-sa.ts";

@@ -11,7 +11,7 @@ import type { Failure } from "#ike/host";
 import type { DecodedPayload } from "#wire/ike/v1/chain";
 import { Exchange, NotifyType } from "#wire/ike/v1/numbers";
 import type { Opened } from "./channel.ts";
-import { endLine } from "./delete.ts";
+import { endLine } from "./end-line.ts";
 import { heard } from "./hearing.ts";
 import type { Host } from "./host.ts";
 import * as informational from "./informational.ts";

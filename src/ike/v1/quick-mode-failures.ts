@@ -53,12 +53,13 @@ export function failOwn(host: Host, sa: IsakmpSa, live: Live, messageId: number,
   failTask(host, sa.line, task, { notify: notifyName(refused.notify), from: "us", reason: problem, remedy });
 }
 
-interface DrawnPart {
+/** One protocol's inbound SPI that we offered. */
+export interface DrawnPart {
   readonly protocol: number;
   readonly spi: Uint8Array;
 }
 
-function drawnParts(exchange: ExchangeOf<"AwaitMessage2" | "AgreeingKe">): DrawnPart[] {
+export function drawnParts(exchange: ExchangeOf<"AwaitMessage2" | "AgreeingKe">): DrawnPart[] {
   if (exchange.kind === "AgreeingKe")
     return exchange.plan.parts.map(({ suite, inboundSpi }) => ({
       protocol: suite.protocol === "ah" ? ProtocolId.AH : ProtocolId.ESP,

@@ -5,7 +5,7 @@ import type { Trigger } from "#core/ike-state";
 import { type Attempt, Attempts } from "#ike/attempts";
 import type { IkeInput } from "#ike/effects";
 import { report } from "#ike/host";
-import { endLine } from "./delete.ts";
+import { endLine } from "./end-line.ts";
 import { heard } from "./hearing.ts";
 import type { Host } from "./host.ts";
 import { isKept, type Pair } from "./pairs.ts";

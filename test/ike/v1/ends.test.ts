@@ -2,9 +2,19 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DEFAULT_CONNECTION_POLICY } from "#core/connection";
+import { KeMethod } from "#crypto/key-exchange";
 import { assertSettled, ids, initiate, only } from "#test/sim/ike-established";
 import { FAIR } from "#test/sim/ike-pair";
-import { describe1, established1, mainModeOver, mirrored1, states } from "#test/sim/ikev1-pair";
+import {
+  describe1,
+  established1,
+  mainModeOver,
+  mirrored1,
+  quickModeProposal,
+  startMainMode,
+  states,
+  twoNodes1,
+} from "#test/sim/ikev1-pair";
 
 const DEAD = { ...FAIR, loss: 1 };
 
@@ -101,4 +111,40 @@ test("a responder keeps no pair whose quick mode the peer broke off with its mai
   sim.driveFor(60_000);
   assert.deepEqual([a.children, b.children], [[], []]);
   assert.equal(a.engine.nextTimeout, undefined);
+});
+
+for (const step of [0, 1, 2])
+  test(`a main mode that is deleted while a quick mode of ours is ${["asked for", "answered", "computed"][step]} leaves no pair on either side`, () => {
+    const proposals = [quickModeProposal([KeMethod.MODP_2048])];
+    const { sim, a, b } = twoNodes1({}, { jobTime: [5, 5] }, { proposals });
+    startMainMode(a);
+    sim.driveFor(5_000);
+    initiate(a);
+    // 10 ms each way, 5 ms for each side's key exchange.
+    sim.driveFor([8, 22, 32][step] ?? 0);
+    assert.equal(a.children.length, 0);
+    for (const { id } of a.sas) a.give({ kind: "delete-ike", ike: id, reason: "test" });
+    sim.driveFor(10_000);
+    assert.deepEqual([a.children, b.children], [[], []]);
+    assert.equal(a.loose.size + b.loose.size, 0);
+    const [failed] = a.reportsOf("failed");
+    assert.equal(failed?.child, "net");
+    sim.driveFor(60_000);
+    assert.deepEqual([states(a), states(b)], [[], []]);
+    assert.deepEqual([a.engine.nextTimeout, b.engine.nextTimeout], [undefined, undefined]);
+  });
+
+test("a main mode that is deleted while the peer's quick mode is being answered makes no pair", () => {
+  const proposals = [quickModeProposal([KeMethod.MODP_2048])];
+  const { sim, a, b } = twoNodes1({}, { jobTime: [5, 5] }, { proposals });
+  startMainMode(a);
+  sim.driveFor(5_000);
+  initiate(a);
+  sim.driveFor(17);
+  for (const { id } of b.sas) b.give({ kind: "delete-ike", ike: id, reason: "test" });
+  sim.driveFor(4);
+  assert.deepEqual(b.children, []);
+  assert.equal(b.loose.size, 0);
+  // The wish is a's: it goes over a main mode of its own.
+  assertSettled({ sim, a, b });
 });
