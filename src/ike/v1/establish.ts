@@ -12,6 +12,7 @@ import { type Millis, millis } from "#core/units";
 import { identitiesEqual } from "#crypto/identity";
 import { wipe } from "#crypto/octets";
 import { randomBelow, report } from "#ike/host";
+import { authenticationOf1 } from "#ike/authentications";
 import { addGreetings, endLine } from "./delete.ts";
 import { join } from "./end.ts";
 import type { Host } from "./host.ts";
@@ -95,6 +96,8 @@ export function establish(
   for (const other of others) meet(host, sa, live, other, handshake.startedAt, claim);
   host.settled(sa);
   host.count("ike_established");
+  const method = authenticationOf1(handshake.suite.method);
+  if (method !== undefined) host.count(`auth_v1_${method}`);
   const ike = isakmpSnapshot(sa);
   if (former === undefined) report(host, { kind: "ike-up", ike, took: millis(host.now - handshake.startedAt) });
   else if (home.current === sa)
