@@ -59,6 +59,7 @@ const NAMES = [
   "queue_full",
   "child_limit",
   "refresh_refused",
+  "lifetime_ignored",
   "export_downgrades",
 ] as const;
 
