@@ -177,7 +177,10 @@ export interface Connection {
    * PFS (S19–S23, S29). IKEv2: the same with reauthentication's place taken by a rekey of the IKE SA.
    */
   readonly refreshLimit: number;
-  /** As responder: whoever asks one IKE SA for more than one session key is refused (S31). */
+  /**
+   * As responder: whoever asks one IKE SA for more than one session key is refused (S31), by NO-PROPOSAL-CHOSEN in IKEv1 and by
+   * NO_ADDITIONAL_SAS in IKEv2.
+   */
   readonly masterPfs: boolean;
   /** Repeats of an unanswered message and the wait before the first, doubled each time (S52). */
   readonly retransmission: { readonly tries: number; readonly first: Millis; readonly longest: Millis };

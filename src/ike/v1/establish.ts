@@ -11,11 +11,13 @@ import type { Connection } from "#core/connection";
 import { type Millis, millis } from "#core/units";
 import { identitiesEqual } from "#crypto/identity";
 import { wipe } from "#crypto/octets";
-import { randomBelow, report } from "#ike/host";
+import { authenticationOf1 } from "#ike/authentications";
+import { report } from "#ike/host";
 import { addGreetings } from "./delete.ts";
 import { join } from "./end.ts";
 import { endLine } from "./end-line.ts";
 import type { Host } from "./host.ts";
+import { renewal, shortenLife } from "./isakmp-life.ts";
 import type { Claim, Handshake, IsakmpSa, Live, OwnIdentity } from "./isakmp-sa.ts";
 import { move } from "./path.ts";
 import type { PeerLine } from "./peer-line.ts";
@@ -31,8 +33,6 @@ const TWIN_SETTLES = 1_000;
 const OVERLAP = 10_000;
 /** The other side has not deleted it: we do. */
 const EXPECTED = 60_000;
-/** An agreed life that is shorter than what we would have: renewed after this part of it. */
-const RENEW_PART = 0.9;
 const RESTARTED = "the peer started anew (INITIAL-CONTACT)";
 
 /** Lines of the same two identities. */
@@ -87,6 +87,7 @@ export function establish(
   if (!sa.initiator) giveUpOwn(host, home);
   const others = host.registry.sasOf(home).filter((other) => other !== sa);
   const live = enliven(host, sa, handshake);
+  if (sa.initiator) shortenLife(host, sa, live, claim.life);
   if (sa.mode === "aggressive" && !sa.initiator && home === begun && same.length === 0 && connection.unique !== "never")
     addGreetings(host, sa);
   const former = home.current;
@@ -96,6 +97,8 @@ export function establish(
   for (const other of others) meet(host, sa, live, other, handshake.startedAt, claim);
   host.settled(sa);
   host.count("ike_established");
+  const method = authenticationOf1(handshake.suite.method);
+  if (method !== undefined) host.count(`auth_v1_${method}`);
   const ike = isakmpSnapshot(sa);
   if (former === undefined) report(host, { kind: "ike-up", ike, took: millis(host.now - handshake.startedAt) });
   else if (home.current === sa)
@@ -152,19 +155,6 @@ function enliven(host: Host, sa: IsakmpSa, { suite, keys, initiatorNonce, respon
   deadlines.renewAt = renewal(host, line.connection, suite.lifeTime);
   deadlines.expireAt = Number.isFinite(suite.lifeTime) ? millis(host.now + suite.lifeTime) : undefined;
   return live;
-}
-
-/**
- * Make-before-break. Without `overTime` nothing is renewed: it expires, and the next quick mode brings another main mode (S75).
- */
-function renewal(
-  host: Host,
-  { rekeyTime, reauthTime, overTime, randTime }: Connection,
-  lifeTime: Millis,
-): Millis | undefined {
-  const time = Math.min(rekeyTime, reauthTime, lifeTime * RENEW_PART);
-  if (!(overTime > 0) || !Number.isFinite(Math.min(rekeyTime, reauthTime)) || time <= 0) return undefined;
-  return millis(host.now + Math.max(1, time - randomBelow(host, Math.min(randTime, time))));
 }
 
 /** Pairs of main modes before this one: the peer may have started anew after it began, and after the last of them was made. */

@@ -17,6 +17,7 @@ import { shape } from "#wire/ike/v1/shape";
 import { cookieOctets, inform } from "./delete.ts";
 import { believe, heard } from "./hearing.ts";
 import type { Host } from "./host.ts";
+import { shortenLife, toldIsakmpLife } from "./isakmp-life.ts";
 import type { IsakmpSa, Live } from "./isakmp-sa.ts";
 import { isKept, type Pair, pairByOutbound } from "./pairs.ts";
 import type { PeerLine } from "./peer-line.ts";
@@ -110,6 +111,9 @@ function onNotify(host: Host, sa: IsakmpSa, live: Live, messageId: number, paylo
     case NotifyType.CONNECTED:
       onConnected(host, sa, live, messageId);
       return;
+    case NotifyType.RESPONDER_LIFETIME:
+      onResponderLifetime(host, sa, live, payload);
+      return;
     case NotifyType.INVALID_SPI:
       onInvalidSpi(host, line, payload);
       return;
@@ -136,6 +140,16 @@ export function askAreYouThere(host: Host, sa: IsakmpSa, live: Live, sequence: n
 
 function dpdNotify(sa: IsakmpSa, type: number, data: Uint8Array): NotifyPayload {
   return notify(type, ProtocolId.IKE, cookieOctets(sa.cookies), data);
+}
+
+/**
+ * RFC 2407 §4.6.3: also by itself, after phase 1 is done. Of a pair it belongs into quick mode: the lanes count by what was
+ * agreed on then, and the peer ends what has become too old for it.
+ */
+function onResponderLifetime(host: Host, sa: IsakmpSa, live: Live, payload: NotifyPayload): void {
+  const isOurs = payload.protocol === ProtocolId.IKE && equalOctets(payload.spi, cookieOctets(sa.cookies));
+  if (isOurs && sa.initiator) shortenLife(host, sa, live, toldIsakmpLife([payload]));
+  else host.count("lifetime_ignored");
 }
 
 /** RFC 2407 §4.6.3.3: it remembers nothing of what was before this ISAKMP SA. */

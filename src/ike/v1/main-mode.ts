@@ -19,6 +19,7 @@ import { endSetup, refuse, refusePeer, stageOf } from "./end.ts";
 import { establish, refusesTwin } from "./establish.ts";
 import { offeredConnection } from "./export-downgrade.ts";
 import type { Host } from "./host.ts";
+import { toldIsakmpLife } from "./isakmp-life.ts";
 import type { Claim, Handshake, IsakmpSa, IsakmpSaState, OwnIdentity, Proof, Terms } from "./isakmp-sa.ts";
 import { checkPhase1Answer, isakmpLifetime, type Phase1Policy, phase1Offer } from "./phase1-offers.ts";
 import {
@@ -307,6 +308,7 @@ export function claimOf(id: DecodedOf<"ID">, notifies: readonly DecodedOf<"N">[]
     wellFormed: isPhase1Id(id.protocol, id.port),
     idBody: id.body,
     initialContact: notifies.some(({ type }) => type === NotifyType.INITIAL_CONTACT),
+    life: toldIsakmpLife(notifies),
   };
 }
 

@@ -113,12 +113,14 @@ function choose(
 ): Chosen | Refused {
   const { line } = sa;
   // S31: "it simply rejects the sender's message and requires a new negotiation".
-  if (hasMasterPfs(line.connection) && !mayMakeSessionKey(line.connection, live.quickModes + makingCount(live)))
+  if (hasMasterPfs(line.connection) && !mayMakeSessionKey(line.connection, live.quickModes + makingCount(live))) {
+    host.count("refresh_refused");
     return refused(
       NotifyType.NO_PROPOSAL_CHOSEN,
       "the peer asks for a second session key of one master key, and we want PFS of the master key",
       "nothing: the peer negotiates a new main mode; or set master_pfs there too",
     );
+  }
   if (asked.ids.length !== 0 && asked.ids.length !== 2)
     return refused(NotifyType.PAYLOAD_MALFORMED, "one ID of two", "the peer is broken");
   if (line.pairs.size >= MAX_PAIRS) {

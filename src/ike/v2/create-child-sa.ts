@@ -15,6 +15,7 @@ import { millis } from "#core/units";
 import { wipe } from "#crypto/octets";
 import { freshNonce, randomOctets, report } from "#ike/host";
 import { type Choice, checkAnswer, chooseProposal, numberProposals, wantedKe } from "#ike/proposal";
+import { hasMasterPfs, mayMakeSessionKey } from "#ike/refresh-limit";
 import { childSuite, ikeSuite } from "#ike/suite";
 import type { Payload } from "#wire/ike/chain";
 import { ExchangeType, FIRST_STATUS_NOTIFY, NotifyType } from "#wire/ike/numbers";
@@ -83,6 +84,12 @@ export function onKeGenerated(host: Host, sa: IkeSa, live: Live, own: Own<"Gener
   }
   // RFC 7296 §2.25.2: the peer's exchange came first.
   if (live.peer.kind !== "Idle" && (own.task.work.kind === "rekey-ike" || live.peer.run.plan.kind === "ike")) {
+    wipe(result.privateKey);
+    putBack(host, sa, live, own.task);
+    return;
+  }
+  // The peer has made its own of what one master key may make.
+  if (own.task.work.kind !== "rekey-ike" && !mayMakeSessionKey(sa.session.connection, sa.childKeys)) {
     wipe(result.privateKey);
     putBack(host, sa, live, own.task);
     return;
@@ -280,6 +287,18 @@ export function onRequest(host: Host, sa: IkeSa, live: Live, payloads: readonly 
     host.count("child_limit");
     deny(host, sa, NotifyType.NO_ADDITIONAL_SAS);
     return;
+  }
+  if (hasMasterPfs(session.connection)) {
+    if (isOwn(live, "new-child", "rekey-child")) {
+      deny(host, sa, NotifyType.TEMPORARY_FAILURE);
+      return;
+    }
+    // S31: "it simply rejects the sender's message and requires a new negotiation" (RFC 7296 §1.3: unwilling to take more).
+    if (!mayMakeSessionKey(session.connection, sa.childKeys)) {
+      host.count("refresh_refused");
+      deny(host, sa, NotifyType.NO_ADDITIONAL_SAS);
+      return;
+    }
   }
   const transport = has(N, NotifyType.USE_TRANSPORT_MODE);
   const request = {

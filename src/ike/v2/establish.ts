@@ -71,6 +71,7 @@ export function establish(host: Host, sa: IkeSa, handshake: Handshake, claims: A
   }
   host.settled(sa);
   host.count("ike_established");
+  if (claims.method !== undefined) host.count(`auth_v2_${claims.method}`);
   report(host, { kind: "ike-up", ike: ikeSnapshot(sa), took: millis(host.now - handshake.startedAt) });
 }
 

@@ -11,6 +11,7 @@ import type { JobResult } from "#core/ike-job";
 import { identityMatch } from "#crypto/identity";
 import { wipe } from "#crypto/octets";
 import type { Failure } from "#ike/host";
+import { authenticationOf2 } from "#ike/authentications";
 import { connectionForPeer, connectionsFor, type PeerClaim } from "#ike/pad";
 import { chooseProposal } from "#ike/proposal";
 import type { Payload } from "#wire/ike/chain";
@@ -243,6 +244,7 @@ export function onResponse(
   const response: AuthResponse = {
     localIdentity: auth.localIdentity,
     remoteIdentity: IDr.identity,
+    method: authenticationOf2(AUTH.method, AUTH.data),
     mobike: connection.mobike && has(rest.N, NotifyType.MOBIKE_SUPPORTED),
     additional: additionalOf(rest.N, session.path),
     initialContact: has(rest.N, NotifyType.INITIAL_CONTACT),
@@ -347,6 +349,7 @@ export function onRequest(
         ? IDr.identity
         : ownIdentity(connection, session.path),
     remoteIdentity: IDi.identity,
+    method: authenticationOf2(AUTH.method, AUTH.data),
     messageId,
     child,
     initialContact: has(N, NotifyType.INITIAL_CONTACT),

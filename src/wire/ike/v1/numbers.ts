@@ -124,6 +124,8 @@ export const IsakmpAttribute = {
   KEY_LENGTH: 14,
   FIELD_SIZE: 15,
   GROUP_ORDER: 16,
+  /** draft-ietf-ipsec-isakmp-gss-auth §3.2.1 (private use): who a side is, in clear. */
+  GSS_IDENTITY_NAME: 16384,
 } as const;
 
 /** RFC 2409 appendix A, RFC 3602 §5.1 for AES. */
