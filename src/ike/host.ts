@@ -1,8 +1,10 @@
 /** What the exchanges of both versions may ask of the engine they run in. */
 import type { Endpoint } from "#core/address";
 import type { Connection, Credentials } from "#core/connection";
+import type { JobResult } from "#core/ike-job";
 import type { IkeReport } from "#core/ike-state";
 import type { Millis } from "#core/units";
+import { wipe } from "#crypto/octets";
 import type { Counter } from "./counters.ts";
 import type { IkeEffect, IkeWorld } from "./effects.ts";
 
@@ -39,6 +41,13 @@ export interface IkeHost {
 
 export function report(host: IkeHost, what: IkeReport): void {
   host.emit({ kind: "report", report: what });
+}
+
+/** A job's result that nobody waits for any more. */
+export function discard(host: IkeHost, result: JobResult): void {
+  host.count("jobs_late");
+  if ("shared" in result) wipe(result.shared);
+  if ("privateKey" in result) wipe(result.privateKey);
 }
 
 export function randomOctets(host: IkeHost, length: number): Uint8Array {

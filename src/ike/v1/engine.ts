@@ -7,6 +7,7 @@
  *   → effects → what the line has to do next (pump)
  */
 import { ProtocolError, WireError } from "#core/errors";
+import type { JobResult } from "#core/ike-job";
 import type { IkeSaSnapshot } from "#core/ike-state";
 import type { Millis } from "#core/units";
 import { Agenda, earliest } from "#ike/agenda";
@@ -14,7 +15,7 @@ import { Attempts } from "#ike/attempts";
 import type { Counters } from "#ike/counters";
 import type { IkeEffect, IkeInput, IkeWorld } from "#ike/effects";
 import { DEFAULT_HALF_OPEN_LIMITS, HalfOpen, type HalfOpenLimits } from "#ike/half-open";
-import type { Way } from "#ike/host";
+import { discard, type Way } from "#ike/host";
 import type { Numbers, VersionEngine } from "#ike/version-engine";
 import { IKE_HEADER_LENGTH, type IkeHeader, readHeader } from "#wire/ike/header";
 import { decodeChain, decodeDecrypted } from "#wire/ike/v1/chain";
@@ -30,7 +31,7 @@ import { downgradeMainMode } from "./export-downgrade.ts";
 import { FirstMessages } from "./first-message.ts";
 import type { IsakmpSa } from "./isakmp-sa.ts";
 import { PeerLine } from "./peer-line.ts";
-import { discard, onPhase1Computed, onPhase1Message, onSealedNotice } from "./phase1-routes.ts";
+import { onPhase1Computed, onPhase1Message, onSealedNotice } from "./phase1-routes.ts";
 import { sendDatagrams } from "./phase1-send.ts";
 import * as phase2 from "./phase2.ts";
 import { Registry } from "./registry.ts";
@@ -164,7 +165,7 @@ export class Ikev1Engine implements VersionEngine {
     }
   }
 
-  #onComputed(job: number, result: Parameters<typeof discard>[1]): void {
+  #onComputed(job: number, result: JobResult): void {
     const host = this.#host;
     const waiting = host.takeJob(job);
     if (result.kind === "failed") host.count("jobs_failed");

@@ -8,6 +8,7 @@
 import { addressToString } from "#core/address";
 import type { Connection } from "#core/connection";
 import { ProtocolError, WireError } from "#core/errors";
+import type { JobResult } from "#core/ike-job";
 import type { IkeSaSnapshot } from "#core/ike-state";
 import type { Millis } from "#core/units";
 import { Agenda, earliest } from "#ike/agenda";
@@ -15,7 +16,7 @@ import { Attempts } from "#ike/attempts";
 import type { Counter, Counters } from "#ike/counters";
 import type { IkeEffect, IkeInput, IkeWorld } from "#ike/effects";
 import { DEFAULT_HALF_OPEN_LIMITS, HalfOpen, type HalfOpenLimits } from "#ike/half-open";
-import type { Way } from "#ike/host";
+import { discard, type Way } from "#ike/host";
 import { connectionsFor } from "#ike/pad";
 import type { Numbers, VersionEngine } from "#ike/version-engine";
 import { decodeChain } from "#wire/ike/chain";
@@ -32,7 +33,7 @@ import { IkeSa } from "./ike-sa.ts";
 import * as ikeSaInit from "./ike-sa-init.ts";
 import { follow } from "./mobike.ts";
 import { Registry } from "./registry.ts";
-import { discard, expectsRequest, type Message, onComputed, onRequest, onResponse } from "./routes.ts";
+import { expectsRequest, type Message, onComputed, onRequest, onResponse } from "./routes.ts";
 import { Session } from "./session.ts";
 import { ikeSnapshot } from "./snapshot.ts";
 import { Strangers } from "./strangers.ts";
@@ -173,7 +174,7 @@ export class Ikev2Engine implements VersionEngine {
     }
   }
 
-  #onComputed(job: number, result: Parameters<typeof discard>[1]): void {
+  #onComputed(job: number, result: JobResult): void {
     const waiting = this.#jobs.get(job);
     this.#jobs.delete(job);
     if (result.kind === "failed") this.#counters.count("jobs_failed");

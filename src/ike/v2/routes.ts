@@ -1,7 +1,6 @@
 /** The one table of states and what they expect; whatever is not in it changes nothing and is counted. */
 import type { JobResult } from "#core/ike-job";
-import { wipe } from "#crypto/octets";
-import type { Way } from "#ike/host";
+import { discard, type Way } from "#ike/host";
 import type { Payload } from "#wire/ike/chain";
 import { ExchangeType, NotifyType } from "#wire/ike/numbers";
 import { notify } from "#wire/ike/v2/notify";
@@ -133,12 +132,6 @@ export function onComputed(host: Host, sa: IkeSa, road: JobRoad, job: number, re
     return;
   }
   discard(host, result);
-}
-
-export function discard(host: Host, result: JobResult): void {
-  host.count("jobs_late");
-  if ("shared" in result) wipe(result.shared);
-  if ("privateKey" in result) wipe(result.privateKey);
 }
 
 function onSetupComputed(
