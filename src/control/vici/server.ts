@@ -10,19 +10,28 @@ import { ViciSession } from "./session.ts";
 export class ViciServer {
   readonly #commands: ReadonlyMap<string, Command>;
   readonly #events: ReadonlySet<string>;
+  readonly #registers: (event: string) => void;
   readonly #sessions = new Set<ViciSession>();
 
-  /** `events`: what may be registered for. */
-  constructor(commands: ReadonlyMap<string, Command>, events: Iterable<string>) {
+  /** `events`: what may be registered for. `registers`: somebody is about to. */
+  constructor(
+    commands: ReadonlyMap<string, Command>,
+    events: Iterable<string>,
+    registers: (event: string) => void = () => undefined,
+  ) {
     this.#commands = commands;
     this.#events = new Set(events);
+    this.#registers = registers;
   }
 
   /** A client has come. */
   open(output: ViciOutput): ViciSession {
     const session = new ViciSession(output, {
       command: (name) => this.#commands.get(name),
-      isEvent: (name) => this.#events.has(name),
+      registers: (name) => {
+        if (this.#events.has(name)) this.#registers(name);
+        return this.#events.has(name);
+      },
       closed: () => this.#sessions.delete(session),
     });
     this.#sessions.add(session);

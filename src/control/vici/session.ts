@@ -1,7 +1,8 @@
 /** One client of vici: its half packets, its command, its registrations, its queue. Bounded in all of them. */
 import { WireError } from "#core/errors";
 import type { Command, EventMessage, Reply, ViciOutput } from "./command.ts";
-import { decodeMessage, encodeMessage, type Message, value } from "./message.ts";
+import { decodeMessage, encodeMessage, type Message } from "./message.ts";
+import { refusal } from "./outcome.ts";
 import { decodePacket, encodePacket, PACKET_LIMIT, type Packet, PacketStream } from "./packet.ts";
 
 /** Octets that a client has not read, from which on a command's events wait for it. */
@@ -13,7 +14,8 @@ const PENDING_LIMIT: number = 2 * PACKET_LIMIT;
 
 export interface SessionHost {
   command(name: string): Command | undefined;
-  isEvent(name: string): boolean;
+  /** False: there is no such event. */
+  registers(event: string): boolean;
   closed(): void;
 }
 
@@ -101,7 +103,7 @@ export class ViciSession {
         this.#request(packet.name, packet.message, octets);
         return;
       case "register":
-        if (this.#host.isEvent(packet.name)) this.#registered.add(packet.name);
+        if (this.#host.registers(packet.name)) this.#registered.add(packet.name);
         this.#send({ kind: this.#registered.has(packet.name) ? "confirm" : "unknown-event" });
         return;
       case "unregister":
@@ -183,11 +185,6 @@ const TOO_LONG = encodeMessage(refusal("the answer is longer than vici's packets
 
 function eventPacket({ event, message }: EventMessage): Uint8Array | undefined {
   return encodePacket({ kind: "event", name: event, message: encodeMessage(message) });
-}
-
-/** `success = no` and why. */
-export function refusal(why: string): Message {
-  return [value("success", "no"), value("errmsg", why)].flat();
 }
 
 function refusalOf(error: unknown): Reply {
