@@ -1,6 +1,7 @@
 /** What operators ask of a running gateway and what it answers: plain data that crosses a socket as JSON. No secrets. */
 import type { ConfigChanges } from "./config-changes.ts";
 import type { ConfigStore } from "./config-store.ts";
+import type { GatewayDetails } from "./details.ts";
 import type { Complaint } from "./errors.ts";
 import type { Journal, JournalPage } from "./journal.ts";
 import type { GatewayConfig } from "./policy.ts";
@@ -129,9 +130,19 @@ export type ReloadOutcome =
 /** Which SAs are meant. A child without connection: of every connection that has one of this name. */
 export type OperatorTarget =
   | { readonly kind: "child"; readonly child: string; readonly connection: string | undefined }
-  | { readonly kind: "ike"; readonly connection: string };
+  | { readonly kind: "ike"; readonly connection: string }
+  /** By the numbers that details show. */
+  | { readonly kind: "child-id" | "ike-id"; readonly id: number };
 
-export type OperatorAction = "initiate" | "terminate" | "rekey" | "reauthenticate" | "allow-clear";
+export type OperatorAction =
+  | "initiate"
+  | "terminate"
+  | "rekey"
+  | "reauthenticate"
+  | "allow-clear"
+  /** Packets may start a child, or may not, whatever its start_action says; until a reload changes the child. */
+  | "install"
+  | "uninstall";
 
 export type OperatorRequest =
   | { readonly kind: "status" }
@@ -170,6 +181,8 @@ export interface OperatedGateway {
   readonly configuration: RunningConfiguration;
   status(): GatewayStatus;
   readonly journal: Journal;
+  /** undefined: its keys are manual. */
+  details(): GatewayDetails | undefined;
   /** Resolves once it is done or has failed; `why` is one line. */
   act(action: OperatorAction, target: OperatorTarget): Promise<{ readonly count: number } | { readonly why: string }>;
 }

@@ -92,6 +92,18 @@ export class ChildStarts {
     return this.#ask(wish, "trap", now);
   }
 
+  /** `connection/child` of those that a packet may start. */
+  get trapped(): readonly string[] {
+    return [...this.#wishes].flatMap(([name, { trapped }]) => (trapped ? [name] : []));
+  }
+
+  /** Whether packets may ask for it from now on; false: there is no such child. */
+  trap(name: string, on: boolean): boolean {
+    const wish = this.#wishes.get(name);
+    if (wish !== undefined) wish.trapped = on;
+    return wish !== undefined;
+  }
+
   /** It is tried once, at once. */
   demand(name: string, trigger: Trigger, now: Millis): Start | undefined {
     const wish = this.#wishes.get(name);

@@ -61,6 +61,8 @@ export type ControlInput =
   | { readonly kind: "terminate"; readonly command: number; readonly target: ControlTarget }
   /** Children that are down and configured to may fall back to clear again, whatever was known of their peers. */
   | { readonly kind: "allow-clear"; readonly command: number; readonly target: ControlTarget }
+  /** Whether packets may start this child, whatever the configuration says. */
+  | { readonly kind: "trap"; readonly command: number; readonly target: ControlTarget; readonly on: boolean }
   | {
       readonly kind: "rekey";
       readonly command: number;

@@ -6,15 +6,14 @@
  *     operator, packets ──►──┘  ▲                                        │  ▲                       │
  *                               └──────── rekey, delete, heard ──────────┘  └──── limits, switched ─┘
  */
-import type { Endpoint, IpAddress } from "#core/address";
-import { addressFromWords } from "#core/address";
+import type { IpAddress } from "#core/address";
 import { ConfigError } from "#core/errors";
 import { LaneEvent } from "#core/event-ring";
 import type { IkeReport } from "#core/ike-state";
 import { type Millis, millis } from "#core/units";
 import type { EndCause, IkeEffect, IkeInput, NegotiatedChild } from "#ike/effects";
 import { wipeChildKeys } from "#ike/keymat";
-import { packetSelectors } from "./acquire.ts";
+import { movedTo, packetSelectors } from "./acquire.ts";
 import { childPolicyName } from "./child-policies.ts";
 import { childSpecOf, keepaliveOf } from "./child-spec.ts";
 import { ChildStarts, type Start } from "./child-starts.ts";
@@ -25,6 +24,7 @@ import type { ControlEffect, ControlInput, ControlSnapshot, ControlWorld, Tunnel
 import type { DirectorEffect, DirectorInput } from "./director-doors.ts";
 import { type Installed, InstalledPairs } from "./installed-pairs.ts";
 import { OperatorCommands } from "./operator-commands.ts";
+import { type ControlDetails, pairDetails } from "./pair-details.ts";
 import { PeerNames } from "./peer-names.ts";
 import { RekeyDirector } from "./rekey-director.ts";
 import { laneLimits, pairLimits } from "./rekey-timing.ts";
@@ -117,6 +117,7 @@ export class IkeControl {
       case "terminate":
       case "rekey":
       case "allow-clear":
+      case "trap":
         this.#operator.take(input, now);
         break;
       default:
@@ -179,8 +180,6 @@ export class IkeControl {
         );
     }
   }
-
-  // Starts
 
   #startDue(now: Millis): void {
     for (const start of this.#starts.due(now)) this.#start(start, now);
@@ -494,6 +493,11 @@ export class IkeControl {
     return { ike: this.#world.engine.snapshot(), tunnels, rekeys: this.#director.counts.table, fallbacks };
   }
 
+  /** Pair by pair. */
+  details(): ControlDetails {
+    return pairDetails(this.#tunnels, this.#director, this.#pairs, this.#world.plane, this.#starts.trapped);
+  }
+
   #tunnelSnapshot(tunnel: Tunnel, now: Millis): TunnelSnapshot {
     const { policy, connection, child } = tunnel;
     const shown = this.#director.show(policy, now);
@@ -501,9 +505,4 @@ export class IkeControl {
     const down = this.#starts.isUnderWay(childPolicyName(connection, child), now) ? "connecting" : "down";
     return { connection, child, policy, ...shown, state: shown.state ?? (clear === undefined ? down : "clear"), clear };
   }
-}
-
-function movedTo(record: Int32Array): Endpoint {
-  const [, , , family, port = 0] = record;
-  return { address: addressFromWords(family === 6 ? 6 : 4, record, 5), port };
 }

@@ -4,6 +4,7 @@
  */
 import { addressFromWords, addressToString, type Endpoint, type IpAddress } from "#core/address";
 import type { IkeConfig } from "#core/connection";
+import type { GatewayDetails } from "#core/details";
 import { LaneEvent } from "#core/event-ring";
 import type { IkeReport } from "#core/ike-state";
 import type { GatewayConfig, Policy } from "#core/policy";
@@ -154,6 +155,17 @@ export class IkeService {
 
   rekey(target: ControlTarget, reauthenticate: boolean): Promise<ControlOutcome> {
     return this.#command((command) => ({ kind: "rekey", command, target, reauthenticate }));
+  }
+
+  /** Whether packets may start these children. */
+  trap(target: ControlTarget, on: boolean): Promise<ControlOutcome> {
+    return this.#command((command) => ({ kind: "trap", command, target, on }));
+  }
+
+  /** Pair by pair. */
+  details(): GatewayDetails {
+    const { sas, halfOpen } = this.#control.snapshot().ike;
+    return { now: this.#parts.clock.now(), sas, halfOpen, ...this.#control.details() };
   }
 
   snapshot(): IkeServiceSnapshot {

@@ -1,6 +1,7 @@
 /** The running gateway as operators see it (core/operator.ts): its snapshots in their words, its last failures remembered. */
 import { reportLine } from "#control/report-text";
 import { addressToString, type Endpoint } from "#core/address";
+import type { GatewayDetails } from "#core/details";
 import type { ChildSnapshot, IkeReport, IkeSaSnapshot } from "#core/ike-state";
 import type { Journal } from "#core/journal";
 import type {
@@ -107,6 +108,10 @@ export class Operated implements OperatedGateway {
     };
   }
 
+  details(): GatewayDetails | undefined {
+    return this.#gateway.ike?.details();
+  }
+
   async act(
     action: OperatorAction,
     target: OperatorTarget,
@@ -123,6 +128,9 @@ export class Operated implements OperatedGateway {
         return answerOf(await ike.rekey(target, action === "reauthenticate"));
       case "allow-clear":
         return answerOf(await ike.allowClear(target));
+      case "install":
+      case "uninstall":
+        return answerOf(await ike.trap(target, action === "install"));
       default:
         return action satisfies never;
     }

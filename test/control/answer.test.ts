@@ -13,6 +13,9 @@ class Recorded implements OperatedGateway {
   readonly journal: EventJournal = new EventJournal({ wall: () => 1_800_000_000_000, now: () => millis(0) });
   readonly asked: (readonly [string, OperatorTarget])[] = [];
   outcome: { readonly count: number } | { readonly why: string } = { count: 1 };
+  details() {
+    return undefined;
+  }
   status() {
     return TWO;
   }
