@@ -131,6 +131,7 @@ export class ViciEvents {
       }
       case "sa-retired":
       case "failed":
+      case "fallback":
       case "warning":
         return;
       default:

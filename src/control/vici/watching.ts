@@ -25,6 +25,8 @@ export function connectionOf(report: IkeReport): string | undefined {
       return report.ike.connection;
     case "warning":
       return undefined;
+    case "fallback":
+      return report.policy.split("/")[0];
     default:
       return report.connection;
   }

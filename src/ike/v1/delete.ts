@@ -21,6 +21,7 @@ import type { Pair } from "./pairs.ts";
 import type { PeerLine } from "./peer-line.ts";
 import { withHash1 } from "./phase2-hash.ts";
 import { removePair } from "./succession.ts";
+import type { Disown } from "./tasks.ts";
 
 /** After the first time, and between the following ones. */
 const AGAIN_AFTER: readonly number[] = [1_000, 5_000];
@@ -31,6 +32,8 @@ const REPEATS: readonly (readonly [wait: number, whenHeard: boolean])[] = [
   ...AGAIN_AFTER.map((wait) => [wait, false] as const),
   [5_001, true],
 ];
+/** In a message of less than any path's MTU. */
+const SPIS_A_MESSAGE = 64;
 
 export function spiOctets(value: Spi): Uint8Array {
   return Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value);
@@ -82,17 +85,18 @@ export function speaking(host: Host, line: PeerLine): { readonly sa: IsakmpSa; r
   return undefined;
 }
 
-/** One delete of SPIs that we receive by; nobody is told where no ISAKMP SA is (S74: the peer's counters end it). */
-export function sendDelete(host: Host, line: PeerLine, protocol: Protocol, spi: Spi, again: boolean): void {
+/** Of SPIs that we receive by. False: the peer acknowledges it, or nobody was told for want of an ISAKMP SA (S74: its counters end it). */
+function sendDelete(host: Host, line: PeerLine, protocol: Protocol, spis: readonly Spi[]): boolean {
   const over = speaking(host, line);
-  if (over === undefined) return;
-  const payload = deletePayload(protocolId(protocol), [spiOctets(spi)]);
-  if (isAcknowledged(over.sa)) {
-    sendAcknowledged(host, over.sa, over.live, payload, false);
-    return;
-  }
-  inform(host, over.sa, over.live, [payload]);
-  if (!again) return;
+  if (over === undefined) return false;
+  const payload = deletePayload(protocolId(protocol), spis.map(spiOctets));
+  const acknowledged = isAcknowledged(over.sa);
+  if (acknowledged) sendAcknowledged(host, over.sa, over.live, payload, false);
+  else inform(host, over.sa, over.live, [payload]);
+  return !acknowledged;
+}
+
+function addRepeats(host: Host, line: PeerLine, protocol: Protocol, spi: Spi): void {
   for (const [wait, whenHeard] of REPEATS)
     line.tasks.push({
       work: { kind: "disown", protocol, spi, whenHeard },
@@ -100,6 +104,18 @@ export function sendDelete(host: Host, line: PeerLine, protocol: Protocol, spi: 
       tries: 0,
       notBefore: millis(host.now + wait),
     });
+}
+
+/**
+ * Several deletes once more, in as few messages as they fit in: strongSwan remembers its latest four exchanges, and would lose
+ * the quick mode that it waits for among more of ours.
+ */
+export function repeatDeletes(host: Host, line: PeerLine, disowned: readonly Disown[]): void {
+  for (const protocol of ["esp", "ah"] as const) {
+    const spis = disowned.filter((one) => one.protocol === protocol).map(({ spi }) => spi);
+    for (let first = 0; first < spis.length; first += SPIS_A_MESSAGE)
+      sendDelete(host, line, protocol, spis.slice(first, first + SPIS_A_MESSAGE));
+  }
 }
 
 /** The peer's pairs of before are nobody's (RFC 2407 §4.6.3.3); nobody answers, so it is said more than once. */
@@ -118,7 +134,8 @@ export function greet(host: Host, sa: IsakmpSa): void {
 /** The pair ends on both sides; what is under way to us still comes in for a while. */
 export function deletePair(host: Host, line: PeerLine, pair: Pair, reason: string): void {
   removePair(host, line, pair, true, reason);
-  for (const { protocol, inboundSpi } of pair.parts) sendDelete(host, line, protocol, inboundSpi, true);
+  for (const { protocol, inboundSpi } of pair.parts)
+    if (sendDelete(host, line, protocol, [inboundSpi])) addRepeats(host, line, protocol, inboundSpi);
 }
 
 /**

@@ -23,16 +23,18 @@ export type TaskWork =
   | { readonly kind: "replace-pair"; readonly pair: Pair }
   /** `unless`: what makes it stay after all by then. */
   | { readonly kind: "delete-pair"; readonly pair: Pair; readonly reason: string; readonly unless: Pardon }
-  /** What the peer may hold and we do not. */
   /** INITIAL-CONTACT of a responder in aggressive mode, whose only message was in clear. */
   | { readonly kind: "greet"; readonly sa: IsakmpSa }
-  | {
-      readonly kind: "disown";
-      readonly protocol: Protocol;
-      readonly spi: Spi;
-      /** Only once the peer was heard since `notBefore`: whatever was said in its silence may be lost. */
-      readonly whenHeard: boolean;
-    };
+  | Disown;
+
+/** What the peer may hold and we do not. */
+export interface Disown {
+  readonly kind: "disown";
+  readonly protocol: Protocol;
+  readonly spi: Spi;
+  /** Only once the peer was heard since `notBefore`: whatever was said in its silence may be lost. */
+  readonly whenHeard: boolean;
+}
 
 export interface Task {
   readonly work: TaskWork;
