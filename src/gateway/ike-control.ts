@@ -9,7 +9,7 @@
 import type { Endpoint, IpAddress } from "#core/address";
 import { addressFromWords } from "#core/address";
 import { LaneEvent } from "#core/event-ring";
-import type { IkeReport } from "#core/ike-state";
+import type { IkeReport, IkeSaSnapshot } from "#core/ike-state";
 import type { Policy } from "#core/policy";
 import { sameValue } from "#core/same-value";
 import { type Millis, millis } from "#core/units";
@@ -333,8 +333,15 @@ export class IkeControl {
     if (report.kind === "failed") report = { ...report, retryAt: this.#failed(report, now) };
     this.#effects.push({ kind: "report", report });
     if (report.kind === "ike-down") this.#effects.push(...this.#commands.happened(`ike-gone ${report.ike}`));
-    if (report.kind === "ike-up") this.#effects.push(...this.#commands.happened(`up ${report.ike.connection}`));
+    if (report.kind === "ike-up") this.#isUp(report.ike, now);
     if (report.kind === "ike-rekeyed") this.#effects.push(...this.#commands.happened(`ike-rekeyed ${report.former}`));
+  }
+
+  #isUp({ id, connection }: IkeSaSnapshot, now: Millis): void {
+    this.#effects.push(...this.#commands.happened(`up ${connection}`));
+    // Another configuration came while it was set up.
+    if (this.#tunnels.connection(connection) === undefined)
+      this.#engine({ kind: "delete-ike", ike: id, reason: "it is not configured any more" }, now);
   }
 
   /** An attempt for a child, or for its whole connection. Returns when it is tried again. */

@@ -1,6 +1,11 @@
 /** Another configuration took the place of the one that something was begun by. */
 import type { ChildConfig, Connection } from "#core/connection";
 
+/** The connection of that name as it is configured now; what was known of it where it is no more. */
+export function connectionNow(connections: readonly Connection[], known: Connection): Connection {
+  return connections.find(({ name }) => name === known.name) ?? known;
+}
+
 /** The child of that name as it is configured now; what was known of it where it is no more. */
 export function configuredNow({ children }: Connection, known: ChildConfig): ChildConfig {
   return children.find(({ name }) => name === known.name) ?? known;
