@@ -12,6 +12,8 @@ export interface Installed {
   readonly sas: Pick<InstalledChild, "inboundSpi" | "outboundSpi">;
   readonly tunnel: Tunnel;
   readonly facts: Pick<NegotiatedChild, "local" | "remote" | "localSelectors" | "remoteSelectors">;
+  /** The program that is told of it. */
+  readonly updown: string | undefined;
 }
 
 export class InstalledPairs {

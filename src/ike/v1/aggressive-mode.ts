@@ -3,9 +3,11 @@
 //                <--  HDR, SA, KE, Nr, IDir, [CERT …,] HASH_R | SIG_R [, VID …] [, NAT-D, NAT-D]
 //   HDR*, [CERT …,] HASH_I | SIG_I [, NAT-D, NAT-D]    -->
 // Identities are in clear, and with a pre-shared key HASH_R lets anybody guess the key off line.
+
 import type { Connection } from "#core/connection";
 import type { JobResult } from "#core/ike-job";
 import { equalOctets, wipe } from "#crypto/octets";
+import { connectionNow } from "#ike/configured";
 import { freshNonce, randomOctets } from "#ike/host";
 import { IKE_HEADER_LENGTH } from "#wire/ike/header";
 import { attributeValue } from "#wire/ike/v1/attributes";
@@ -462,7 +464,7 @@ export function onProofRequest(
     refusePeer(host, sa, handshake, check);
     return;
   }
-  sa.line.connection = check.connection;
+  sa.line.connection = connectionNow(host.connections, check.connection);
   const contact = N.some(({ type }) => type === NotifyType.INITIAL_CONTACT);
   const shownClaim = { ...claim, initialContact: contact };
   if (check.kind === "holds") {

@@ -6,12 +6,14 @@
  *     phase 2 → deciphered, decoded → phase2.ts: HASH, quick mode, informational exchanges
  *   → effects → what the line has to do next (pump)
  */
+
 import { ProtocolError, WireError } from "#core/errors";
 import type { JobResult } from "#core/ike-job";
 import type { IkeSaSnapshot } from "#core/ike-state";
 import type { Millis } from "#core/units";
 import { Agenda, earliest } from "#ike/agenda";
 import { Attempts } from "#ike/attempts";
+import { configuredNow, tasksNow } from "#ike/configured";
 import type { Counters } from "#ike/counters";
 import type { IkeEffect, IkeInput, IkeWorld } from "#ike/effects";
 import { DEFAULT_HALF_OPEN_LIMITS, HalfOpen, type HalfOpenLimits } from "#ike/half-open";
@@ -111,10 +113,13 @@ export class Ikev1Engine implements VersionEngine {
   /** Lines go on with the connection of the same name. */
   #onConfigured(): void {
     const { connections } = this.#host;
-    this.#attempts.keepOnly(new Set(connections.map(({ name }) => name)));
+    this.#attempts.keepOnly(connections);
     for (const line of this.#registry.lines) {
       const connection = connections.find(({ name }) => name === line.connection.name);
-      if (connection !== undefined && line.peer.kind === "authenticated") line.connection = connection;
+      if (connection === undefined) continue;
+      line.connection = connection;
+      for (const pair of line.pairs.values()) pair.config = configuredNow(connection, pair.config);
+      line.tasks = tasksNow(connection, line.tasks);
     }
   }
 

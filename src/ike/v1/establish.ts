@@ -6,12 +6,14 @@
  * deletes it. Otherwise the newer one stays, and its initiator deletes the former. The other side does so much later, should
  * the first not: both never delete different ones.
  */
+
 import { compareAddresses } from "#core/address";
 import type { Connection } from "#core/connection";
 import { type Millis, millis } from "#core/units";
 import { identitiesEqual } from "#crypto/identity";
 import { wipe } from "#crypto/octets";
 import { authenticationOf1 } from "#ike/authentications";
+import { connectionNow } from "#ike/configured";
 import { report } from "#ike/host";
 import { addGreetings } from "./delete.ts";
 import { join } from "./end.ts";
@@ -77,7 +79,7 @@ export function establish(
     host.registry.rehome(sa, home);
     join(host, begun, home);
   }
-  home.connection = connection;
+  home.connection = connectionNow(host.connections, connection);
   meetElsewhere(host, home, same, claim);
   if (home.peer.kind === "unknown") {
     const { identity: localIdentity } = own;

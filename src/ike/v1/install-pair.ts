@@ -1,9 +1,11 @@
 /** A quick mode that both sides agree on becomes a pair: keys, what is remembered of it, the data plane's order. */
+
 import type { Protocol, ProtocolSpec } from "#core/child-sa-spec";
 import { assert } from "#core/errors";
 import { ProtocolId } from "#core/proposal";
 import { type Millis, millis } from "#core/units";
 import { wipe } from "#crypto/octets";
+import { configuredNow } from "#ike/configured";
 import type { Outbound } from "#ike/effects";
 import { report } from "#ike/host";
 import { type ChildKeys, wipeChildKeys } from "#ike/keymat";
@@ -79,7 +81,7 @@ export function installPair(
   const pair: Pair = {
     id: host.nextId(),
     ike: sa.id,
-    config: plan.config,
+    config: configuredNow(connection, plan.config),
     mode: plan.mode,
     encapsulation: plan.encapsulation,
     suite: suiteName(plan),
@@ -105,6 +107,7 @@ export function installPair(
       ike: sa.id,
       connection: connection.name,
       child: plan.config.name,
+      config: plan.config,
       esn: inner.suite.esn,
       outerAh: outer === undefined || outerKeys === undefined ? undefined : specOf(plan, outer, outerKeys),
       agreedLifetime: plan.lifetime,

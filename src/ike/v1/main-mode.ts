@@ -6,9 +6,11 @@
 //   HDR*, IDii, [CERT …,] HASH_I | SIG_I [, N]  -->
 //                                               <--  HDR*, IDir, [CERT …,] HASH_R | SIG_R [, N]
 // The initiator repeats; the responder has no timer and answers a repeated question as before.
+
 import type { Connection } from "#core/connection";
 import type { JobResult } from "#core/ike-job";
 import { equalOctets, wipe } from "#crypto/octets";
+import { connectionNow } from "#ike/configured";
 import { type Failure, freshNonce } from "#ike/host";
 import { decodeChain, decodeDecrypted, type Payload } from "#wire/ike/v1/chain";
 import { IsakmpMethod, NotifyType, notifyName } from "#wire/ike/v1/numbers";
@@ -410,7 +412,7 @@ export function onProofRequest(
     return;
   }
   const own = ownIdentity(check.connection, path);
-  sa.line.connection = check.connection;
+  sa.line.connection = connectionNow(host.connections, check.connection);
   const asked = { ...handshake, peerAsks: handshake.peerAsks || proof.asks };
   if (check.kind === "holds") {
     prove(host, sa, asked, proof.claim, own, opened);

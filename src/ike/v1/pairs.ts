@@ -36,7 +36,8 @@ export interface Pair {
   readonly id: number;
   /** The ISAKMP SA whose quick mode made it; it may be gone. */
   readonly ike: number;
-  readonly config: ChildConfig;
+  /** As configured now: what its successor is negotiated by. */
+  config: ChildConfig;
   readonly mode: Mode;
   readonly encapsulation: "udp" | "none";
   /** "aes256-sha256-modp2048", of a bundle "ah:sha1+esp:3des-sha1". */

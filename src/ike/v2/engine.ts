@@ -94,7 +94,7 @@ export class Ikev2Engine implements VersionEngine {
       case "configure":
         host.connections = input.config.connections;
         host.credentials = input.config.credentials;
-        this.#attempts.keepOnly(new Set(host.connections.map(({ name }) => name)));
+        this.#attempts.keepOnly(host.connections);
         this.#wishes.onConfigured();
         break;
       case "datagram":

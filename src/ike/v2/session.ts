@@ -43,7 +43,8 @@ export interface Successor<T> {
 /** A pair of Child SAs. */
 export interface Child {
   readonly id: number;
-  readonly config: ChildConfig;
+  /** As configured now: what its successor is negotiated by. */
+  config: ChildConfig;
   readonly protocol: Protocol;
   readonly mode: Mode;
   readonly suite: string;
