@@ -2,12 +2,14 @@
 import { wipeKeys } from "#config/gateway";
 import { wipeSecrets } from "#config/swanctl/read";
 import { answerLine } from "#control/answer";
+import { reportLine } from "#control/report-text";
 import { REQUEST_LIMIT } from "#control/request";
 import { complaintToText } from "#core/errors";
 import type { GatewayConfig } from "#core/policy";
+import { EventJournal } from "#gateway/journal";
 import { listenControl } from "#io/control-socket";
 import { hideMemory } from "#io/hide-memory";
-import { monotonicClock } from "#io/system-clock";
+import { monotonicClock, wallClock } from "#io/system-clock";
 import { FixedConfiguration } from "#process/fixed-configuration";
 import { LoopDelay } from "#process/loop-delay";
 import { Failures, Operated } from "#process/operated";
@@ -60,6 +62,7 @@ async function serve(
   process.once("exit", () => lines.flush());
   const clock = monotonicClock();
   const failures = new Failures(clock);
+  const journal = new EventJournal({ wall: wallClock, now: () => clock.now() });
   let gateway: Gateway;
   try {
     gateway = await startGateway(config, {
@@ -67,6 +70,7 @@ async function serve(
       warn: (text) => lines.err(`${paint(io, "yellow", "warning")}: ${text}\n`),
       report: (report) => {
         failures.report(report);
+        journal.report(report, reportLine(report, clock.now()));
         parent.report(report);
       },
     });
@@ -79,8 +83,8 @@ async function serve(
   let why: string | undefined;
   try {
     using delay = new LoopDelay();
-    const configuration = new FixedConfiguration(config, Date.now());
-    const operated = new Operated(gateway, { configuration, failures, clock, pid: process.pid, delay });
+    const configuration = new FixedConfiguration(config, wallClock());
+    const operated = new Operated(gateway, { configuration, failures, clock, pid: process.pid, delay, journal });
     await using _server = await listen(socket, operated);
     lines.out(`ready: ${readyText(config)} on ${gateway.tunName}\n`);
     why = await Promise.race([gateway.ended, wanted]);

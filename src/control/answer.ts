@@ -24,6 +24,8 @@ async function answerRequest(request: OperatorRequest, gateway: OperatedGateway)
   switch (request.kind) {
     case "status":
       return { ok: true, status: gateway.status() };
+    case "events":
+      return { ok: true, events: gateway.journal.after(request.after, request.limit) };
     case "reload":
       return reloadAnswer(await gateway.configuration.reload(request.file));
     case "diff":

@@ -2,6 +2,7 @@
 import type { ConfigChanges } from "./config-changes.ts";
 import type { ConfigStore } from "./config-store.ts";
 import type { Complaint } from "./errors.ts";
+import type { Journal, JournalPage } from "./journal.ts";
 import type { GatewayConfig } from "./policy.ts";
 
 export interface SaStatus {
@@ -121,11 +122,14 @@ export type OperatorRequest =
   | { readonly kind: "status" }
   /** `file`: absolute; undefined = the one that was read last. `diff` changes nothing. */
   | { readonly kind: "reload" | "diff"; readonly file?: string }
+  /** What happened after event number `after` (0 = all that is remembered), the newest `limit` of it. */
+  | { readonly kind: "events"; readonly after: number; readonly limit: number }
   /** `target` as an operator writes it: "hq", "hq/net" or "net". */
   | { readonly kind: OperatorAction; readonly target: string; readonly ike: boolean };
 
 export type OperatorAnswer =
   | { readonly ok: true; readonly status: GatewayStatus }
+  | { readonly ok: true; readonly events: JournalPage }
   /** How many SAs it was about. */
   | { readonly ok: true; readonly count: number }
   | { readonly ok: true; readonly changes: ConfigChanges; readonly warnings: readonly Complaint[] }
@@ -150,6 +154,7 @@ export interface RunningConfiguration {
 export interface OperatedGateway {
   readonly configuration: RunningConfiguration;
   status(): GatewayStatus;
+  readonly journal: Journal;
   /** Resolves once it is done or has failed; `why` is one line. */
   act(action: OperatorAction, target: OperatorTarget): Promise<{ readonly count: number } | { readonly why: string }>;
 }

@@ -2,6 +2,7 @@
 import { reportLine } from "#control/report-text";
 import { addressToString, type Endpoint } from "#core/address";
 import type { ChildSnapshot, IkeReport, IkeSaSnapshot } from "#core/ike-state";
+import type { Journal } from "#core/journal";
 import type {
   GatewayStatus,
   IkeSaStatus,
@@ -55,6 +56,7 @@ function nameOf(connection: string, child: string | undefined): string {
 export interface OperatedParts {
   readonly configuration: RunningConfiguration;
   readonly failures: Failures;
+  readonly journal: Journal;
   readonly clock: Clock;
   readonly pid: number;
   readonly delay: LoopDelay;
@@ -62,6 +64,7 @@ export interface OperatedParts {
 
 export class Operated implements OperatedGateway {
   readonly configuration: RunningConfiguration;
+  readonly journal: Journal;
   readonly #gateway: Gateway;
   readonly #failures: Failures;
   readonly #clock: Clock;
@@ -69,9 +72,10 @@ export class Operated implements OperatedGateway {
   readonly #startedAt: Millis;
   readonly #delay: LoopDelay;
 
-  constructor(gateway: Gateway, { configuration, failures, clock, pid, delay }: OperatedParts) {
+  constructor(gateway: Gateway, { configuration, failures, journal, clock, pid, delay }: OperatedParts) {
     this.configuration = configuration;
     this.#gateway = gateway;
+    this.journal = journal;
     this.#failures = failures;
     this.#clock = clock;
     this.#pid = pid;
