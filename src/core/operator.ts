@@ -16,6 +16,19 @@ export interface SaStatus {
   readonly keyOctetsOut: number;
 }
 
+/** How old a pair of SAs is and what it may still do; octets and packets are those of the busier direction. undefined = no limit. */
+export interface LifeStatus {
+  readonly ageMillis: number;
+  readonly rekeyMillis: number | undefined;
+  readonly expiryMillis: number | undefined;
+  readonly octets: number;
+  readonly rekeyOctets: number | undefined;
+  readonly lifeOctets: number | undefined;
+  readonly packets: number;
+  readonly rekeyPackets: number | undefined;
+  readonly lifePackets: number | undefined;
+}
+
 export interface TunnelStatus {
   readonly connection: string;
   readonly child: string;
@@ -39,6 +52,8 @@ export interface TunnelStatus {
   readonly localSelectors: readonly string[];
   readonly remoteSelectors: readonly string[];
   readonly sas: readonly SaStatus[];
+  /** Of the pair in use. */
+  readonly life: LifeStatus | undefined;
   /** Why it is not up, in one line. */
   readonly failure: string | undefined;
 }

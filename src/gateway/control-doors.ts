@@ -116,6 +116,22 @@ export interface TunnelSnapshot {
   /** When the pair is replaced at the latest if nothing changes; undefined = no limit in time, or nothing there. */
   readonly nextRekey: Millis | undefined;
   readonly establishedAt: Millis | undefined;
+  /** Of the pair in use. */
+  readonly life: PairLife | undefined;
+}
+
+/** How old a pair is and what it may still do. Limits: Infinity = none. Times are points of the clock. */
+export interface PairLife {
+  readonly installedAt: Millis;
+  readonly rekeyAt: number;
+  readonly expiresAt: number;
+  /** Of the direction that is further. */
+  readonly octets: number;
+  readonly rekeyOctets: number;
+  readonly lifeOctets: number;
+  readonly packets: number;
+  readonly rekeyPackets: number;
+  readonly lifePackets: number;
 }
 
 export interface ControlSnapshot {

@@ -18,6 +18,7 @@ import { packetSelectors } from "./acquire.ts";
 import { childPolicyName } from "./child-policies.ts";
 import { childSpecOf, keepaliveOf } from "./child-spec.ts";
 import { ChildStarts, type Start } from "./child-starts.ts";
+import { type ChildTotals, TotalsOfChildren } from "./child-totals.ts";
 import { ClearFallbacks, type FallbackEffect, fallbackReport } from "./clear-fallback.ts";
 import { ControlCommands } from "./control-commands.ts";
 import type { ControlEffect, ControlInput, ControlSnapshot, ControlWorld, TunnelSnapshot } from "./control-doors.ts";
@@ -39,6 +40,7 @@ export class IkeControl {
   readonly #tunnels: Tunnels = new Tunnels();
   readonly #names: PeerNames = new PeerNames();
   readonly #pairs: InstalledPairs = new InstalledPairs();
+  readonly #totals = new TotalsOfChildren();
   readonly #fallbacks: ClearFallbacks = new ClearFallbacks();
   /** Pairs and IKE SAs that an operator ends: nothing brings them back. */
   readonly #ending = new Set<number>();
@@ -459,6 +461,7 @@ export class IkeControl {
     this.#pairs.remove(pair);
     const report = retiredReport(pair.tunnel, pair.sas, this.#world.plane.usage(pair.plane));
     this.#effects.push({ kind: "report", report });
+    this.#totals.retire(pair.tunnel, this.#world.plane.counters(pair.plane));
     this.#world.plane.remove(pair.plane);
     if (family?.isEmpty !== true || !this.#tunnels.drop(pair.tunnel.policy)) return;
     this.#director.forget(pair.tunnel.policy);
@@ -476,6 +479,12 @@ export class IkeControl {
     const { connection, child } = tunnel;
     const updown = this.#tunnels.connection(connection)?.children.find(({ name }) => name === child)?.updown;
     this.#effects.push({ kind: "tunnel", state, connection, child, updown, ...facts });
+  }
+
+  /** Of all configured children; never falls. */
+  totals(): readonly ChildTotals[] {
+    const pairs = [...this.#pairs.all].map(({ tunnel, plane }) => [tunnel, this.#world.plane.counters(plane)] as const);
+    return this.#totals.of(this.#tunnels.all, pairs);
   }
 
   /** `now`: rates are of the time since the last snapshot; without it, as of the last input. */

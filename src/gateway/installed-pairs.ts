@@ -25,6 +25,10 @@ export class InstalledPairs {
     return id === undefined ? undefined : this.#pairs.get(id);
   }
 
+  get all(): Iterable<Installed> {
+    return this.#pairs.values();
+  }
+
   has(id: number): boolean {
     return this.#pairs.has(id);
   }

@@ -6,6 +6,7 @@ import type { Journal } from "#core/journal";
 import type {
   GatewayStatus,
   IkeSaStatus,
+  LifeStatus,
   OperatedGateway,
   OperatorAction,
   OperatorTarget,
@@ -16,7 +17,7 @@ import type {
 import type { Clock } from "#core/ports";
 import { type Millis, spiToString } from "#core/units";
 import type { ChildCounters } from "#gateway/child-usage";
-import type { ControlOutcome, TunnelSnapshot } from "#gateway/control-doors";
+import type { ControlOutcome, PairLife, TunnelSnapshot } from "#gateway/control-doors";
 import type { Gateway } from "#src/main";
 import type { LoopDelay } from "./loop-delay.ts";
 
@@ -152,6 +153,7 @@ export class Operated implements OperatedGateway {
       packetsOut,
       rate,
       rekeyMillis: spanTo(nextRekey, now),
+      life: tunnel.life === undefined ? undefined : lifeStatus(tunnel.life, now),
       suite: current?.suite,
       localSelectors: current?.localSelectors ?? [],
       remoteSelectors: current?.remoteSelectors ?? [],
@@ -165,6 +167,21 @@ export class Operated implements OperatedGateway {
 
 function answerOf(outcome: ControlOutcome): { readonly count: number } | { readonly why: string } {
   return outcome.kind === "ok" ? { count: outcome.count } : { why: outcome.why };
+}
+
+function lifeStatus(life: PairLife, now: Millis): LifeStatus {
+  const bounded = (limit: number) => (Number.isFinite(limit) ? limit : undefined);
+  return {
+    ageMillis: now - life.installedAt,
+    rekeyMillis: bounded(life.rekeyAt - now),
+    expiryMillis: bounded(life.expiresAt - now),
+    octets: life.octets,
+    rekeyOctets: bounded(life.rekeyOctets),
+    lifeOctets: bounded(life.lifeOctets),
+    packets: life.packets,
+    rekeyPackets: bounded(life.rekeyPackets),
+    lifePackets: bounded(life.lifePackets),
+  };
 }
 
 function saStatus(

@@ -30,6 +30,17 @@ export const TUNNEL: TunnelStatus = {
     },
     { role: "draining", spiIn: "0x00001002", spiOut: "0x00002002", state: "mature", keyOctetsIn: 5, keyOctetsOut: 0 },
   ],
+  life: {
+    ageMillis: 42_000,
+    rekeyMillis: 55 * 60_000,
+    expiryMillis: 60 * 60_000,
+    octets: 1000,
+    rekeyOctets: undefined,
+    lifeOctets: undefined,
+    packets: 10,
+    rekeyPackets: undefined,
+    lifePackets: undefined,
+  },
   failure: undefined,
   clear: undefined,
 };
