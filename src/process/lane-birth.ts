@@ -21,6 +21,8 @@ export interface LaneBirth {
   /** Word 0 counts IKE messages that control has not taken. */
   readonly ikeWaiting: SharedArrayBuffer;
   readonly drops: Float64Array;
+  /** gateway/lane-telemetry.ts */
+  readonly telemetry: Float64Array;
   readonly policies: PolicySnapshot;
   readonly sockets: readonly BirthSocket[];
   readonly tunFd: number;
@@ -40,8 +42,13 @@ export interface LaneBirth {
 
 /** What a lane's Worker posts. Events themselves are in the ring. */
 export type LaneMessage =
-  /** `preferred`: the lane runs at a higher priority than other processes. */
-  | { readonly kind: "ready"; readonly cipher: string; readonly preferred: boolean }
+  /** `preferred`: the lane runs at a higher priority than other processes. `thread`: Linux' number of it. */
+  | {
+      readonly kind: "ready";
+      readonly cipher: string;
+      readonly preferred: boolean;
+      readonly thread: number | undefined;
+    }
   | { readonly kind: "events" }
   | { readonly kind: "ike"; readonly bytes: Uint8Array; readonly train: Int32Array };
 

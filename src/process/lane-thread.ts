@@ -7,6 +7,7 @@ import type { LaneLink } from "#gateway/data-plane";
 import type { LaneCommand } from "#gateway/lane-command";
 import { allocateDropCounters } from "#gateway/lane-context";
 import type { PolicySnapshot } from "#gateway/lane-policies";
+import { allocateTelemetry } from "#gateway/lane-telemetry";
 import type { Descriptor } from "#io/native";
 import type { SaTable } from "#ipsec/sa";
 import type { BirthSocket, LaneBirth, LaneMessage } from "./lane-birth.ts";
@@ -43,6 +44,7 @@ export class LaneThread implements LaneLink {
   readonly sockets: readonly BirthSocket[];
   readonly memory: LaneMemory;
   readonly drops: Float64Array;
+  readonly telemetry: Float64Array;
   readonly ready: Promise<LaneReady>;
   readonly #lane: number;
   readonly #worker: Worker;
@@ -63,6 +65,7 @@ export class LaneThread implements LaneLink {
     this.sockets = options.sockets;
     this.memory = allocateLaneMemory(options.table.capacity);
     this.drops = allocateDropCounters();
+    this.telemetry = allocateTelemetry();
     this.#events = EventRing.allocate(EVENTS);
     const told = new SharedArrayBuffer(4);
     const ikeWaiting = new SharedArrayBuffer(4);
@@ -79,6 +82,7 @@ export class LaneThread implements LaneLink {
       told,
       ikeWaiting,
       drops: this.drops,
+      telemetry: this.telemetry,
       policies: options.policies,
       sockets: options.sockets,
       tunFd: options.tunFd,
