@@ -19,6 +19,7 @@ import { ownThreadId } from "#io/thread-time";
 import { SaTable } from "#ipsec/sa";
 import { type BirthSocket, IkeQueue, type LaneBirth } from "#process/lane-birth";
 import { createLaneCipher } from "#process/lane-cipher";
+import { SuiteWatch } from "#process/suite-watch";
 
 /** Longest wait without anything to do, in milliseconds; a wake-up ends it at once. */
 const LONGEST_WAIT = 60_000;
@@ -66,13 +67,17 @@ function main(birth: LaneBirth): void {
     mesh: new LaneMesh(birth.lane, birth.inboxes, (lane) => nativeIo().signalEvent(birth.wakeFds[lane] ?? -1)),
   });
   const telemetry = new LaneTelemetry(birth.telemetry, birth.memory.ioCounters);
+  const suites = new SuiteWatch(
+    (slot) => cipher.implementation(slot),
+    (suite, impl) => parentPort?.postMessage({ kind: "serves", suite, impl }),
+  );
   parentPort?.postMessage({ kind: "ready", cipher: cipher.description, preferred, thread: ownThreadId() });
   while (!engine.stopped) {
     const timeout = engine.nextTimeout;
     const wait = timeout === undefined ? LONGEST_WAIT : Math.max(0, Math.ceil(timeout - clock.now()));
     const ready = port.wait(Math.min(LONGEST_WAIT, wait));
     const now = clock.now();
-    if ((ready & READY_WAKE) !== 0) takeCommands(birth, engine, now);
+    if ((ready & READY_WAKE) !== 0) takeCommands(birth, engine, suites, now);
     engine.run(ready, now);
     telemetry.round(clock.now() - now);
     // What found no room may have some by now; nobody tells it a second time.
@@ -84,12 +89,13 @@ function main(birth: LaneBirth): void {
   birth.commands.close();
 }
 
-function takeCommands(birth: LaneBirth, engine: LaneEngine, now: number): void {
+function takeCommands(birth: LaneBirth, engine: LaneEngine, suites: SuiteWatch, now: number): void {
   for (;;) {
     const received = receiveMessageOnPort(birth.commands);
     if (received === undefined) return;
     const command: LaneCommand = received.message;
     engine.command(command, now);
+    suites.command(command);
   }
 }
 

@@ -83,7 +83,7 @@ async function serve(
   let why: string | undefined;
   try {
     using delay = new LoopDelay();
-    const configuration = new FixedConfiguration(config, Date.now());
+    const configuration = new FixedConfiguration(config, wallClock());
     const operated = new Operated(gateway, { configuration, failures, clock, pid: process.pid, delay, journal });
     await using _server = await listen(socket, operated);
     lines.out(`ready: ${readyText(config)} on ${gateway.tunName}\n`);

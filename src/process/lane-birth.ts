@@ -50,6 +50,8 @@ export type LaneMessage =
       readonly thread: number | undefined;
     }
   | { readonly kind: "events" }
+  /** Once a suite of the lane's SAs. */
+  | { readonly kind: "serves"; readonly suite: string; readonly impl: string }
   | { readonly kind: "ike"; readonly bytes: Uint8Array; readonly train: Int32Array };
 
 /** IKE messages that came on the ESP socket; few may wait, because everybody can send them. */

@@ -46,6 +46,10 @@ export class LaneThread implements LaneLink {
   readonly drops: Float64Array;
   readonly telemetry: Float64Array;
   readonly ready: Promise<LaneReady>;
+  /** Linux' number of the thread; undefined until it is ready. */
+  threadId: number | undefined;
+  /** Suite → what serves it. */
+  readonly implementations: Map<string, string> = new Map();
   readonly #lane: number;
   readonly #worker: Worker;
   readonly #commands: MessagePort;
@@ -96,7 +100,10 @@ export class LaneThread implements LaneLink {
     this.#worker = new Worker(new URL(import.meta.resolve("#src/lane")), { workerData: birth, transferList: [port2] });
     this.ready = new Promise((resolve, reject) => {
       this.#worker.on("message", (message: LaneMessage) => {
-        if (message.kind === "ready") resolve(message);
+        if (message.kind === "ready") {
+          this.threadId = message.thread;
+          resolve(message);
+        } else if (message.kind === "serves") this.implementations.set(message.suite, message.impl);
         else this.#take(message);
       });
       this.#worker.once("error", reject);

@@ -58,10 +58,10 @@ function nameOf(connection: string, child: string | undefined): string {
 export interface OperatedParts {
   readonly configuration: RunningConfiguration;
   readonly failures: Failures;
+  readonly journal: Journal;
   readonly clock: Clock;
   readonly pid: number;
   readonly delay: LoopDelay;
-  readonly journal: Journal;
 }
 
 export class Operated implements OperatedGateway {
