@@ -2,11 +2,11 @@
 import { assert } from "#core/errors";
 import { Reader } from "#core/reader";
 import { Writer } from "#core/writer";
+import { type CertPayload, decodeCert, encodeCert } from "./cert.ts";
 import type { IkeHeader } from "./header.ts";
 import { type Chain, messageOf, PAYLOAD_HEADER_LENGTH, writePayload } from "./message.ts";
 import { PayloadType } from "./numbers.ts";
 import { type AuthPayload, decodeAuth, encodeAuth } from "./v2/auth.ts";
-import { type CertPayload, decodeCert, encodeCert } from "./v2/cert.ts";
 import { type CertreqPayload, decodeCertreq, encodeCertreq } from "./v2/certreq.ts";
 import { type CpPayload, decodeCp, encodeCp } from "./v2/cp.ts";
 import { type DeletePayload, decodeDelete, encodeDelete } from "./v2/delete.ts";

@@ -1,9 +1,9 @@
 /** The walk from payload to payload (RFC 2408 §3.2). */
 import { Reader } from "#core/reader";
 import { Writer } from "#core/writer";
+import { type CertPayload, decodeCert, encodeCert } from "#wire/ike/cert";
 import type { IkeHeader } from "#wire/ike/header";
 import { type Chain, messageOf, PAYLOAD_HEADER_LENGTH, writePayload } from "#wire/ike/message";
-import { type CertPayload, decodeCert, encodeCert } from "./cert.ts";
 import { type CrPayload, decodeCr, encodeCr } from "./cr.ts";
 import { type DeletePayload, decodeDelete, encodeDelete } from "./delete.ts";
 import { decodeFrag, encodeFrag, type FragPayload } from "./frag.ts";
