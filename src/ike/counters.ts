@@ -17,6 +17,8 @@ const NAMES = [
   "drop_unknown_spi",
   "drop_wrong_direction",
   "drop_half_open_limit",
+  // Made room for another; not a datagram that was dropped.
+  "half_open_displaced",
   "drop_budget",
   "drop_zero_spi",
   "drop_not_configured",

@@ -9,6 +9,7 @@ import type { JobResult } from "#core/ike-job";
 import { equalOctets, wipe } from "#crypto/octets";
 import { connectionNow } from "#ike/configured";
 import { freshNonce, randomOctets } from "#ike/host";
+import { isListed } from "#ike/pad";
 import { IKE_HEADER_LENGTH } from "#wire/ike/header";
 import { attributeValue } from "#wire/ike/v1/attributes";
 import { decodeChain, decodeDecrypted, encodeChain, type Payload } from "#wire/ike/v1/chain";
@@ -425,10 +426,6 @@ export function answerOpening(
 }
 
 /** Every place the peer may be at is one address that the configuration names. */
-function isListed({ remoteAddresses }: Connection): boolean {
-  return remoteAddresses.length > 0 && remoteAddresses.every(({ kind }) => kind === "address");
-}
-
 /** Message 3; peers that do not encipher it are understood too. */
 export function onProofRequest(
   host: Host,
