@@ -4,15 +4,17 @@ import { wipeSecrets } from "#config/swanctl/read";
 import { answerLine } from "#control/answer";
 import { reportLine } from "#control/report-text";
 import { REQUEST_LIMIT } from "#control/request";
-import { complaintToText } from "#core/errors";
+import { complaintToText, SystemError } from "#core/errors";
 import type { GatewayConfig } from "#core/policy";
 import { EventJournal } from "#gateway/journal";
 import { listenControl } from "#io/control-socket";
 import { hideMemory } from "#io/hide-memory";
 import { monotonicClock, wallClock } from "#io/system-clock";
+import { ConfiguredInventory } from "#process/configured-inventory";
 import { FixedConfiguration } from "#process/fixed-configuration";
 import { LoopDelay } from "#process/loop-delay";
 import { Failures, Operated } from "#process/operated";
+import { ViciDoor, type ViciParts } from "#process/vici-door";
 import { type Gateway, startGateway } from "#src/main";
 import { paint } from "./colour.ts";
 import type { CliIo, Option } from "./command.ts";
@@ -33,6 +35,10 @@ export interface ServeOptions {
   readonly dumpable: boolean;
   /** Where operators' commands come by; undefined = nowhere. */
   readonly socket: string | undefined;
+  /** Where swanctl's come by; "none" = nowhere. */
+  readonly vici: string;
+  /** It was asked for: without it there is no gateway. */
+  readonly viciWanted: boolean;
 }
 
 /** Runs until it is told to stop; the exit code. */
@@ -44,7 +50,7 @@ export async function serveFile(options: ServeOptions, io: CliIo): Promise<numbe
   if (!options.dumpable) hideMemory();
   const config = load(options.path, io);
   try {
-    return await serve(config, options.socket, io, wanted);
+    return await serve(config, options, io, wanted);
   } finally {
     wipeSecrets(config);
   }
@@ -52,7 +58,7 @@ export async function serveFile(options: ServeOptions, io: CliIo): Promise<numbe
 
 async function serve(
   config: GatewayConfig,
-  socket: string | undefined,
+  options: ServeOptions,
   io: CliIo,
   wanted: Promise<undefined>,
 ): Promise<number> {
@@ -63,12 +69,20 @@ async function serve(
   const clock = monotonicClock();
   const failures = new Failures(clock);
   const journal = new EventJournal({ wall: wallClock, now: () => clock.now() });
+  const vici = new ViciDoor();
   let gateway: Gateway;
   try {
     gateway = await startGateway(config, {
-      info: (text) => lines.out(`${text}\n`),
-      warn: (text) => lines.err(`${paint(io, "yellow", "warning")}: ${text}\n`),
+      info: (text) => {
+        lines.out(`${text}\n`);
+        vici.line(text);
+      },
+      warn: (text) => {
+        lines.err(`${paint(io, "yellow", "warning")}: ${text}\n`);
+        vici.line(text);
+      },
       report: (report) => {
+        vici.report(report, reportLine(report, clock.now()).text);
         failures.report(report);
         journal.report(report, reportLine(report, clock.now()));
         parent.report(report);
@@ -85,7 +99,11 @@ async function serve(
     using delay = new LoopDelay();
     const configuration = new FixedConfiguration(config, wallClock());
     const operated = new Operated(gateway, { configuration, failures, clock, pid: process.pid, delay, journal });
-    await using _server = await listen(socket, operated);
+    await using _server = await listen(options.socket, operated);
+    const inventory = new ConfiguredInventory(configuration);
+    await using _vici = await openVici(vici, options, { gateway: operated, inventory, lanes: config.lanes }, (text) =>
+      lines.err(`${paint(io, "yellow", "warning")}: ${text}\n`),
+    );
     lines.out(`ready: ${readyText(config)} on ${gateway.tunName}\n`);
     why = await Promise.race([gateway.ended, wanted]);
   } finally {
@@ -124,4 +142,22 @@ async function listen(path: string | undefined, gateway: Operated): Promise<Asyn
   if (path === undefined) return { [Symbol.asyncDispose]: async () => undefined };
   const server = await listenControl(path, REQUEST_LIMIT, (line) => answerLine(line, gateway));
   return { [Symbol.asyncDispose]: () => server.close() };
+}
+
+/** vici's socket, closed with the scope; somebody else's charon keeps its own. */
+async function openVici(
+  door: ViciDoor,
+  { vici, viciWanted }: ServeOptions,
+  parts: ViciParts,
+  warn: (text: string) => void,
+): Promise<AsyncDisposable> {
+  const nothing = { [Symbol.asyncDispose]: async () => undefined };
+  if (vici === "none") return nothing;
+  try {
+    return await door.open(vici, parts);
+  } catch (error) {
+    if (viciWanted || !(error instanceof SystemError)) throw error;
+    warn(`swanctl cannot ask this gateway: ${error.message}`);
+    return nothing;
+  }
 }

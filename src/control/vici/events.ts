@@ -133,6 +133,7 @@ export class ViciEvents {
       case "failed":
       case "fallback":
       case "warning":
+      case "fallback":
         return;
       default:
         report satisfies never;

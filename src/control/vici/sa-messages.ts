@@ -56,7 +56,6 @@ export function ikeKeys(sa: IkeSaSnapshot, now: Millis): Message {
     live && establishedAt !== undefined ? value("established", seconds(now - establishedAt)) : [],
     live ? value("rekey-time", spanTo(sa.rekeyAt, now)) : [],
     live ? value("reauth-time", spanTo(sa.reauthAt, now)) : [],
-    live ? value("life-time", spanTo(sa.expiresAt, now)) : [],
   ].flat();
 }
 

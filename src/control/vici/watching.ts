@@ -26,6 +26,7 @@ export function connectionOf(report: IkeReport): string | undefined {
     case "warning":
       return undefined;
     case "fallback":
+      // `connection/child`; no name of a connection has a slash.
       return report.policy.split("/")[0];
     default:
       return report.connection;
@@ -42,6 +43,7 @@ export function groupOf(report: IkeReport | undefined): "IKE" | "CHD" | "DMN" {
     case "child-up":
     case "child-down":
     case "sa-retired":
+    case "fallback":
       return "CHD";
     case "failed":
     case "rekey":
