@@ -24,6 +24,7 @@ import { ControlCommands } from "./control-commands.ts";
 import type { ControlEffect, ControlInput, ControlSnapshot, ControlWorld, TunnelSnapshot } from "./control-doors.ts";
 import type { DirectorEffect, DirectorInput } from "./director-doors.ts";
 import { type Installed, InstalledPairs } from "./installed-pairs.ts";
+import { KeyRates } from "./key-rate.ts";
 import { OperatorCommands } from "./operator-commands.ts";
 import { PeerNames } from "./peer-names.ts";
 import { RekeyDirector } from "./rekey-director.ts";
@@ -39,6 +40,7 @@ export class IkeControl {
   readonly #operator: OperatorCommands;
   readonly #tunnels: Tunnels = new Tunnels();
   readonly #names: PeerNames = new PeerNames();
+  readonly #keyRates: KeyRates = new KeyRates();
   readonly #pairs: InstalledPairs = new InstalledPairs();
   readonly #totals = new TotalsOfChildren();
   readonly #fallbacks: ClearFallbacks = new ClearFallbacks();
@@ -354,6 +356,8 @@ export class IkeControl {
     if (isFirst) this.#tell(pair, "up");
     const name = childPolicyName(child.connection, child.child);
     if (replaces === undefined) this.#starts.up(name);
+    const warning = this.#keyRates.made(name, connection, now);
+    if (warning !== undefined) this.#effects.push({ kind: "report", report: warning });
     this.#effects.push(...this.#commands.happened(`up ${name}`));
     if (replaces !== undefined) this.#effects.push(...this.#commands.happened(`rekeyed ${replaces}`));
   }

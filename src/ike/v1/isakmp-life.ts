@@ -2,9 +2,9 @@
 import type { Connection } from "#core/connection";
 import { type Millis, millis, octets } from "#core/units";
 import { earliest } from "#ike/agenda";
+import { randomBelow } from "#ike/host";
 import type { NotifyPayload } from "#wire/ike/v1/notify";
 import { NotifyType } from "#wire/ike/v1/numbers";
-import { randomBelow } from "#ike/host";
 import type { Host } from "./host.ts";
 import type { IsakmpSa, Live } from "./isakmp-sa.ts";
 import { ISAKMP_LIFE, type Lifetime, readResponderLifetime, shorterLifetime, UNLIMITED } from "./lifetimes.ts";
