@@ -13,6 +13,7 @@ import type { ControlCommands } from "./control-commands.ts";
 import type { ControlEffect, ControlWorld } from "./control-doors.ts";
 import type { DirectorEffect, DirectorInput } from "./director-doors.ts";
 import type { Installed, InstalledPairs } from "./installed-pairs.ts";
+import { KeyRates } from "./key-rate.ts";
 import type { RekeyDirector } from "./rekey-director.ts";
 import { laneLimits, pairLimits } from "./rekey-timing.ts";
 import { retiredReport } from "./retired-report.ts";
@@ -40,6 +41,7 @@ export class PairKeeper {
   readonly ending: Set<number> = new Set();
   /** Pairs whose child is to start as at first once they are gone, by the child's name. */
   readonly #renewing = new Map<number, string>();
+  readonly #keyRates: KeyRates = new KeyRates();
   readonly #parts: KeeperParts;
   #whyLost: "operator" | "close" | "dpd" = "close";
 
@@ -97,6 +99,8 @@ export class PairKeeper {
     this.#parts.direct({ kind: "installed", id, ...made }, now);
     if (isFirst) this.#tell(pair, "up");
     if (replaces === undefined) starts.up(name);
+    const warning = this.#keyRates.made(name, connection, now);
+    if (warning !== undefined) this.#report(warning);
     this.#parts.tell(...commands.happened(`up ${name}`));
     if (replaces !== undefined) this.#parts.tell(...commands.happened(`rekeyed ${replaces}`));
   }

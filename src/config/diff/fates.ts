@@ -48,6 +48,7 @@ const CONNECTION: Readonly<Record<Exclude<keyof Connection, "name" | "children" 
   v1: kept("aggressive, life_bytes, idle_time, commit_bit, microsoft"),
   refreshLimit: kept("refresh_limit"),
   masterPfs: kept("master_pfs"),
+  pairsLimit: kept("pairs_limit"),
   retransmission: kept("retransmit_*"),
   alternatives: kept("alternatives"),
 };
@@ -87,6 +88,7 @@ const CHILD: Readonly<Record<Exclude<keyof ChildConfig, "name">, Setting>> = {
   mssClamp: rekeyed("mss_clamp"),
   fallback: kept("fallback_to_clear"),
   acceptClear: kept("accept_clear"),
+  expectedRate: kept("expected_rate"),
   startAction: kept("start_action"),
   closeAction: kept("close_action"),
   dpdAction: kept("dpd_action"),

@@ -133,7 +133,6 @@ export class ViciEvents {
       case "failed":
       case "fallback":
       case "warning":
-      case "fallback":
         return;
       default:
         report satisfies never;

@@ -6,9 +6,6 @@ import type { ChildConfig } from "#core/connection";
 import type { TrafficSelector } from "#core/selector";
 import type { Millis, Spi } from "#core/units";
 
-/** Pairs of one line; a peer that wants more is refused. */
-export const MAX_PAIRS = 256;
-
 export type PairState =
   /**
    * `outbound` "later": the peer began, and has not proven yet that it has the pair. "redundant": the peer's half of a

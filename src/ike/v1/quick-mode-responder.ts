@@ -20,7 +20,7 @@ import type { Host } from "./host.ts";
 import { installPair, keyingText, protocolId } from "./install-pair.ts";
 import type { IsakmpSa, Live } from "./isakmp-sa.ts";
 import { IPSEC_LIFE, isShorter, responderLifetime } from "./lifetimes.ts";
-import { currentPair, hasHeir, isKept, MAX_PAIRS, type Pair } from "./pairs.ts";
+import { currentPair, hasHeir, isKept, type Pair } from "./pairs.ts";
 import type { Phase2Message } from "./phase2.ts";
 import { hash1, hash3, holds, withHash1, withHash2 } from "./phase2-hash.ts";
 import { phase2Answer, phase2Offer } from "./phase2-offers.ts";
@@ -123,9 +123,14 @@ function choose(
   }
   if (asked.ids.length !== 0 && asked.ids.length !== 2)
     return refused(NotifyType.PAYLOAD_MALFORMED, "one ID of two", "the peer is broken");
-  if (line.pairs.size >= MAX_PAIRS) {
+  const { pairsLimit } = line.connection;
+  if (line.pairs.size >= pairsLimit) {
     host.count("child_limit");
-    return refused(NotifyType.NO_PROPOSAL_CHOSEN, `there are ${MAX_PAIRS} pairs with this peer`, "use fewer children");
+    return refused(
+      NotifyType.NO_PROPOSAL_CHOSEN,
+      `there are ${pairsLimit} pairs with this peer`,
+      "use fewer children, or raise pairs_limit",
+    );
   }
   const chosen = chooseTerms(host, sa, live, asked);
   if (chosen.kind === "refused" || isKeyOf(chosen.terms.method, key)) return chosen;

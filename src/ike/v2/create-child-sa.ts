@@ -39,7 +39,7 @@ import { type Host, sendRequest, sendResponse } from "./host.ts";
 import type { ChildRequest, IkePlan, IkeSa, KeyRun, Live, OwnExchange, OwnKe, PeerExchange } from "./ike-sa.ts";
 import { dataOf, has } from "./nat-t.ts";
 import { settle } from "./rekey.ts";
-import { type Child, hasHeir, isKept, MAX_CHILDREN, type Task } from "./session.ts";
+import { type Child, hasHeir, isKept, type Task } from "./session.ts";
 import { keName, mismatch } from "./words.ts";
 
 /** Request and response alike. */
@@ -283,7 +283,7 @@ export function onRequest(host: Host, sa: IkeSa, live: Live, payloads: readonly 
   const rekey = N.find(({ type }) => type === NotifyType.REKEY_SA);
   const rekeyed = rekey && rekeyedChild(host, sa, live, rekey);
   if (rekey !== undefined && rekeyed === undefined) return;
-  if (rekeyed === undefined && session.children.size >= MAX_CHILDREN) {
+  if (rekeyed === undefined && session.children.size >= session.connection.pairsLimit) {
     host.count("child_limit");
     deny(host, sa, NotifyType.NO_ADDITIONAL_SAS);
     return;
