@@ -9,10 +9,14 @@ import type { GatewayConfig } from "#core/policy";
 import { EventJournal } from "#gateway/journal";
 import { listenControl } from "#io/control-socket";
 import { hideMemory } from "#io/hide-memory";
+import { packageVersion } from "#io/package-file";
 import { monotonicClock, wallClock } from "#io/system-clock";
+import { IkeEventMetrics } from "#metrics/ike-events";
 import { ConfiguredInventory } from "#process/configured-inventory";
 import { FixedConfiguration } from "#process/fixed-configuration";
+import { openHttp } from "#process/http-service";
 import { LoopDelay } from "#process/loop-delay";
+import { Measuring, type MeasuringParts } from "#process/measuring";
 import { Failures, Operated } from "#process/operated";
 import { ViciDoor, type ViciParts } from "#process/vici-door";
 import { type Gateway, startGateway } from "#src/main";
@@ -27,6 +31,7 @@ export const DUMPABLE_OPTION: Option = {
   help: "let core dumps and debuggers see keys: for finding faults only",
 };
 
+const VERSIONS = { version: packageVersion(), node: process.version };
 /** Milliseconds. */
 const LINES_WAIT = 10;
 
@@ -70,6 +75,7 @@ async function serve(
   const failures = new Failures(clock);
   const journal = new EventJournal({ wall: wallClock, now: () => clock.now() });
   const vici = new ViciDoor();
+  const events = config.http === undefined ? undefined : new IkeEventMetrics();
   let gateway: Gateway;
   try {
     gateway = await startGateway(config, {
@@ -85,6 +91,7 @@ async function serve(
         vici.report(report, reportLine(report, clock.now()).text);
         failures.report(report);
         journal.report(report, reportLine(report, clock.now()));
+        events?.report(report);
         parent.report(report);
       },
     });
@@ -104,6 +111,7 @@ async function serve(
     await using _vici = await openVici(vici, options, { gateway: operated, inventory, lanes: config.lanes }, (text) =>
       lines.err(`${paint(io, "yellow", "warning")}: ${text}\n`),
     );
+    await using _http = await listenToMonitors(config.http, operated, events, { gateway, clock });
     lines.out(`ready: ${readyText(config)} on ${gateway.tunName}\n`);
     why = await Promise.race([gateway.ended, wanted]);
   } finally {
@@ -135,6 +143,19 @@ function load(path: string, io: CliIo): GatewayConfig {
   const { config, warnings } = loadConfiguration(path, io);
   for (const warning of warnings) io.err(`${paint(io, "yellow", "warning")}: ${complaintToText(warning)}\n`);
   return config;
+}
+
+/** Monitors and browsers, until the scope ends. */
+async function listenToMonitors(
+  http: GatewayConfig["http"],
+  operated: Operated,
+  events: IkeEventMetrics | undefined,
+  parts: Pick<MeasuringParts, "gateway" | "clock">,
+): Promise<AsyncDisposable> {
+  if (http === undefined || events === undefined) return { [Symbol.asyncDispose]: async () => undefined };
+  const { configuration } = operated;
+  const measuring = new Measuring({ ...parts, configuration, events, wall: wallClock, ...VERSIONS });
+  return openHttp(http, { gateway: operated, metrics: () => measuring.text(), ready: () => true });
 }
 
 /** The control socket, closed with the scope. */

@@ -20,7 +20,8 @@ export async function answerLine(line: string, gateway: OperatedGateway): Promis
   return JSON.stringify(answer);
 }
 
-async function answerRequest(request: OperatorRequest, gateway: OperatedGateway): Promise<OperatorAnswer> {
+/** Never rejects. */
+export async function answerRequest(request: OperatorRequest, gateway: OperatedGateway): Promise<OperatorAnswer> {
   switch (request.kind) {
     case "status":
       return { ok: true, status: gateway.status() };

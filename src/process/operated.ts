@@ -89,6 +89,7 @@ export class Operated implements OperatedGateway {
     const { children, drops, ike } = this.#gateway.snapshot();
     const now = this.#clock.now();
     const sas = ike?.ike.sas ?? [];
+    const found = indexOf(sas, children);
     return {
       format: 1,
       pid: this.#pid,
@@ -96,7 +97,7 @@ export class Operated implements OperatedGateway {
       tun: this.#gateway.tunName,
       mtu: this.#gateway.mtu,
       description: this.#gateway.description,
-      tunnels: (ike?.tunnels ?? []).map((tunnel) => this.#tunnel(tunnel, sas, children, now)),
+      tunnels: (ike?.tunnels ?? []).map((tunnel) => this.#tunnel(tunnel, found, now)),
       ikeSas: sas.map((sa) => ikeSaStatus(sa, now)),
       stall: this.#delay.report,
       halfOpen: ike?.ike.halfOpen ?? 0,
@@ -136,18 +137,11 @@ export class Operated implements OperatedGateway {
     }
   }
 
-  #tunnel(
-    tunnel: TunnelSnapshot,
-    ikeSas: readonly IkeSaSnapshot[],
-    children: readonly ChildCounters[],
-    now: Millis,
-  ): TunnelStatus {
+  #tunnel(tunnel: TunnelSnapshot, { pairs, counters }: PairIndex, now: Millis): TunnelStatus {
     const { connection, child, state, octetsIn, octetsOut, packetsIn, packetsOut, rate, nextRekey, establishedAt } =
       tunnel;
-    const pairs = new Map(ikeSas.flatMap((ike) => ike.children.map((pair) => [pair.id, pair] as const)));
-    const current = tunnel.current === undefined ? undefined : pairs.get(tunnel.current);
-    const ike = ikeSas.find(({ children: own }) => own.some((pair) => pair.id === tunnel.current));
-    const spares = new Set(tunnel.spares.map((id) => pairs.get(id)?.inboundSpi));
+    const { pair: current, ike } = (tunnel.current === undefined ? undefined : pairs.get(tunnel.current)) ?? {};
+    const spares = new Set(tunnel.spares.map((id) => pairs.get(id)?.pair.inboundSpi));
     return {
       connection,
       child,
@@ -165,12 +159,29 @@ export class Operated implements OperatedGateway {
       suite: current?.suite,
       localSelectors: current?.localSelectors ?? [],
       remoteSelectors: current?.remoteSelectors ?? [],
-      sas: children.filter(({ policy }) => policy === tunnel.policy).map((pair) => saStatus(pair, current, spares)),
+      sas: (counters.get(tunnel.policy) ?? []).map((pair) => saStatus(pair, current, spares)),
       failure: this.#failures.of(connection, child),
       clear:
         tunnel.clear === undefined ? undefined : { millis: now - tunnel.clear.since, because: tunnel.clear.because },
     };
   }
+}
+
+/** Made once an answer: there may be ten thousand tunnels. */
+interface PairIndex {
+  readonly pairs: ReadonlyMap<number, { readonly pair: ChildSnapshot; readonly ike: IkeSaSnapshot }>;
+  /** By policy. */
+  readonly counters: ReadonlyMap<string, readonly ChildCounters[]>;
+}
+
+function indexOf(ikeSas: readonly IkeSaSnapshot[], children: readonly ChildCounters[]): PairIndex {
+  const counters = new Map<string, ChildCounters[]>();
+  for (const child of children) {
+    const known = counters.get(child.policy);
+    if (known === undefined) counters.set(child.policy, [child]);
+    else known.push(child);
+  }
+  return { pairs: new Map(ikeSas.flatMap((ike) => ike.children.map((pair) => [pair.id, { pair, ike }]))), counters };
 }
 
 function answerOf(outcome: ControlOutcome): { readonly count: number } | { readonly why: string } {

@@ -51,7 +51,8 @@ export type SchemaName =
   | "key"
   | "authority"
   | "esplanade"
-  | "tun";
+  | "tun"
+  | "http";
 
 export const SCHEMA: Readonly<Record<SchemaName, SectionSchema>> = {
   file: {
@@ -218,9 +219,10 @@ export const SCHEMA: Readonly<Record<SchemaName, SectionSchema>> = {
   esplanade: {
     keys: ["lanes", "slots", "crypto", "offload", "listen"],
     idle: {},
-    sections: ["tun"],
+    sections: ["tun", "http"],
     idleSections: {},
   },
+  http: { keys: ["listen", "socket", "remote", "hosts"], idle: {}, sections: [], idleSections: {} },
   tun: { keys: ["name", "mtu", "addresses"], idle: {}, sections: [], idleSections: {} },
 };
 
