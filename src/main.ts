@@ -26,6 +26,7 @@ import { ownThreadId } from "#io/thread-time";
 import { ALL_OFFLOADS, NO_OFFLOADS, openTunDevice, type TunDevice } from "#io/tun-device";
 import { SaTable } from "#ipsec/sa";
 import { ClearGuard } from "#process/clear-guard";
+import { ConfigurationExchange } from "#process/configuration-exchange";
 import { smallestChildMtu } from "#process/ike-mtu";
 import { IkeService, type IkeServiceSnapshot } from "#process/ike-service";
 import { type LaneReadings, readLanes } from "#process/lane-meter";
@@ -64,6 +65,7 @@ export interface GatewaySnapshot {
 
 export interface Gateway {
   readonly tunName: string;
+  /** A reload may change it. */
   readonly mtu: number;
   /** What serves the packets, for people: cipher and offloads of lane 0. */
   readonly description: string;
@@ -71,6 +73,8 @@ export interface Gateway {
   readonly ended: Promise<string | undefined>;
   /** undefined: all keys are manual. */
   readonly ike: IkeService | undefined;
+  /** Takes other configurations; undefined: all keys are manual. */
+  readonly exchange: ConfigurationExchange | undefined;
   snapshot(): GatewaySnapshot;
   /** What lanes count of themselves. */
   readings(): LaneReadings;
@@ -123,7 +127,7 @@ async function start(parts: Parts): Promise<Gateway> {
   const { config, log, opened, network, guard } = parts;
   network.block();
   const tun = openTun(config, opened);
-  const mtu = tunMtu(config);
+  let mtu = tunMtu(config);
   opened.add(() => network.forget(tun.name));
   network.configure(tun.name, mtu, config.tun.addresses);
   const unguarded = guard.raise();
@@ -192,12 +196,20 @@ async function start(parts: Parts): Promise<Gateway> {
   const description = `${first?.cipher ?? "no lane"}; ${offloadText(tun)}; ${priority} priority`;
   log.info(`${tun.name} mtu ${mtu}; ${description}`);
 
+  const resize = (next: GatewayConfig) => {
+    const fits = tunMtu(next);
+    if (fits !== mtu) network.resize(tun.name, fits);
+    mtu = fits;
+  };
   return {
     tunName: tun.name,
-    mtu,
+    get mtu() {
+      return mtu;
+    },
     description,
     ended,
     ike,
+    exchange: ike === undefined ? undefined : new ConfigurationExchange(config, { network, guard, ike, resize }),
     snapshot: () => ({
       children: plane.children.map((child) => plane.counters(child.id)),
       drops: dropsOf(lanes),

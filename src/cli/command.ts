@@ -32,7 +32,7 @@ export interface Command {
   readonly name: string;
   /** One line, lower case, no full stop. */
   readonly summary: string;
-  /** Names of the positional arguments, all of them required. */
+  /** Names of the positional arguments; those in brackets, "[FILE]", come last and may be missing. */
   readonly parameters: readonly string[];
   readonly options: Readonly<Record<string, Option>>;
   readonly examples: readonly string[];
@@ -61,6 +61,12 @@ export class Arguments {
   /** A positional argument by its name in `parameters`. */
   parameter(name: string): string {
     return this.#parameters.get(name) ?? "";
+  }
+
+  /** One that may be missing; `name` with its brackets. */
+  optional(name: string): string | undefined {
+    const value = this.#parameters.get(name);
+    return value === "" ? undefined : value;
   }
 
   has(option: string): boolean {
@@ -139,7 +145,7 @@ function optionValue(token: OptionToken, known: Readonly<Record<string, Option>>
 function checkParameters(positionals: readonly string[], command: Command): void {
   const usage = `usage: ${usageOf(command)}`;
   const missing = command.parameters[positionals.length];
-  if (missing !== undefined) throw new UsageError(`${missing} is missing`, usage);
+  if (missing !== undefined && !missing.startsWith("[")) throw new UsageError(`${missing} is missing`, usage);
   const extra = positionals[command.parameters.length];
   if (extra !== undefined) throw new UsageError(`"${extra}" is one argument too many`, usage);
 }

@@ -7,6 +7,8 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   import: async () => (await import("./import.ts")).importer,
   up: async () => (await import("./up.ts")).up,
   run: async () => (await import("./run.ts")).run,
+  reload: async () => (await import("./reload.ts")).reload,
+  diff: async () => (await import("./diff.ts")).diff,
   status: async () => (await import("./status.ts")).status,
   initiate: async () => (await import("./initiate.ts")).initiate,
   terminate: async () => (await import("./terminate.ts")).terminate,

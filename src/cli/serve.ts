@@ -13,7 +13,6 @@ import { packageVersion } from "#io/package-file";
 import { monotonicClock, wallClock } from "#io/system-clock";
 import { IkeEventMetrics } from "#metrics/ike-events";
 import { ConfiguredInventory } from "#process/configured-inventory";
-import { FixedConfiguration } from "#process/fixed-configuration";
 import { openHttp } from "#process/http-service";
 import { LoopDelay } from "#process/loop-delay";
 import { Measuring, type MeasuringParts } from "#process/measuring";
@@ -25,6 +24,7 @@ import type { CliIo, Option } from "./command.ts";
 import { loadConfiguration } from "./configuration.ts";
 import { GatheredLines } from "./gathered-lines.ts";
 import { ParentLink } from "./parent-link.ts";
+import { runningConfiguration } from "./running-configuration.ts";
 
 export const DUMPABLE_OPTION: Option = {
   type: "boolean",
@@ -48,6 +48,8 @@ export interface ServeOptions {
 
 /** Runs until it is told to stop; the exit code. */
 export async function serveFile(options: ServeOptions, io: CliIo): Promise<number> {
+  // Until there is a gateway that could read its file again; the default would end it.
+  process.on("SIGHUP", () => undefined);
   // SIGUSR1 would open Node's debugger on a port of its own.
   process.on("SIGUSR1", () => undefined);
   const wanted = stopWanted();
@@ -76,17 +78,20 @@ async function serve(
   const journal = new EventJournal({ wall: wallClock, now: () => clock.now() });
   const vici = new ViciDoor();
   const events = config.http === undefined ? undefined : new IkeEventMetrics();
+  const log = {
+    info: (text: string) => {
+      lines.out(`${text}\n`);
+      vici.line(text);
+    },
+    warn: (text: string) => {
+      lines.err(`${paint(io, "yellow", "warning")}: ${text}\n`);
+      vici.line(text);
+    },
+  };
   let gateway: Gateway;
   try {
     gateway = await startGateway(config, {
-      info: (text) => {
-        lines.out(`${text}\n`);
-        vici.line(text);
-      },
-      warn: (text) => {
-        lines.err(`${paint(io, "yellow", "warning")}: ${text}\n`);
-        vici.line(text);
-      },
+      ...log,
       report: (report) => {
         vici.report(report, reportLine(report, clock.now()).text);
         failures.report(report);
@@ -101,10 +106,11 @@ async function serve(
     lines.flush();
   }
   parent.answerFor(gateway);
+  const configuration = runningConfiguration(gateway, config, options.path, io, { ...log, journal });
+  process.on("SIGHUP", () => void configuration.reload(undefined));
   let why: string | undefined;
   try {
     using delay = new LoopDelay();
-    const configuration = new FixedConfiguration(config, wallClock());
     const operated = new Operated(gateway, { configuration, failures, clock, pid: process.pid, delay, journal });
     await using _server = await listen(options.socket, operated);
     const inventory = new ConfiguredInventory(configuration);
@@ -116,6 +122,7 @@ async function serve(
     why = await Promise.race([gateway.ended, wanted]);
   } finally {
     if (why === undefined) await gateway.stop();
+    configuration.wipe();
   }
   lines.flush();
   if (process.connected === true) process.disconnect();

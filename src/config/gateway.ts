@@ -26,6 +26,8 @@ export interface ReadConfig {
   readonly config: GatewayConfig;
   /** What works, and yet is likely not what was wanted. */
   readonly warnings: readonly Complaint[];
+  /** Where keys of section `esplanade` stand, by their paths; absent where that is not known. */
+  readonly places?: ReadonlyMap<string, string>;
 }
 
 const SLOTS_LARGEST = 1 << 20;

@@ -54,6 +54,6 @@ export type StoreList = "connections" | "authorities" | "pools" | "keys" | "shar
 export interface ConfigStore {
   /** One after the other, in the order of the calls. */
   take(command: StoreCommand): Promise<StoreOutcome>;
-  /** Names, or ids of keys and secrets: the file's connections, authorities and pools too. */
+  /** Names, the file's connections too, or ids of keys and secrets: what a command may unload. */
   names(list: StoreList): readonly string[];
 }

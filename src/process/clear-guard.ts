@@ -16,7 +16,7 @@ const PRIORITY = -300;
 export class ClearGuard {
   readonly #table: string;
   readonly #tun: string;
-  readonly #ports: readonly number[];
+  #ports: readonly number[];
   #policies: readonly Policy[];
   #raised = false;
   /** A former gateway's table was there: it outlives a start that fails. */
@@ -41,6 +41,17 @@ export class ClearGuard {
   change(policies: readonly Policy[]): string | undefined {
     this.#policies = policies;
     return this.#raised ? nft(this.#rules()) : undefined;
+  }
+
+  /** Why the rules of another configuration would not be taken, or undefined; nothing to say where nft is missing. */
+  refusal(next: GatewayConfig): string | undefined {
+    if (!this.#raised) return undefined;
+    return nft(guardRules(this.#table, this.#tun, portsOf(next), next.policies), ["--check"]);
+  }
+
+  /** IKE and ESP in UDP come in where this configuration says, from the next change on. */
+  listen(config: GatewayConfig): void {
+    this.#ports = portsOf(config);
   }
 
   #rules(): string {
@@ -114,8 +125,8 @@ function layer(local: TrafficSelector, remote: TrafficSelector): string {
   return `meta l4proto ${name} ${range(remote, "sport")}${range(local, "dport")}`;
 }
 
-function nft(rules: string): string | undefined {
-  const result = spawnSync("nft", ["-f", "-"], { input: rules, encoding: "utf8", timeout: 10_000 });
+function nft(rules: string, options: readonly string[] = []): string | undefined {
+  const result = spawnSync("nft", [...options, "-f", "-"], { input: rules, encoding: "utf8", timeout: 10_000 });
   if (result.error !== undefined) return "the nft program is missing";
   return result.status === 0 ? undefined : (result.stderr.split("\n")[0] ?? "nft failed");
 }

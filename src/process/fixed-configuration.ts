@@ -31,6 +31,11 @@ export class FixedConfiguration implements RunningConfiguration {
     return { why: REFUSED };
   }
 
+  /** Keys by hand are wiped as soon as the lanes have them. */
+  wipe(): void {
+    return;
+  }
+
   current(): GatewayConfig {
     return this.#config;
   }

@@ -21,29 +21,67 @@ const isAny = ({ octets }: IpAddress) => octets.every((octet) => octet === 0);
 const same = (a: IpAddress, b: IpAddress) => compareAddresses(a, b) === 0;
 
 export class IkePorts {
-  readonly #ports: IkePort[] = [];
+  #ports: IkePort[] = [];
   readonly #mark: number;
+  readonly #listener: IkeListener;
+  /** Addresses that the lanes listen on: what is configured besides is listened for there too. */
+  readonly #addresses: readonly IpAddress[];
+  /** Of ports that are closed. */
+  #dropped = 0;
   #sent = 0;
   #sendFailed = 0;
 
   /** Throws SystemError, and what was opened until then is in `opened`. */
   constructor(config: IkeConfig, lanes: readonly LaneListen[], mark: number, listener: IkeListener, opened: Opened) {
     this.#mark = mark;
-    const keep = (port: IkePort) => {
-      this.#ports.push(port);
-      opened.add(() => port[Symbol.dispose]());
-    };
-    for (const { endpoint, fds } of lanes) keep(new IkeSender(endpoint.address, endpoint.port, mark, fds));
+    this.#listener = listener;
+    opened.add(() => {
+      for (const port of this.#ports) port[Symbol.dispose]();
+    });
+    for (const { endpoint, fds } of lanes) this.#ports.push(new IkeSender(endpoint.address, endpoint.port, mark, fds));
     const addresses = new Map(lanes.map(({ endpoint }) => [addressToString(endpoint.address), endpoint.address]));
-    const own = new Set([IKE_PORT, ...config.connections.map(({ localPort }) => localPort)]);
-    for (const address of addresses.values())
-      for (const port of own)
-        if (!this.#ports.some((other) => other.port === port && same(other.address, address)))
-          keep(openOwn(address, port, mark, listener));
+    this.#addresses = [...addresses.values()];
+    this.extend(config);
+  }
+
+  /**
+   * Opens what another configuration needs besides, before it is in force; the returned function closes it again. Throws
+   * SystemError, and nothing has changed then.
+   */
+  extend(config: IkeConfig): () => void {
+    const fresh: IkePort[] = [];
+    const undo = () => {
+      this.#ports = this.#ports.filter((port) => !fresh.includes(port));
+      for (const port of fresh) port[Symbol.dispose]();
+    };
+    try {
+      for (const address of this.#addresses)
+        for (const port of portsOf(config)) {
+          if (this.#ports.some((other) => other.port === port && same(other.address, address))) continue;
+          const opened = openOwn(address, port, this.#mark, this.#listener);
+          fresh.push(opened);
+          this.#ports.push(opened);
+        }
+    } catch (error) {
+      undo();
+      throw error;
+    }
+    return undo;
+  }
+
+  /** Closes what this configuration, which is in force, does not need any more. */
+  reduce(config: IkeConfig): void {
+    const needed = portsOf(config);
+    const idle = this.#ports.filter((port) => port instanceof IkeSocket && !needed.has(port.port));
+    this.#ports = this.#ports.filter((port) => !idle.includes(port));
+    for (const port of idle) {
+      this.#dropped += port.dropped;
+      port[Symbol.dispose]();
+    }
   }
 
   get counters(): IkePortCounters {
-    const dropped = this.#ports.reduce((sum, port) => sum + port.dropped, 0);
+    const dropped = this.#ports.reduce((sum, port) => sum + port.dropped, this.#dropped);
     return { sent: this.#sent, sendFailed: this.#sendFailed, dropped };
   }
 
@@ -73,6 +111,10 @@ export class IkePorts {
     }
     return found;
   }
+}
+
+function portsOf({ connections }: IkeConfig): ReadonlySet<number> {
+  return new Set([IKE_PORT, ...connections.map(({ localPort }) => localPort)]);
 }
 
 function openOwn(address: IpAddress, port: number, mark: number, listener: IkeListener): IkePort {

@@ -70,6 +70,7 @@ export interface IkeServiceSnapshot extends ControlSnapshot {
 
 export class IkeService {
   readonly #parts: IkeServiceParts;
+  #ike: IkeConfig;
   readonly #control: IkeControl;
   readonly #inbox: IkeInbox;
   readonly #ports: IkePorts;
@@ -92,6 +93,7 @@ export class IkeService {
   /** Opens sockets; nothing is sent before `start`. Throws SystemError; what is open is in `opened`. */
   constructor(parts: IkeServiceParts, opened: Opened) {
     this.#parts = parts;
+    this.#ike = parts.ike;
     const { clock, random, plane } = parts;
     opened.add(() => this.#close());
     this.#updown = new UpdownPrograms((text) => parts.warn(text));
@@ -117,10 +119,23 @@ export class IkeService {
 
   /** `policies`: all of a configuration. Those of children are control's to make, with the addresses it learns. */
   configure(ike: IkeConfig, policies: readonly Policy[]): void {
+    this.#ike = ike;
     const ofChildren = new Set(
       ike.connections.flatMap(({ name, children }) => children.map((c) => `${name}/${c.name}`)),
     );
     this.#give({ kind: "configure", ike, policies: policies.filter(({ name }) => !ofChildren.has(name)) });
+  }
+
+  /** Ports that another configuration needs besides; the returned function closes them again. Throws SystemError. */
+  extendPorts(ike: IkeConfig): () => void {
+    return this.#ports.extend(ike);
+  }
+
+  /** Another configuration takes the place of the running one; its ports are open. */
+  reconfigure(ike: IkeConfig, policies: readonly Policy[]): void {
+    this.configure(ike, policies);
+    this.#tellAddresses();
+    this.#ports.reduce(ike);
   }
 
   /** A record of a lane's event ring; valid during the call. */
@@ -296,7 +311,7 @@ export class IkeService {
 
   /** First the addresses that peers are spoken to from, then the others that IKE's ports have. */
   #tellAddresses(): void {
-    const towards = this.#parts.ike.connections
+    const towards = this.#ike.connections
       .flatMap(({ remoteAddresses }) => remoteAddresses)
       .map((host) => (host.kind === "address" ? wayTo(host.address, this.#parts.mark)?.source : undefined))
       .filter((address) => address !== undefined);

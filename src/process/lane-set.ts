@@ -2,7 +2,6 @@
 import type { Endpoint } from "#core/address";
 import { ConfigError } from "#core/errors";
 import type { GatewayConfig } from "#core/policy";
-import { ProtocolId } from "#core/proposal";
 import { LaneInbox } from "#gateway/lane-inbox";
 import type { Descriptor } from "#io/native";
 import { openRaw, openUdp, openWake, steerPort, steerRaw } from "#io/sockets";
@@ -84,7 +83,7 @@ export function openLanes(
   return { lanes, listens: config.listen.map((endpoint, index) => ({ endpoint, fds: fds[index] ?? [] })) };
 }
 
-/** Sockets of the kinds and families that SAs and policies use, and no others. */
+/** Sockets of the kinds and families that SAs and policies use; with IKE all kinds, as a reload may need them. */
 function openSockets(
   config: GatewayConfig,
   lane: number,
@@ -115,26 +114,20 @@ function openSockets(
   return { sockets, udpGro };
 }
 
-/** What manual SAs use, and what IKE may agree on in the families it listens to. */
+/** What manual SAs use, and what IKE may ever agree on in the families it listens to. */
 function rawProtocols(config: GatewayConfig, family: 4 | 6): ("esp" | "ah")[] {
   const manual = config.sas.filter((sa) => sa.encapsulation === "none" && sa.remote.address.family === family);
   const listens = config.listen.some(({ address }) => address.family === family);
-  const proposals = (config.ike?.connections ?? []).flatMap(({ children }) =>
-    children.flatMap((c) => [...c.proposals, ...c.outerProposals]),
-  );
-  const negotiable = listens ? proposals.map(({ protocol }) => (protocol === ProtocolId.AH ? "ah" : "esp")) : [];
+  const negotiable = listens && config.ike !== undefined;
   return (["esp", "ah"] as const).filter(
-    (protocol) => negotiable.includes(protocol) || manual.some((sa) => (sa.outerAh ?? sa).protocol === protocol),
+    (protocol) => negotiable || manual.some((sa) => (sa.outerAh ?? sa).protocol === protocol),
   );
 }
 
 function bypasses(config: GatewayConfig, family: 4 | 6): boolean {
   const listens = config.listen.some(({ address }) => address.family === family);
-  const passing = (config.ike?.connections ?? []).some(({ children }) =>
-    children.some(({ mode, fallback }) => mode === "pass" || fallback !== undefined),
-  );
   return (
-    (listens && passing) ||
+    (listens && config.ike !== undefined) ||
     config.policies.some((p) => p.action === "bypass" && p.local.some((s) => s.first.family === family))
   );
 }

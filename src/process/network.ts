@@ -114,6 +114,54 @@ export class GatewayNetwork {
   }
 
   /**
+   * First half of a change, which may fail: what is newly protected is blocked and leads into the TUN, where the lanes know no
+   * policy for it yet; nothing else changes. The returned function takes it back. Throws SystemError, and nothing has
+   * changed then.
+   */
+  extend(policies: readonly Policy[]): () => void {
+    const next = new GatewayNetwork(policies);
+    const added: (() => void)[] = [];
+    const undo = () => {
+      for (const take of added.splice(0).reverse()) take();
+    };
+    try {
+      for (const family of next.#families()) {
+        const there = new Set(listRoutes(family, TABLE).map(({ kind, destination }) => routeKey(kind, destination)));
+        for (const route of next.#blockRoutes(family)) {
+          if (there.has(routeKey(route.kind, route.destination))) continue;
+          ensureRoute(route);
+          added.push(() => ensureNoRoute(route));
+        }
+        ensureRule(tableRule(family));
+        if (this.#remotes(family).length === 0) added.push(() => ensureNoRule(tableRule(family)));
+      }
+      if (this.#attached !== undefined) added.push(...next.#attachNew(this.#attached, this.#policies));
+    } catch (error) {
+      undo();
+      throw error;
+    }
+    return undo;
+  }
+
+  /** Routes into the TUN that `former` has not; each with what takes it back. */
+  #attachNew(tun: string, former: readonly Policy[]): (() => void)[] {
+    const { index } = getLink(tun);
+    const known = new Set(former.flatMap(remotesOf).map(prefixToString));
+    return this.#policies.flatMap((policy) =>
+      remotesOf(policy).flatMap((destination) => {
+        if (known.has(prefixToString(destination))) return [];
+        ensureRoute(tunRoute(index, destination, sourceOf(policy, destination)));
+        return [() => ensureNoRoute(tunRoute(index, destination, undefined))];
+      }),
+    );
+  }
+
+  /** The largest packets that the TUN takes from the host. */
+  resize(tun: string, mtu: number): void {
+    changeLink(getLink(tun).index, { mtu });
+  }
+
+  /**
    * Other policies take effect: what is newly protected is blocked before it gets into the TUN, and what no longer is
    * leaves the TUN before its block goes.
    */
@@ -161,8 +209,7 @@ export class GatewayNetwork {
     const { index } = getLink(tun);
     for (const policy of this.#policies)
       for (const destination of remotesOf(policy)) {
-        const source = policy.source?.family === destination.address.family ? policy.source : undefined;
-        ensureRoute(tunRoute(index, destination, source));
+        ensureRoute(tunRoute(index, destination, sourceOf(policy, destination)));
       }
   }
 
@@ -345,6 +392,10 @@ function routeKey(kind: string, destination: Prefix): string {
 
 function remotesOf(policy: Policy): Prefix[] {
   return policy.remote.flatMap(({ first, last }) => rangeToPrefixes(first, last));
+}
+
+function sourceOf({ source }: Policy, { address }: Prefix): IpAddress | undefined {
+  return source?.family === address.family ? source : undefined;
 }
 
 function tunRoute(

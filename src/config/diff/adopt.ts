@@ -44,9 +44,13 @@ function adoptConnection(former: Connection | undefined, next: Connection): Conn
   return same ? former : { ...next, children };
 }
 
+/** Those that are the very same stay themselves. */
 function adoptList<T>(former: readonly T[], next: readonly T[]): T[] {
-  const left = [...former];
+  const own = new Set(next);
+  const left = former.filter((one) => !own.has(one));
+  const kept = new Set(former);
   return next.map((one) => {
+    if (kept.has(one)) return one;
     const at = left.findIndex((other) => sameValue(one, other));
     return (at < 0 ? undefined : left.splice(at, 1)[0]) ?? one;
   });

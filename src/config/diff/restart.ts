@@ -27,6 +27,8 @@ export function restartNeeds(
     complain("esplanade.tun.addresses", "the addresses of the TUN device are of the gateway's start");
   changed("esplanade.lanes", running.lanes, next.lanes);
   changed("esplanade.crypto", running.crypto, next.crypto);
+  if (!sameValue(running.http, next.http))
+    complain("esplanade.http", "where monitors and browsers are listened for is of the gateway's start");
   changed("esplanade.offload", running.offload, next.offload);
   if (!sameValue(running.http, next.http)) complain("esplanade.http", "the HTTP interface is of the gateway's start");
   if (next.slots > running.slots)

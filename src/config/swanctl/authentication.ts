@@ -162,13 +162,13 @@ function checkKey(
   if (own === undefined) {
     // A file that could not be read has its complaint already.
     if (!namesOne)
-      connection.findings.error(
+      connection.findings.missing(
         reader?.place ?? connection.place,
         `no certificate to prove who we are in ${connection.title}`,
         "add local.certs = NAME with the file in x509/, or say auth = psk",
       );
   } else if (!files.keys.some((key) => keyFits(key, own)))
-    connection.findings.error(
+    connection.findings.missing(
       place,
       `no private key fits the certificate of ${connection.title}`,
       "put its key into private/ beside the configuration",

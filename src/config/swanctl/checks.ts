@@ -44,7 +44,7 @@ function checkSecret(connection: PlacedConnection, secrets: readonly SharedSecre
   if (secrets.some(({ owners }) => serves(owners))) return;
   const who = remote === undefined ? "any" : identityToString(remote);
   const id = remote === undefined ? "" : `id = ${who} and `;
-  findings.error(
+  findings.missing(
     config.remote.method === "psk" ? remotePlace : localPlace,
     `no secret for '${config.name}' (id ${who})`,
     `add secrets.ike-${config.name} { ${id}secret = … }`,

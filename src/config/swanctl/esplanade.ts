@@ -93,10 +93,13 @@ function readListen(reader: SectionReader): Endpoint[] {
   return endpoints;
 }
 
-/** Every address of each family in which a peer may be, on port 4500 and on the connections' own ports. */
+/**
+ * Every address of each family in which a peer may be, on port 4500 and on the connections' own ports. Where nobody is
+ * configured yet, peers that are loaded later may be anywhere.
+ */
 function defaultListen(connections: readonly PlacedConnection[]): Endpoint[] {
   const ports = new Set([NAT_T_PORT]);
-  const families = new Set<number>();
+  const families = new Set<number>(connections.length === 0 ? [4, 6] : []);
   for (const { config } of connections) {
     if (config.localPort !== IKE_PORT) ports.add(config.localPort);
     // Where our side is said it decides: a peer's name may have addresses of both families.

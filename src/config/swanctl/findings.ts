@@ -17,7 +17,19 @@ export class Findings {
   readonly #errors: Entry[] = [];
   readonly #warnings: Entry[] = [];
   readonly #files: Place["source"][] = [];
+  readonly #pieces: boolean;
   #untold = 0;
+
+  /** `lenient`: pieces come one by one, and what is missing may still come. */
+  constructor(kind: "whole" | "lenient" = "whole") {
+    this.#pieces = kind === "lenient";
+  }
+
+  /** Something that is to be there: an error in a whole configuration, a warning while its pieces come. */
+  missing(place: Place, problem: string, remedy: string): void {
+    if (this.#pieces) this.warn(place, problem, remedy);
+    else this.error(place, problem, remedy);
+  }
 
   error(place: Place, problem: string, remedy: string): void {
     this.#add(this.#errors, place, problem, remedy);
@@ -39,6 +51,10 @@ export class Findings {
 
   warnings(): readonly Complaint[] {
     return sorted(this.#warnings);
+  }
+
+  errors(): readonly Complaint[] {
+    return sorted(this.#errors);
   }
 
   throwIfAny(): void {

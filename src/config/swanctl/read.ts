@@ -1,13 +1,13 @@
 /** The swanctl.conf of an operator → typed, checked GatewayConfig, or every complaint at once. */
 import { type ConfigSource, type ReadConfig, wipeKeys } from "#config/gateway";
-import type { Credentials, SharedSecret } from "#core/connection";
 import { nearest } from "#core/nearest";
 import type { GatewayConfig } from "#core/policy";
 import { wipe } from "#crypto/octets";
 import { ENCRYPTION_TRANSFORMS, INTEGRITY_TRANSFORMS } from "#crypto/transforms";
 import { checkConnection, checkMode } from "./checks.ts";
-import { type PlacedConnection, readConnection } from "./connection.ts";
+import { readConnection } from "./connection.ts";
 import { CredentialFiles } from "./credential-files.ts";
+import { credentialsOf } from "./credentials.ts";
 import { readEsplanade } from "./esplanade.ts";
 import { Findings } from "./findings.ts";
 import { type Inherited, inherit, type Section } from "./inherit.ts";
@@ -15,9 +15,7 @@ import { parseSwanctl } from "./parser.ts";
 import { assemblePolicies } from "./policies.ts";
 import { SCHEMA } from "./schema.ts";
 import { readSecrets } from "./secrets.ts";
-import { SectionReader } from "./section-reader.ts";
-import { Source } from "./source.ts";
-import { valueText } from "./value.ts";
+import { placeToString, Source } from "./source.ts";
 import type { ConfigWorld } from "./world.ts";
 
 /** Throws ConfigError. Wipes the octets of every file it reads, the main one too; the caller ends with `wipeSecrets`. */
@@ -29,15 +27,26 @@ export function readSwanctl(main: ConfigSource, world: ConfigWorld): ReadConfig 
     const keep = (octets: Uint8Array) => read.push(octets);
     const written = parseSwanctl(new Source(main.name, main.octets), world, keep, findings);
     findings.throwIfAny();
-    const result = assemble(main, inherit(written, findings), world, findings, secrets);
+    const inherited = inherit(written, findings);
+    const result = assemble(main, inherited, world, findings, secrets);
     findings.throwIfAny();
-    return { config: result, warnings: findings.warnings() };
+    const places = placesOf(inherited.root.sections.get("esplanade"), "esplanade");
+    return { config: result, warnings: findings.warnings(), places };
   } catch (error) {
     wipe(...secrets);
     throw error;
   } finally {
     wipe(...read);
   }
+}
+
+/** Where each key stands, by its path: "esplanade.tun.name" → "hq.conf:4:5". */
+function placesOf(section: Section | undefined, path: string): Map<string, string> {
+  const places = new Map<string, string>();
+  for (const [key, setting] of section?.settings ?? []) places.set(`${path}.${key}`, placeToString(setting));
+  for (const within of section?.sections.values() ?? [])
+    for (const [key, place] of placesOf(within, `${path}.${within.name}`)) places.set(key, place);
+  return places;
 }
 
 /** Overwrites every secret of the configuration, once those who need them have copies of their own. */
@@ -102,7 +111,8 @@ function checkTop({ root, referred }: Inherited, findings: Findings): void {
       findings.warn(place, `section '${name}' has no effect: nobody refers to it`, "remove it");
     else findings.error(place, `unknown section '${name}'`, `did you mean '${meant}'?`);
   }
-  if (!root.sections.has("connections"))
+  // A gateway that is named may begin without and get them later.
+  if (!root.sections.has("connections") && !root.sections.has("esplanade"))
     findings.error(root.place, "there are no connections", "add connections { NAME { remote_addrs = … } }");
 }
 
@@ -111,52 +121,4 @@ function connectionsOf(root: Section, findings: Findings): Section[] {
   for (const [key, setting] of section?.settings ?? [])
     findings.error(setting, `'${key}' stands outside of a connection`, "connections { NAME { … } }: name it first");
   return [...(section?.sections.values() ?? [])];
-}
-
-function credentialsOf(
-  root: Section,
-  secrets: readonly SharedSecret[],
-  connections: readonly PlacedConnection[],
-  files: CredentialFiles,
-  findings: Findings,
-): Credentials {
-  const named = authoritiesOf(root.sections.get("authorities"), files, findings);
-  const authorities = [
-    ...files.allOf("x509ca"),
-    ...named.authorities,
-    ...connections.flatMap(({ config }) => config.remote.authorities),
-  ];
-  return {
-    secrets,
-    keys: files.keys,
-    authorities: distinct(authorities),
-    intermediates: distinct(files.allOf("x509")),
-    crls: distinct([...files.allOf("x509crl"), ...named.crls]),
-  };
-}
-
-function authoritiesOf(
-  section: Section | undefined,
-  files: CredentialFiles,
-  findings: Findings,
-): { readonly authorities: Uint8Array[]; readonly crls: Uint8Array[] } {
-  const authorities: Uint8Array[] = [];
-  const crls: Uint8Array[] = [];
-  for (const found of section?.sections.values() ?? []) {
-    const reader = new SectionReader(found, "authority", `authority '${found.name}'`, findings);
-    for (const key of ["cacert", "file"]) {
-      const value = reader.value(key);
-      if (value !== undefined) authorities.push(...files.certificates("x509ca", valueText(value), value));
-    }
-    for (const { text, place } of reader.list("crl_uris"))
-      if (text.startsWith("file://")) crls.push(...files.crls(text.slice("file://".length), place));
-      else findings.warn(place, `'${text}' is not fetched`, "put the list into x509crl/, or name it as file://PATH");
-  }
-  return { authorities, crls };
-}
-
-function distinct(all: readonly Uint8Array[]): Uint8Array[] {
-  const seen = new Map<string, Uint8Array>();
-  for (const octets of all) seen.set(octets.join(), octets);
-  return [...seen.values()];
 }

@@ -14,7 +14,7 @@ import { valueText } from "./value.ts";
 import type { ConfigWorld } from "./world.ts";
 
 /** Shorter ones fall to a guess of words in minutes, for whoever plays the peer (RFC 7296 §2.15). */
-const SHORT_OCTETS = 12;
+export const SHORT_SECRET = 12;
 const ZERO = 0x30;
 const HEX_MARK = 0x78;
 const BASE64_MARK = 0x73;
@@ -60,19 +60,19 @@ function sharedSecret(section: Section, around: SecretsWorld): SharedSecret | un
   const secret = reader.has("file") ? secretOfFile(reader, around) : secretOf(reader);
   if (secret === undefined) return undefined;
   if (secret.length === 0) {
-    reader.wrong(reader.has("file") ? "file" : "secret", "the secret is empty", MAKE_ONE);
+    reader.wrong(reader.has("file") ? "file" : "secret", "the secret is empty", MAKE_SECRET);
     return undefined;
   }
-  if (secret.length < SHORT_OCTETS)
+  if (secret.length < SHORT_SECRET)
     reader.warn(
       reader.has("file") ? "file" : "secret",
       `the secret of '${section.name}' is short: whoever plays the peer can find it by trying`,
-      MAKE_ONE,
+      MAKE_SECRET,
     );
   return { owners, secret };
 }
 
-const MAKE_ONE = "make one with: openssl rand -base64 32";
+export const MAKE_SECRET = "make one with: openssl rand -base64 32";
 
 /** Empty when anybody is meant. */
 function ownersOf(reader: SectionReader): Identity[] {

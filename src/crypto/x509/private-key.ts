@@ -3,11 +3,12 @@ import { createPublicKey, type KeyObject } from "node:crypto";
 import type { PrivateKey } from "#core/connection";
 import { privateKeyObject } from "#crypto/key-object";
 import { equalOctets, wipe } from "#crypto/octets";
+import { sha1 } from "#crypto/sha1";
 import { readPublicKeyInfo } from "#crypto/signature-algorithm";
 import { parseCertificate } from "./certificate.ts";
 import { CredentialError } from "./credential-error.ts";
 import { findRevocation, parseCrl } from "./crl.ts";
-import { DerError, DerReader, der, derBitOctets, derOid, derSequence, Tag } from "./der.ts";
+import { DerError, DerReader, der, derBitOctets, derOid, derSequence, readBitOctets, Tag } from "./der.ts";
 import { decodePem } from "./pem.ts";
 
 type KeyForm = "pkcs8" | "pkcs1" | "sec1";
@@ -148,6 +149,14 @@ function readAll(
     }
   }
   return list;
+}
+
+/** SHA-1 of the subjectPublicKey's bits in hex (RFC 5280 §4.2.1.2, method 1): how vici names a key. */
+export function keyIdOf(spki: Uint8Array): string {
+  const info = new DerReader(spki).sequence("SubjectPublicKeyInfo");
+  info.any("algorithm");
+  const bits = readBitOctets(info.read(Tag.BIT_STRING, "subjectPublicKey"), "subjectPublicKey");
+  return [...sha1([bits])].map((octet) => octet.toString(16).padStart(2, "0")).join("");
 }
 
 /** Does this key belong to this certificate (DER)? */
