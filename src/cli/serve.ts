@@ -114,7 +114,9 @@ async function serve(
     const operated = new Operated(gateway, { configuration, failures, clock, pid: process.pid, delay, journal });
     await using _server = await listen(options.socket, operated);
     const inventory = new ConfiguredInventory(configuration);
-    await using _vici = await openVici(vici, options, { gateway: operated, inventory, lanes: config.lanes }, (text) =>
+    const messages = () => gateway.ike?.exchanges ?? new Map();
+    const parts = { gateway: operated, inventory, lanes: config.lanes, messages };
+    await using _vici = await openVici(vici, options, parts, (text) =>
       lines.err(`${paint(io, "yellow", "warning")}: ${text}\n`),
     );
     await using _http = await listenToMonitors(config.http, operated, events, { gateway, clock });

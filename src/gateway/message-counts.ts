@@ -1,10 +1,11 @@
 /** IKE messages by direction and exchange: a closed set of names, whatever strangers send. */
-import { ExchangeType } from "#wire/ike/numbers";
+import { ExchangeType, IkeFlag } from "#wire/ike/numbers";
 import { Exchange } from "#wire/ike/v1/numbers";
 
 // Offsets in octets from the start of the message: RFC 7296 §3.1, RFC 2408 §3.1.
 const VERSION = 17;
 const EXCHANGE_TYPE = 18;
+const FLAGS = 19;
 
 /** In lower case, as a label's value. "informational" is both versions'. */
 const NAMES: ReadonlyMap<number, string> = new Map([
@@ -28,12 +29,26 @@ export class MessageCounts {
   readonly #in = fresh();
   readonly #out = fresh();
 
+  readonly #exchanges = new Map<string, number>();
+
   received(octets: Uint8Array): void {
-    count(this.#in, octets);
+    this.#count(this.#in, octets, "in");
   }
 
   sent(octets: Uint8Array): void {
-    count(this.#out, octets);
+    this.#count(this.#out, octets, "out");
+  }
+
+  /** IKEv2's alone, by exchange, direction and the R flag: "ike_auth-out-req" → count. */
+  get exchanges(): ReadonlyMap<string, number> {
+    return this.#exchanges;
+  }
+
+  #count(counts: Map<string, number>, octets: Uint8Array, direction: "in" | "out"): void {
+    const name = count(counts, octets);
+    if (name === OTHER || majorVersion(octets) !== 2) return;
+    const key = `${name}-${direction}-${((octets[FLAGS] ?? 0) & IkeFlag.RESPONSE) === 0 ? "req" : "resp"}`;
+    this.#exchanges.set(key, (this.#exchanges.get(key) ?? 0) + 1);
   }
 
   get table(): MessageTable {
@@ -45,11 +60,17 @@ function fresh(): Map<string, number> {
   return new Map([...NAMES.values(), OTHER].map((name) => [name, 0]));
 }
 
-function count(counts: Map<string, number>, octets: Uint8Array): void {
-  const major = (octets[VERSION] ?? 0) >>> 4;
+function majorVersion(octets: Uint8Array): number {
+  return (octets[VERSION] ?? 0) >>> 4;
+}
+
+/** Returns what it was counted as. */
+function count(counts: Map<string, number>, octets: Uint8Array): string {
+  const major = majorVersion(octets);
   const type = octets[EXCHANGE_TYPE] ?? 0;
   // Numbers below 34 are version 1's, the others version 2's (RFC 7296 §3.1).
   const fits = (major === 1 && type < ExchangeType.IKE_SA_INIT) || (major === 2 && type >= ExchangeType.IKE_SA_INIT);
   const name = (fits ? NAMES.get(type) : undefined) ?? OTHER;
   counts.set(name, (counts.get(name) ?? 0) + 1);
+  return name;
 }

@@ -183,6 +183,11 @@ export class IkeService {
     return { now: this.#parts.clock.now(), sas, halfOpen, ...this.#control.details() };
   }
 
+  /** Messages of IKEv2 by exchange, direction and whether they ask: "ike_auth-out-req" → count. */
+  get exchanges(): ReadonlyMap<string, number> {
+    return this.#messages.exchanges;
+  }
+
   snapshot(): IkeServiceSnapshot {
     const { sent, sendFailed, dropped } = this.#ports.counters;
     return {

@@ -13,6 +13,7 @@ export interface ViciParts {
   readonly inventory: Inventory;
   /** Threads that carry packets. */
   readonly lanes: number;
+  messages(): ReadonlyMap<string, number>;
 }
 
 export class ViciDoor {
@@ -29,14 +30,14 @@ export class ViciDoor {
   }
 
   /** Throws SystemError when the path is taken or cannot be made. */
-  async open(path: string, { gateway, inventory, lanes }: ViciParts): Promise<AsyncDisposable> {
+  async open(path: string, { gateway, inventory, lanes, messages }: ViciParts): Promise<AsyncDisposable> {
     const service: ViciService = new ViciService(
       {
         gateway,
         inventory,
         host: hostFacts(lanes),
         memory: () => process.memoryUsage(),
-        messages: () => new Map(),
+        messages,
         after: (span, work) => {
           const timer = setTimeout(work, span);
           return () => clearTimeout(timer);

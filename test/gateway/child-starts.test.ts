@@ -266,3 +266,54 @@ test("a peer that moved is told to the engine, with its new endpoint", () => {
   const moved = pair.left.engine.inputs.find(({ kind }) => kind === "peer-moved");
   assert.deepEqual(moved?.kind === "peer-moved" && moved.remote, { address: address("203.0.113.5"), port: 61_000 });
 });
+
+test("an operator sets a trap on a child that has none, and lifts it: packets ask only in between", () => {
+  const pair = between({ startAction: "none" });
+  const offer = (now: number) => now % 10 === 0 && pair.left.gateway.port.offerTun(rightward());
+  const target = { kind: "child", child: "net", connection: undefined } as const;
+  pair.run(100, offer);
+  assert.equal(initiated(pair).length, 0);
+  assert.deepEqual(pair.left.control.details().trapped, []);
+  pair.left.give({ kind: "trap", command: 1, target, on: true });
+  assert.equal(pair.left.control.details().trapped.length, 1);
+  pair.left.give({ kind: "trap", command: 2, target, on: false });
+  pair.run(100, offer);
+  assert.equal(initiated(pair).length, 0);
+  pair.left.give({ kind: "trap", command: 3, target, on: true });
+  // A lane repeats what it asked for after a while.
+  pair.run(3000, offer);
+  assert.equal(initiated(pair).length, 1);
+  assert.ok(arrived(pair) > 0);
+  pair.left.give({ kind: "trap", command: 4, target: { ...target, child: "nett" }, on: true });
+  const ok = { kind: "ok", count: 1 } as const;
+  assert.deepEqual(outcomes(pair), [
+    [1, ok],
+    [2, ok],
+    [3, ok],
+    [4, { kind: "failed", why: "nothing of that name is configured and has SAs" }],
+  ]);
+});
+
+test("a pair is shown with its number, what it carried and its limits; spares and what drains are told apart", () => {
+  const pair = between({ startAction: "start" });
+  pair.run(300);
+  pair.run(100, (now) => now % 10 === 0 && pair.left.gateway.port.offerTun(rightward()));
+  const [current, ...others] = pair.left.control.details().pairs;
+  assert.equal(others.length, 0);
+  assert.equal(current?.role, "current");
+  assert.equal(current?.outbound.packets, 10);
+  assert.ok((current?.outbound.octets ?? 0) > 0);
+  assert.equal(typeof current?.outbound.lastUsed, "number");
+  pair.left.give({
+    kind: "rekey",
+    command: 1,
+    target: { kind: "child-id", id: current?.id ?? -1 },
+    reauthenticate: false,
+  });
+  pair.run(500);
+  const roles = pair.left.control.details().pairs.map(({ id, role }) => [id === current?.id, role]);
+  assert.deepEqual(roles, [
+    [false, "current"],
+    [true, "draining"],
+  ]);
+});

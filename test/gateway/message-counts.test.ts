@@ -26,3 +26,20 @@ test("messages count by their exchange; what a stranger invents is other, and ad
   assert.equal(out["ike_auth"], 1);
   assert.equal(out["other"], 256 - 6);
 });
+
+test("requests and responses of IKEv2 count apart; version 1 has no such flag, and a stranger adds no name", () => {
+  const counts = new MessageCounts();
+  const flagged = (version: number, exchange: number, flags: number) => {
+    const octets = message(version, exchange);
+    octets[19] = flags;
+    return octets;
+  };
+  counts.sent(flagged(0x20, 35, 0x08));
+  counts.sent(flagged(0x20, 35, 0x08));
+  counts.received(flagged(0x20, 35, 0x20));
+  counts.received(flagged(0x10, 5, 0));
+  for (let exchange = 0; exchange < 256; exchange++) counts.received(flagged(0x20, exchange, 0xff));
+  assert.equal(counts.exchanges.get("ike_auth-out-req"), 2);
+  assert.equal(counts.exchanges.get("ike_auth-in-resp"), 2);
+  assert.equal(counts.exchanges.size, 7);
+});

@@ -64,3 +64,22 @@ export function segment(packet: Packet): Uint8Array {
 export function requestOf(name: string, ...parts: readonly Message[]): Uint8Array {
   return segment({ kind: "request", name, message: encodeMessage(parts.flat()) });
 }
+
+/** What a message says, sections by their keys; undefined where it does not. */
+export function within(
+  said: Said | undefined,
+  ...keys: readonly string[]
+): string | readonly string[] | Plain | undefined {
+  let found: string | readonly string[] | Plain | undefined = typeof said === "string" ? undefined : said?.[1];
+  for (const key of keys) found = isSection(found) ? found[key] : undefined;
+  return found;
+}
+
+/** The keys of a section. */
+export function keysOf(found: ReturnType<typeof within>): readonly string[] {
+  return isSection(found) ? Object.keys(found) : [];
+}
+
+function isSection(found: ReturnType<typeof within>): found is Plain {
+  return typeof found === "object" && !Array.isArray(found);
+}
