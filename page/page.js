@@ -119,6 +119,7 @@ function drawPlots() {
   linePlot(byId("throughput"), {
     times,
     span: SPAN,
+    least: 12_500,
     series: [
       { name: "in", label: "in ", values: samples.map(({ rateIn }) => rateIn) },
       { name: "out", label: "out ", values: samples.map(({ rateOut }) => rateOut) },
@@ -129,6 +130,7 @@ function drawPlots() {
   linePlot(byId("drops"), {
     times,
     span: SPAN,
+    least: 10,
     series: [{ name: "bad", label: "", values: samples.map(({ rateDrops }) => rateDrops) }],
     format: (value) => `${countText(value)}/s`,
     output: byId("drops-now"),

@@ -19,15 +19,16 @@ export function roundUp(value, base = 10) {
 }
 
 /**
- * `series`: [{ name, values }], as long as `times` (milliseconds, ascending); `span`: milliseconds shown; `format`: number → text.
+ * `series`: [{ name, values }], as long as `times` (milliseconds, ascending); `span`: milliseconds shown; `least`: what the
+ * scale goes up to in any case; `format`: number → text.
  * The pointer's place is kept in the SVG and read out into `output`.
  */
-export function linePlot(svg, { times, series, span, format, output }) {
+export function linePlot(svg, { times, series, span, least, format, output }) {
   const { clientWidth: width, clientHeight: height } = svg;
   if (width === 0) return;
   svg.replaceChildren();
   const now = times.at(-1) ?? 0;
-  const largest = roundUp(Math.max(1, ...series.flatMap(({ values }) => values)));
+  const largest = roundUp(Math.max(least, ...series.flatMap(({ values }) => values)));
   const x = (time) => LEFT + ((time - now + span) / span) * (width - LEFT);
   const y = (value) => TOP + (1 - value / largest) * (height - TOP - BOTTOM);
   for (const part of [0, 0.5, 1]) {

@@ -14,4 +14,6 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   terminate: async () => (await import("./terminate.ts")).terminate,
   "allow-clear": async () => (await import("./allow-clear.ts")).allowClear,
   rekey: async () => (await import("./rekey.ts")).rekey,
+  prometheus: async () => (await import("./prometheus.ts")).prometheus,
+  grafana: async () => (await import("./grafana.ts")).grafana,
 };
