@@ -12,7 +12,7 @@ import { prf } from "#crypto/prf";
 import { encryptionByName } from "#crypto/transforms";
 import { type IsakmpKeys, isakmpCipherKey, isakmpKeys } from "#ike/v1/keymat";
 import { phase1Offer } from "#ike/v1/phase1-offers";
-import { hash1, hash3 } from "#ike/v1/phase2-hash";
+import { hash1, hash2, hash3 } from "#ike/v1/phase2-hash";
 import { NEVER } from "#test/sim/ike-config";
 import type { Datagram, IkeNode, IkeSim } from "#test/sim/ike-pair";
 import { AES128_SHA256_MODP2048, isakmpProposal } from "#test/sim/ikev1-pair";
@@ -46,7 +46,7 @@ export interface Inner {
 
 type Cookies = Pick<IkeHeader, "initiatorSpi" | "responderSpi">;
 
-interface Halves {
+export interface Halves {
   readonly cookies: Cookies;
   readonly initiatorNonce: Uint8Array;
   readonly responderNonce: Uint8Array;
@@ -112,7 +112,7 @@ export class Insider1 {
   }
 
   /** The sixth came: phase 2 begins with the last block of phase 1. */
-  believed({ octets }: Datagram): void {
+  believed({ octets }: Pick<Datagram, "octets">): void {
     this.#phase1Iv = octets.slice(-BLOCK);
   }
 
@@ -141,6 +141,28 @@ export class Insider1 {
   hash3(messageId: number, initiatorNonce: Uint8Array, responderNonce: Uint8Array): Inner {
     const data = hash3(this.keys, messageId, initiatorNonce, responderNonce);
     return behindHash(data, { firstType: PayloadType.NONE, octets: new Uint8Array(0) });
+  }
+
+  /** HASH(2) likewise. */
+  withHash2(messageId: number, initiatorNonce: Uint8Array, inner: Inner): Inner {
+    return behindHash(hash2(this.keys, messageId, initiatorNonce, covered(inner)), inner);
+  }
+
+  /** What a message holds that was enciphered with this IV. */
+  open(message: Uint8Array, iv: Uint8Array): Inner {
+    const octets = this.#cipher.decrypt(iv, message.subarray(IKE_HEADER_LENGTH));
+    return { firstType: decodeHeader(message).nextPayload, octets };
+  }
+
+  /** The same message with this in it. */
+  replace(message: Uint8Array, iv: Uint8Array, inner: Inner): Uint8Array {
+    const { exchangeType, messageId } = decodeHeader(message);
+    return this.#seal({ exchangeType, messageId }, inner, iv);
+  }
+
+  /** Of an exchange's first message; 0 is phase 1. */
+  firstIv(messageId: number): Uint8Array {
+    return messageId === 0 ? this.#phase1Iv : this.#firstIv(messageId);
   }
 
   #firstIv(messageId: number): Uint8Array {
