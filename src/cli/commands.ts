@@ -5,6 +5,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   demo: async () => (await import("./demo.ts")).demo,
   check: async () => (await import("./check.ts")).check,
   import: async () => (await import("./import.ts")).importer,
+  capacity: async () => (await import("./capacity.ts")).capacity,
   up: async () => (await import("./up.ts")).up,
   run: async () => (await import("./run.ts")).run,
   reload: async () => (await import("./reload.ts")).reload,

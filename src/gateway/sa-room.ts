@@ -18,9 +18,11 @@ export class SaRoom {
   readonly #windows: WordArena;
   readonly #selectors: WordArena;
   #nextFree = 0;
+  #free: number;
 
   constructor(table: SaTable) {
     this.#used = new Uint8Array(table.capacity);
+    this.#free = table.capacity;
     this.#windows = new WordArena(table.windows.length);
     this.#selectors = new WordArena(table.selectors.length);
   }
@@ -34,9 +36,7 @@ export class SaRoom {
   /** Before anything is taken: a refused installation leaves nothing behind. */
   #refuseFull(spec: ChildSaSpec): void {
     const needed = spec.outerAh === undefined ? 2 : 4;
-    let free = 0;
-    for (let slot = 0; slot < this.#used.length && free < needed; slot++) if (this.#used[slot] === 0) free++;
-    if (free < needed)
+    if (this.#free < needed)
       throw ConfigError.of(
         "slots",
         `all ${this.#used.length} slots are in use`,
@@ -71,6 +71,7 @@ export class SaRoom {
       const carried = protocol.inbound.spi & (this.#used.length - 1);
       const inbound = this.#used[carried] === 0 ? carried : this.#freeSlot();
       this.#used[inbound] = 1;
+      this.#free -= 2;
       const outbound = this.#freeSlot();
       this.#used[outbound] = 1;
       slots.push({ inbound: slotOf(inbound), outbound: slotOf(outbound) });
@@ -91,6 +92,7 @@ export class SaRoom {
 
   give(slots: readonly number[], { windows, selectors }: SaRanges): void {
     for (const slot of slots) this.#used[slot] = 0;
+    this.#free += slots.length;
     for (const range of windows) this.#windows.give(range.offset, range.length);
     this.#selectors.give(selectors.offset, selectors.length);
   }
