@@ -14,8 +14,17 @@ const [set = "all", ...wanted] = process.argv.slice(2);
 const outside = /^(netns|interop)\//;
 // They judge rates and delays, or fill the machine: each has it for itself.
 const alone = /^netns\/(flood|flood-ikev1|lanes|load-generator|tun-stream)\.test\.js$/;
+// They do next to nothing but wait, beside the others.
+const waiting = /^interop\/ikev2-silence\.test\.js$/;
 // What takes longest begins first, so that nothing is left over at the end.
-const first = [/^fuzz\//, /^(gateway|sim|ike)\//, /^interop\/ikev\d-(live|changes|refusals)/, /^netns\/(ike|leak)\./, /^interop\//];
+const first = [
+  /^fuzz\//,
+  /^(gateway|sim|ike)\//,
+  /^interop\/ikev1-live/,
+  /^interop\/ikev2-(certificates|live|changes)/,
+  /^netns\/(demo|gateway|ike|leak)\./,
+  /^interop\/(ikev|tshark)/,
+];
 const rank = (name) => {
   const place = first.findIndex((pattern) => pattern.test(name));
   return place === -1 ? first.length : place;
@@ -78,10 +87,15 @@ async function all(names, atOnce, front = []) {
 }
 
 // Live tests mostly wait, and must not come late: what only computes runs beside them with what they leave.
-const live = files.filter((name) => outside.test(name) && !alone.test(name));
+const live = files.filter((name) => outside.test(name) && !alone.test(name) && !waiting.test(name));
+const waits = files.filter((name) => waiting.test(name));
 const unit = files.filter((name) => !outside.test(name));
 const cores = availableParallelism();
-await Promise.all([all(live, Math.max(3, cores)), all(unit, cores, live.length > 0 ? ["nice", "-n", "15"] : [])]);
+await Promise.all([
+  all(live, Math.max(3, cores)),
+  all(waits, 1),
+  all(unit, cores, live.length > 0 ? ["nice", "-n", "15"] : []),
+]);
 await all(files.filter((name) => alone.test(name)), 1);
 
 const seconds = (performance.now() - began) / 1000;

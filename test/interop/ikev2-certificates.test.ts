@@ -7,7 +7,8 @@ import { freshCertificates } from "#lab/certificates";
 import { IKE_PLAN, type IkePlan, type LabFiles } from "#lab/ike-config";
 import { LabAuthority } from "./lab-authority.ts";
 import { LivePair, type PairPlan } from "./live-pair.ts";
-import { NEEDS_PKI, PkiTool } from "./pki-tool.ts";
+import type { LiveTunnel } from "./live-tunnel.ts";
+import { NEEDS_PKI, NEEDS_PKI_LONG, PkiTool } from "./pki-tool.ts";
 import { NEEDS_STRONGSWAN } from "./strongswan.ts";
 
 const PUBKEY: IkePlan = { ...IKE_PLAN, auth: "pubkey" };
@@ -16,16 +17,20 @@ const ROLES = ["us", "them"] as const;
 type Sides = { readonly a: LabFiles; readonly b: LabFiles };
 
 /** Begun by us and then by them, with traffic each time. */
-async function mustWorkBothWays(plan: PairPlan, look: (pair: LivePair) => Promise<void> = async () => undefined) {
+async function mustWorkBothWays(plan: PairPlan): Promise<void> {
   await using pair = await LivePair.start(plan);
+  await mustWork(pair, pair.tunnel, async () => undefined);
+}
+
+async function mustWork(pair: LivePair, tunnel: LiveTunnel, look: () => Promise<void>): Promise<void> {
   for (const role of ROLES) {
-    await pair.explained(() => pair.initiate(role));
-    await pair.mustBeUp();
-    if (role === "us") await pair.mustCarry();
-    else await pair.mustEcho();
-    await look(pair);
-    await pair.ours.act("terminate", "s2s", true);
-    await pair.mustBeDown();
+    await pair.explained(() => tunnel.initiate(role));
+    await tunnel.mustBeUp();
+    if (role === "us") await tunnel.mustCarry();
+    else await tunnel.mustEcho();
+    await look();
+    await tunnel.act("terminate", "ike");
+    await tunnel.mustBeDown();
   }
 }
 
@@ -39,32 +44,50 @@ const AUTHS: readonly (readonly [KeyKind, IkePlan["auth"], a: string, b: string]
   ["rsa2048", "pubkey", "gw-a", "gw-b"],
   ["rsa3072", "pubkey", "a@example.org", "b@example.org"],
   ["rsa2048", "ike:rsa/pss-sha384", "a.example.org", "b.example.org"],
-  ["ecdsa256", "pubkey", '"O=Lab, CN=gw-a"', '"O=Lab, CN=gw-b"'],
+  ["ecdsa256", "pubkey", '"O=Lab, CN=gw-a3"', '"O=Lab, CN=gw-b3"'],
   ["ecdsa384", "pubkey", "192.0.2.1", "192.0.2.2"],
   ["ecdsa521", "pubkey", "a.example.org", "b.example.org"],
   ["ed25519", "pubkey", "2001:db8::1", "2001:db8::2"],
 ];
 
-for (const [kind, auth, a, b] of AUTHS)
-  test(`${kind}, ${auth}, ${a} and ${b}: begun by either side (RFC 7427, RFC 4945 §3.1)`, NEEDS_PKI, () => {
-    using pki = new PkiTool({ kind, padding: auth === "pubkey" ? "pkcs1" : "pss", intermediate: false });
-    const authority = new LabAuthority(kind, "O=Lab, CN=ours");
-    const named = (id: string) => (id.startsWith('"') ? [] : [id]);
-    const theirs = pki.files("gw-b", named(b));
-    const trust = { ...authority.trust, ...pick(theirs, "x509ca/") };
-    return mustWorkBothWays(
-      {
-        plan: { ...PUBKEY, auth },
-        ours: { local: `id = ${a}\ncerts = gw-a.pem`, remote: `id = ${b}` },
-        theirs: { local: `id = ${b}\ncerts = gw-b.pem`, remote: `id = ${a}` },
-        ...withFiles({ a: { ...authority.issue("gw-a", named(a)).files, ...trust }, b: { ...theirs, ...trust } }),
-      },
-      async (pair) => {
-        const { ikeSas } = await pair.ours.status();
-        assert.equal(ikeSas[0]?.remoteIdentity, b.replaceAll('"', ""));
-      },
-    );
+/** Ours by our own maker, theirs by strongSwan's, under a CA each. */
+function authFiles(place: number, [kind, auth, a, b]: (typeof AUTHS)[number]): Sides {
+  using pki = new PkiTool({
+    kind,
+    padding: auth === "pubkey" ? "pkcs1" : "pss",
+    intermediate: false,
+    name: `theirs${place}`,
   });
+  const authority = new LabAuthority(kind, `O=Lab, CN=ours${place}`);
+  const named = (id: string) => (id.startsWith('"') ? [] : [id]);
+  const { "x509ca/ca.pem": root = "", ...theirs } = pki.files(`gw-b${place}`, named(b));
+  const trust = { ...authority.trust, [`x509ca/theirs${place}.pem`]: root };
+  return { a: { ...authority.issue(`gw-a${place}`, named(a)).files, ...trust }, b: { ...theirs, ...trust } };
+}
+
+test("every kind of key and of name, begun by either side (RFC 7427, RFC 4945 §3.1)", NEEDS_PKI_LONG, async (t) => {
+  const sides = AUTHS.map((row, place) => authFiles(place, row));
+  const certs = (letter: string, place: number) => `certs = gw-${letter}${place}.pem`;
+  const tunnels = AUTHS.map(([, auth, a, b], place) => ({
+    plan: { ...PUBKEY, auth },
+    ours: { local: `id = ${a}\n${certs("a", place)}`, remote: `id = ${b}` },
+    theirs: { local: `id = ${b}\n${certs("b", place)}`, remote: `id = ${a}` },
+  }));
+  const files = {
+    a: Object.assign({}, ...sides.map(({ a }) => a)),
+    b: Object.assign({}, ...sides.map(({ b }) => b)),
+  };
+  await using pair = await LivePair.startMany(tunnels, withFiles(files));
+  for (const [place, [kind, auth, a, b]] of AUTHS.entries())
+    await t.test(`${kind}, ${auth}, ${a} and ${b}`, async () => {
+      const tunnel = pair.at(place);
+      await mustWork(pair, tunnel, async () => {
+        const { ikeSas } = await pair.ours.status();
+        const own = ikeSas.filter(({ connection }) => connection === tunnel.connection);
+        assert.equal(own.at(-1)?.remoteIdentity, b.replaceAll('"', ""));
+      });
+    });
+});
 
 /** The chain goes over the wire: neither side has the other's intermediate CA. */
 test("an intermediate CA comes with the certificate, both ways", NEEDS_PKI, () => {
@@ -86,29 +109,26 @@ const SENDING: readonly (readonly [lines: string, sent: boolean, asked: boolean]
   ["send_cert = always\nsend_certreq = no", true, false],
 ];
 
-for (const [lines, sent, asked] of SENDING)
-  test(
-    `${lines.replace("\n", ", ")}: certificates go when they shall (RFC 7296 §3.6, §3.7)`,
-    NEEDS_STRONGSWAN,
-    async () => {
-      const { a, b } = freshCertificates("ecdsa256");
-      const both: LabFiles = { ...pick(a, "x509/"), ...pick(b, "x509/") };
-      const log: string[] = [];
-      await mustWorkBothWays(
-        {
-          plan: { ...PUBKEY, connection: lines },
-          ours: { remote: "id = gw-b\ncerts = gw-b.pem" },
-          theirs: { remote: "id = gw-a\ncerts = gw-a.pem" },
-          ...withFiles({ a: { ...a, ...both }, b: { ...b, ...both } }),
-        },
-        async (pair) => void log.push(pair.peer.log),
-      );
-      const last = log.at(-1) ?? "";
-      assert.equal((last.match(/received end entity cert "O=Lab, CN=gw-a"/g) ?? []).length, sent ? 2 : 0);
-      assert.equal((last.match(/sending end entity cert "O=Lab, CN=gw-b"/g) ?? []).length, sent ? 2 : 0);
-      assert.equal(/received cert request for "O=Lab, CN=Lab CA"/.test(last), asked);
-    },
-  );
+test("certificates go when they shall (RFC 7296 §3.6, §3.7)", NEEDS_STRONGSWAN, async (t) => {
+  const { a, b } = freshCertificates("ecdsa256");
+  const both: LabFiles = { ...pick(a, "x509/"), ...pick(b, "x509/") };
+  const [left, right] = ["id = gw-a\ncerts = gw-a.pem", "id = gw-b\ncerts = gw-b.pem"];
+  const tunnels = SENDING.map(([connection]) => ({
+    plan: { ...PUBKEY, connection },
+    ours: { local: left, remote: right },
+    theirs: { local: right, remote: left },
+  }));
+  await using pair = await LivePair.startMany(tunnels, withFiles({ a: { ...a, ...both }, b: { ...b, ...both } }));
+  for (const [place, [lines, sent, asked]] of SENDING.entries())
+    await t.test(lines.replace("\n", ", "), async () => {
+      const heard = pair.peer.log.length;
+      await mustWork(pair, pair.at(place), async () => undefined);
+      const said = pair.peer.log.slice(heard);
+      assert.equal((said.match(/received end entity cert "O=Lab, CN=gw-a"/g) ?? []).length, sent ? 2 : 0);
+      assert.equal((said.match(/sending end entity cert "O=Lab, CN=gw-b"/g) ?? []).length, sent ? 2 : 0);
+      assert.equal(/received cert request for "O=Lab, CN=Lab CA"/.test(said), asked);
+    });
+});
 
 function pick(files: LabFiles, directory: string): LabFiles {
   return Object.fromEntries(Object.entries(files).filter(([path]) => path.startsWith(directory)));

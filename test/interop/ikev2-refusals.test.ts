@@ -4,13 +4,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { statusText } from "#control/status-text";
 import type { CertificateRequest } from "#crypto/x509/certificate-maker";
-import { freshSecret, IKE_PLAN, type IkePlan, secretsText } from "#lab/ike-config";
+import { freshSecret, IKE_PLAN, type IkePlan, identityOf, type LabFiles, secretsText } from "#lab/ike-config";
+import { siteAt } from "#lab/network";
 import { HOUR, LabAuthority, NOW } from "./lab-authority.ts";
-import { LivePair, type PairPlan } from "./live-pair.ts";
-import { NEEDS_STRONGSWAN } from "./strongswan.ts";
+import { LivePair } from "./live-pair.ts";
+import { NEEDS_STRONGSWAN, NEEDS_STRONGSWAN_LONG } from "./strongswan.ts";
 
 const ROLES = ["us", "them"] as const;
-const PUBKEY: IkePlan = { ...IKE_PLAN, auth: "pubkey" };
+const PUBKEY = { auth: "pubkey" } as const;
 
 /** What our log says and what charon's does, for who begins. */
 interface Said {
@@ -20,50 +21,19 @@ interface Said {
 
 interface Refusal {
   readonly what: string;
-  readonly pair: () => PairPlan;
+  readonly plan?: Partial<IkePlan>;
+  readonly ours?: Partial<IkePlan>;
+  readonly theirs?: Partial<IkePlan>;
+  /** Theirs has a certificate that is wrong in this. */
+  readonly certificate?: Partial<CertificateRequest> & {
+    readonly names?: readonly string[];
+    readonly unknownCa?: true;
+    readonly revoked?: true;
+  };
+  readonly otherSecret?: true;
+  /** As it is at place 0. */
   readonly us: Said;
   readonly them: Said;
-}
-
-/** Theirs has a certificate that is wrong in this. */
-function certificates(theirs: Partial<CertificateRequest>, names: readonly string[] = ["gw-b"]): () => PairPlan {
-  return () => {
-    const authority = new LabAuthority("ecdsa256", "O=Lab, CN=lab");
-    const [a, b] = [authority.issue("gw-a", ["gw-a"]), authority.issue("gw-b", names, theirs)];
-    return {
-      plan: PUBKEY,
-      ourFiles: { ...a.files, ...authority.trust },
-      peer: { secrets: "", files: { ...b.files, ...authority.trust } },
-    };
-  };
-}
-
-function unknownAuthority(): PairPlan {
-  const [known, unknown] = [
-    new LabAuthority("ecdsa256", "O=Lab, CN=lab"),
-    new LabAuthority("ecdsa256", "O=Lab, CN=no"),
-  ];
-  return {
-    plan: PUBKEY,
-    ourFiles: { ...known.issue("gw-a", ["gw-a"]).files, ...known.trust },
-    peer: { secrets: "", files: { ...unknown.issue("gw-b", ["gw-b"]).files, ...unknown.trust, ...known.trust } },
-  };
-}
-
-function revoked(): PairPlan {
-  const authority = new LabAuthority("ecdsa256", "O=Lab, CN=lab");
-  const [a, b] = [authority.issue("gw-a", ["gw-a"]), authority.issue("gw-b", ["gw-b"])];
-  return {
-    plan: PUBKEY,
-    ourFiles: { ...a.files, ...authority.trust, ...authority.crl(b.certificate) },
-    peer: { secrets: "", files: { ...b.files, ...authority.trust } },
-  };
-}
-
-/** Ours by certificate, theirs by secret. */
-function otherMethod(): PairPlan {
-  const plan = certificates({})();
-  return { ...plan, theirs: { auth: "psk" }, peer: { ...plan.peer, secrets: secretsText(freshSecret()) } };
 }
 
 /** Both say that it is authentication. */
@@ -88,7 +58,7 @@ const IDENTITIES_DIFFER = "set remote.id and local.id here, or local.id and remo
 const REFUSALS: readonly Refusal[] = [
   {
     what: "another secret",
-    pair: () => ({ plan: IKE_PLAN, peer: { secrets: secretsText(freshSecret()) } }),
+    otherSecret: true,
     us: { ours: UNKNOWN, charon: CHARON_SAYS },
     them: {
       ours: `${WE_SAY}the secret shared with gw-b differs from the peer's; set the same secret on both sides (look for spaces, quotes and 0s/0x in front)`,
@@ -97,7 +67,7 @@ const REFUSALS: readonly Refusal[] = [
   },
   {
     what: "an identity that nobody has",
-    pair: () => ({ plan: IKE_PLAN, ours: { remote: "id = gw-x" } }),
+    ours: { remote: "id = gw-x" },
     us: { ours: UNKNOWN, charon: CHARON_SAYS },
     them: {
       ours: `${WE_SAY}no connection for a peer gw-b that asks for gw-a: s2s wants gw-x; ${IDENTITIES_DIFFER}`,
@@ -106,7 +76,7 @@ const REFUSALS: readonly Refusal[] = [
   },
   {
     what: "an identity beside the pattern",
-    pair: () => ({ plan: IKE_PLAN, ours: { remote: "id = *.example.org" } }),
+    ours: { remote: "id = *.example.org" },
     us: {
       ours: `${WE_SAY}the peer says it is gw-b, s2s wants *.example.org; set remote.id here or local.id there to the same identity`,
       charon: CHARON_IS_TOLD,
@@ -118,7 +88,8 @@ const REFUSALS: readonly Refusal[] = [
   },
   {
     what: "a certificate beside a secret",
-    pair: otherMethod,
+    plan: PUBKEY,
+    theirs: { auth: "psk" },
     us: { ours: UNKNOWN, charon: CHARON_SAYS },
     them: {
       ours: `${WE_SAY}the peer proves itself by a shared secret, s2s wants a signature; set remote.auth here, or local.auth there, to the same method`,
@@ -127,52 +98,59 @@ const REFUSALS: readonly Refusal[] = [
   },
   {
     what: "an expired certificate",
-    pair: certificates({ notBefore: NOW - 2 * HOUR, notAfter: NOW - HOUR }),
+    plan: PUBKEY,
+    certificate: { notBefore: NOW - 2 * HOUR, notAfter: NOW - HOUR },
     ...ourReason(`certificate of O=Lab, CN=gw-b expired on ${day(NOW - HOUR)} (an hour ago); issue a new one`),
   },
   {
     what: "a certificate of tomorrow",
-    pair: certificates({ notBefore: NOW + 24.5 * HOUR, notAfter: NOW + 48 * HOUR }),
+    plan: PUBKEY,
+    certificate: { notBefore: NOW + 24.5 * HOUR, notAfter: NOW + 48 * HOUR },
     ...ourReason(
       `certificate of O=Lab, CN=gw-b is not valid before ${day(NOW + 24.5 * HOUR)} (in a day); set this machine's clock, or wait`,
     ),
   },
   {
     what: "a revoked certificate",
-    pair: revoked,
+    plan: PUBKEY,
+    certificate: { revoked: true },
     ...ourReason(`certificate of O=Lab, CN=gw-b was revoked on ${day(NOW - HOUR)}; issue a new one`),
   },
   {
     what: "a certificate that may not sign",
-    pair: certificates({ keyUsage: ["keyEncipherment"] }),
+    plan: PUBKEY,
+    certificate: { keyUsage: ["keyEncipherment"] },
     ...ourReason(
       "certificate of O=Lab, CN=gw-b may not sign (keyUsage without digitalSignature); issue one with digitalSignature",
     ),
   },
   {
     what: "a certificate for something else",
-    pair: certificates({ extendedUsage: ["codeSigning"] }),
+    plan: PUBKEY,
+    certificate: { extendedUsage: ["codeSigning"] },
     ...ourReason(
       "certificate of O=Lab, CN=gw-b is not meant for IKE (extKeyUsage); issue one with ikeIntermediate, serverAuth or clientAuth, or without extKeyUsage",
     ),
   },
   {
     what: "a certificate of an unknown CA",
-    pair: unknownAuthority,
+    plan: PUBKEY,
+    certificate: { unknownCa: true },
     ...ourReason(
       "certificate of O=Lab, CN=gw-b was issued by O=Lab, CN=no, which is unknown here; add that CA to the trusted ones, or have the peer send what leads to one",
     ),
   },
   {
     what: "a certificate of somebody else",
-    pair: certificates({}, ["gw-c"]),
+    plan: PUBKEY,
+    certificate: { names: ["gw-c"] },
     ...ourReason(
       "the peer claims to be gw-b, but its certificate does not say so (it is for O=Lab, CN=gw-b | gw-c); have the peer use one of these names, or issue a certificate with subjectAltName gw-b",
     ),
   },
   {
     what: "no IKE proposal in common",
-    pair: () => ({ plan: IKE_PLAN, theirs: { ike: "aes256-sha384-ecp384" } }),
+    theirs: { ike: "aes256-sha384-ecp384" },
     us: {
       ours: "s2s: IKE_SA_INIT: the peer says NO_PROPOSAL_CHOSEN: the peer takes none of our proposals (aes128gcm16-prfsha256-x25519); make the algorithms (and for children the PFS group) equal on both sides",
       charon: "generating IKE_SA_INIT response 0 [ N(NO_PROP) ]",
@@ -184,7 +162,7 @@ const REFUSALS: readonly Refusal[] = [
   },
   {
     what: "no ESP proposal in common",
-    pair: () => ({ plan: IKE_PLAN, theirs: { esp: "aes256-sha384-x25519" } }),
+    theirs: { esp: "aes256-sha384-x25519" },
     us: {
       ours: "s2s/net: IKE_AUTH: the peer says NO_PROPOSAL_CHOSEN: the peer takes none of our proposals (aes128gcm16-x25519); make the algorithms (and for children the PFS group) equal on both sides",
       charon: "N(NO_PROP) ]",
@@ -196,7 +174,7 @@ const REFUSALS: readonly Refusal[] = [
   },
   {
     what: "no traffic selectors in common",
-    pair: () => ({ plan: IKE_PLAN, theirs: { localSelectors: "10.3.0.0/24" } }),
+    theirs: { localSelectors: "10.3.0.0/24" },
     us: {
       ours: "s2s/net: IKE_AUTH: the peer says TS_UNACCEPTABLE: the peer has no policy for these traffic selectors (10.1.0.0-10.1.0.255 === 10.2.0.0-10.2.0.255, our side first); make local and remote selectors mirror each other",
       charon: "N(TS_UNACCEPT) ]",
@@ -213,25 +191,83 @@ function day(time: number): string {
   return new Date(time).toISOString().slice(0, 10);
 }
 
-for (const { what, pair: plan, us, them } of REFUSALS)
-  test(`${what}: refused with a reason and a remedy, whoever begins`, NEEDS_STRONGSWAN, async () => {
-    await using pair = await LivePair.start(plan());
-    for (const role of ROLES) {
-      const { ours, charon } = role === "us" ? us : them;
-      const [said, heard] = [pair.ours.process.log.length, pair.peer.log.length];
-      if (role === "us") await assert.rejects(pair.initiate("us"), /could not initiate/);
-      else assert.notEqual((await pair.peer.trySwanctl("--initiate", "--child", "net", "--timeout", "3")).status, 0);
-      await pair.eventually("our reason", () => pair.ours.process.log.slice(said).includes(ours));
-      await pair.eventually("the peer hears it", () => pair.peer.log.slice(heard).includes(charon));
-      const status = await pair.ours.status();
-      assert.ok(statusText(status, false).includes(ours), statusText(status, false));
-      assert.deepEqual(status.tunnels[0]?.sas, []);
-      assert.doesNotMatch(await pair.peer.listSas(), /INSTALLED/);
-      await pair.tunnel.mustStayQuiet();
-      if (status.ikeSas.length > 0) await pair.ours.act("terminate", "s2s", true);
-      await pair.mustBeDown();
-    }
+/** Each has a CA of its own, which both sides trust. */
+function filesOf(refusals: readonly Refusal[]): { readonly a: LabFiles; readonly b: LabFiles } {
+  const sides: { a: LabFiles; b: LabFiles } = { a: {}, b: {} };
+  for (const [place, { plan, certificate }] of refusals.entries()) {
+    if (plan?.auth !== "pubkey") continue;
+    const { names, unknownCa, revoked, ...wrong } = certificate ?? {};
+    const authority = new LabAuthority("ecdsa256", `O=Lab, CN=ca${place}`);
+    const theirs = unknownCa === true ? new LabAuthority("ecdsa256", "O=Lab, CN=no") : authority;
+    const [a, b] = [`gw-a${place}`, `gw-b${place}`];
+    const issued = theirs.issue(b, names ?? [b], wrong);
+    const crl = revoked === true ? authority.crl(issued.certificate) : {};
+    sides.a = { ...sides.a, ...authority.issue(a, [a]).files, ...authority.trust, ...crl };
+    sides.b = { ...sides.b, ...issued.files, ...theirs.trust, ...authority.trust };
+  }
+  return sides;
+}
+
+/** One for all, and one for who shall have another. */
+function secrets(refusals: readonly Refusal[], common: string): string {
+  const others = [...refusals.entries()].filter(([, { otherSecret }]) => otherSecret === true);
+  return [
+    secretsText(common),
+    ...others.map(([place]) => {
+      const { a, b } = gatewaysAt(place);
+      return `ike-${place} { secret = ${freshSecret()}\n id-a = ${a}\n id-b = ${b} }`;
+    }),
+  ].join("\n  ");
+}
+
+function gatewaysAt(place: number): { readonly a: string; readonly b: string } {
+  return { a: identityOf(siteAt("A", place)), b: identityOf(siteAt("B", place)) };
+}
+
+/** The same at another place: its names, identities and networks. */
+function atPlace(text: string, place: number): string {
+  if (place === 0) return text;
+  return text.replace(/\b(s2s|net|gw-[ab])\b/g, `$1${place}`).replace(/\b10\.([12])\.0\./g, `10.$1.${place}.`);
+}
+
+test("what does not fit is refused with a reason and a remedy, whoever begins", NEEDS_STRONGSWAN_LONG, async (t) => {
+  const { a, b } = filesOf(REFUSALS);
+  const common = freshSecret();
+  const tunnels = REFUSALS.map(({ plan, ours, theirs }) => ({
+    plan: { ...IKE_PLAN, ...plan },
+    ...(ours && { ours }),
+    ...(theirs && { theirs }),
+  }));
+  await using pair = await LivePair.startMany(tunnels, {
+    ourFiles: a,
+    ourSecrets: secrets(REFUSALS, common),
+    peer: { files: b, secrets: secrets(REFUSALS, common) },
   });
+  for (const [place, { what, us, them }] of REFUSALS.entries())
+    await t.test(what, async () => {
+      for (const role of ROLES) await mustRefuse(pair, place, role, role === "us" ? us : them);
+    });
+});
+
+async function mustRefuse(pair: LivePair, place: number, role: "us" | "them", said: Said): Promise<void> {
+  const tunnel = pair.at(place);
+  const [ours, charon] = [atPlace(said.ours, place), said.charon];
+  const [before, heard] = [pair.ours.process.log.length, pair.peer.log.length];
+  if (role === "us") await assert.rejects(tunnel.initiate("us"), /could not initiate/);
+  else {
+    const { status } = await pair.peer.trySwanctl("--initiate", "--child", tunnel.child, "--timeout", "3");
+    assert.notEqual(status, 0);
+  }
+  await pair.eventually("our reason", () => pair.ours.process.log.slice(before).includes(ours));
+  await pair.eventually("the peer hears it", () => pair.peer.log.slice(heard).includes(charon));
+  const text = statusText(await pair.ours.status(), false);
+  assert.ok(text.includes(ours), text);
+  assert.deepEqual((await tunnel.status())?.sas, []);
+  assert.doesNotMatch(await pair.peer.listSas(tunnel.connection), /INSTALLED/);
+  await tunnel.mustStayQuiet();
+  if ((await tunnel.ikeSas()).length > 0) await tunnel.act("terminate", "ike");
+  await tunnel.mustBeDown();
+}
 
 test("a peer of IKEv1 alone is told by its refusal, and its own attempts make nothing", NEEDS_STRONGSWAN, async () => {
   await using pair = await LivePair.start({ plan: IKE_PLAN, theirs: { version: 1 } });
@@ -279,28 +315,5 @@ test(
     const told =
       "s2s/net: CREATE_CHILD_SA (preflight of the rekey: PFS): the peer says NO_PROPOSAL_CHOSEN: the peer takes none of our proposals (aes128gcm16-x25519); make the algorithms (and for children the PFS group) equal on both sides";
     await pair.eventually("the report", () => pair.ours.process.log.includes(told));
-  },
-);
-
-/** Both are given up after 32 s: side by side. */
-test(
-  "silence and a closed port are told by what came back, with the addresses to look at",
-  NEEDS_STRONGSWAN,
-  async () => {
-    await using silent = await LivePair.start({ plan: IKE_PLAN });
-    await using closed = await LivePair.start({ plan: IKE_PLAN });
-    const wall = await silent.lab.startAgent(silent.lab.network.gatewayB);
-    const rules =
-      "add table ip wall; add chain ip wall in { type filter hook input priority 0 ; }; add rule ip wall in udp dport { 500, 4500 } drop";
-    assert.equal((await wall.execute(5, "nft", rules)).status, 0);
-    await closed.peer[Symbol.asyncDispose]();
-    await Promise.all([silent, closed].map((pair) => assert.rejects(pair.initiate("us"), /could not initiate/)));
-    const advice = "check remote_addrs of s2s, that the peer runs, and firewalls on UDP 500 and 4500";
-    // Lines are written a moment after the command's answer.
-    for (const pair of [silent, closed])
-      await pair.eventually("the advice", () => pair.ours.process.log.includes(`(${advice})`));
-    assert.match(silent.ours.process.log, /s2s: 192\.0\.2\.2 port 500 did not answer for 3\d s \(/);
-    assert.match(closed.ours.process.log, /s2s: 192\.0\.2\.2 port 500 refuses: no IKE daemon listens there \(/);
-    await silent.tunnel.mustStayQuiet();
   },
 );

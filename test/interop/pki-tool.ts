@@ -7,13 +7,15 @@ import type { TestOptions } from "node:test";
 import type { KeyKind } from "#crypto/x509/certificate-maker";
 import type { LabFiles } from "#lab/ike-config";
 import { inChroot } from "./newer-strongswan.ts";
-import { NEEDS_STRONGSWAN } from "./strongswan.ts";
+import { NEEDS_STRONGSWAN, NEEDS_STRONGSWAN_LONG } from "./strongswan.ts";
 
 const WORDS = existsSync("/usr/bin/pki") ? ["/usr/bin/pki"] : (inChroot("/usr/bin/pki") ?? []);
 const SKIP = WORDS.length > 0 ? false : "SKIPPED: no pki here: Debian's package strongswan-pki has it";
 if (SKIP !== false) console.error(SKIP);
 
 export const NEEDS_PKI: TestOptions = { ...NEEDS_STRONGSWAN, skip: NEEDS_STRONGSWAN.skip || SKIP };
+/** Many keys one after the other. */
+export const NEEDS_PKI_LONG: TestOptions = { ...NEEDS_PKI, timeout: NEEDS_STRONGSWAN_LONG.timeout };
 
 const DAYS = 7;
 
@@ -22,6 +24,8 @@ export interface PkiPlan {
   readonly padding: "pkcs1" | "pss";
   /** Between the CA and the gateways. */
   readonly intermediate: boolean;
+  /** The CA's, where there are several. */
+  readonly name?: string;
 }
 
 const TYPES: ReadonlyMap<string, string> = new Map([
@@ -66,7 +70,15 @@ export class PkiTool implements Disposable {
 
   #self(name: string): string[] {
     const options = this.#plan.kind.startsWith("rsa") ? ["--rsa-padding", this.#plan.padding] : [];
-    return ["--self", "--ca", "--in", this.#path(`${name}.key`), "--dn", "O=Lab, CN=Lab CA", ...options];
+    return [
+      "--self",
+      "--ca",
+      "--in",
+      this.#path(`${name}.key`),
+      "--dn",
+      `O=Lab, CN=${this.#plan.name ?? "Lab CA"}`,
+      ...options,
+    ];
   }
 
   #issue(name: string, issuer: string, words: readonly string[]): void {
