@@ -35,6 +35,9 @@ class Sample implements OperatedGateway {
   status() {
     return STATUS;
   }
+  details() {
+    return undefined;
+  }
   async act(action: string, target: object) {
     this.asked.push(`${action} ${JSON.stringify(target)}`);
     return this.outcome;
