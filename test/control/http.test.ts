@@ -35,7 +35,7 @@ class Sample implements OperatedGateway {
   status() {
     return STATUS;
   }
-  details(): undefined {
+  details() {
     return undefined;
   }
   async act(action: string, target: object) {
