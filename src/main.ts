@@ -76,6 +76,8 @@ export interface Gateway {
   /** Takes other configurations; undefined: all keys are manual. */
   readonly exchange: ConfigurationExchange | undefined;
   snapshot(): GatewaySnapshot;
+  /** The SPD, in its order. */
+  policies(): readonly Policy[];
   /** What lanes count of themselves. */
   readings(): LaneReadings;
   stop(): Promise<void>;
@@ -216,6 +218,7 @@ async function start(parts: Parts): Promise<Gateway> {
       io: ioOf(lanes),
       ike: ike?.snapshot(),
     }),
+    policies: () => plane.policies,
     readings: () => readLanes(lanes, control),
     stop: async () => {
       if (ending) return;

@@ -31,6 +31,10 @@ export async function answerRequest(request: OperatorRequest, gateway: OperatedG
       return reloadAnswer(await gateway.configuration.diff(request.file));
     case "events":
       return { ok: true, events: gateway.journal.after(request.after, request.limit) };
+    case "packet": {
+      const verdict = gateway.explainPacket(request.packet);
+      return typeof verdict === "string" ? { ok: false, why: verdict } : { ok: true, verdict };
+    }
     default:
       return act(request, gateway);
   }

@@ -22,6 +22,7 @@ export function parseRequest(line: string): OperatorRequest | undefined {
       after: "after" in value ? count(value.after, 0) : 0,
       limit: "limit" in value ? count(value.limit, EVENTS) : EVENTS,
     };
+  if (value.kind === "packet") return withPacket("packet" in value ? value.packet : undefined);
   const kind = ACTIONS.find((action) => action === value.kind);
   if (kind === undefined || !("target" in value) || typeof value.target !== "string") return undefined;
   return { kind, target: value.target, ike: "ike" in value && value.ike === true };
@@ -31,6 +32,27 @@ export function parseRequest(line: string): OperatorRequest | undefined {
 function withFile(kind: "reload" | "diff", file: unknown): OperatorRequest | undefined {
   if (file === undefined) return { kind };
   return typeof file === "string" && file.startsWith("/") && !file.includes("\0") ? { kind, file } : undefined;
+}
+
+/** Longest text of an address. */
+const ADDRESS_LIMIT = 64;
+
+function withPacket(value: unknown): OperatorRequest | undefined {
+  if (typeof value !== "object" || value === null || !("source" in value) || !("destination" in value))
+    return undefined;
+  const { source, destination } = value;
+  if (typeof source !== "string" || typeof destination !== "string") return undefined;
+  if (source.length > ADDRESS_LIMIT || destination.length > ADDRESS_LIMIT) return undefined;
+  const protocol = count("protocol" in value ? value.protocol : undefined, 0);
+  if (protocol > 255) return undefined;
+  const port = (given: unknown) => (typeof given === "number" && isPort(given) ? given : undefined);
+  const sourcePort = port("sourcePort" in value ? value.sourcePort : undefined);
+  const destinationPort = port("destinationPort" in value ? value.destinationPort : undefined);
+  return { kind: "packet", packet: { source, destination, protocol, sourcePort, destinationPort } };
+}
+
+function isPort(value: number): boolean {
+  return Number.isSafeInteger(value) && value >= 0 && value <= 65_535;
 }
 
 function count(value: unknown, otherwise: number): number {

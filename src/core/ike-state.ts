@@ -1,6 +1,7 @@
 /** What IKE shows of itself: plain data for status, logs, metrics and `why`; never a secret. */
 import type { Endpoint } from "./address.ts";
 import type { Mode, Protocol } from "./child-sa-spec.ts";
+import type { FailureDetails } from "./failure.ts";
 import type { Millis, Spi } from "./units.ts";
 
 /** Why a Child SA or IKE SA is (re)made: also the metrics' label. */
@@ -29,6 +30,8 @@ export type IkeReport =
       readonly reason: string;
       readonly remedy: string;
       readonly retryAt: Millis | undefined;
+      /** undefined: nothing more is known. */
+      readonly details?: FailureDetails;
     }
   /** `child`: undefined where it is the IKE SA that was rekeyed. */
   | {

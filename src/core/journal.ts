@@ -1,4 +1,5 @@
 /** What happened in a gateway, remembered for a while: plain data for `why`, vici's log and the HTTP interface. No secrets. */
+import type { FailureDetails } from "./failure.ts";
 import type { Trigger } from "./ike-state.ts";
 
 export type JournalEvent =
@@ -46,6 +47,8 @@ export type JournalEvent =
       readonly remedy: string;
       /** When it is tried again, in milliseconds since 1970. */
       readonly retryAt: number | undefined;
+      /** undefined: nothing more is known. */
+      readonly details?: FailureDetails;
     }
   | {
       readonly kind: "sa-retired";

@@ -4,6 +4,7 @@ import type { ConfigStore } from "./config-store.ts";
 import type { GatewayDetails } from "./details.ts";
 import type { Complaint } from "./errors.ts";
 import type { Journal, JournalPage } from "./journal.ts";
+import type { PacketQuery, PacketVerdict } from "./packet-verdict.ts";
 import type { GatewayConfig } from "./policy.ts";
 
 export interface SaStatus {
@@ -150,12 +151,15 @@ export type OperatorRequest =
   | { readonly kind: "reload" | "diff"; readonly file?: string }
   /** What happened after event number `after` (0 = all that is remembered), the newest `limit` of it. */
   | { readonly kind: "events"; readonly after: number; readonly limit: number }
+  /** What would become of it. */
+  | { readonly kind: "packet"; readonly packet: PacketQuery }
   /** `target` as an operator writes it: "hq", "hq/net" or "net". */
   | { readonly kind: OperatorAction; readonly target: string; readonly ike: boolean };
 
 export type OperatorAnswer =
   | { readonly ok: true; readonly status: GatewayStatus }
   | { readonly ok: true; readonly events: JournalPage }
+  | { readonly ok: true; readonly verdict: PacketVerdict }
   /** How many SAs it was about. */
   | { readonly ok: true; readonly count: number }
   | { readonly ok: true; readonly changes: ConfigChanges; readonly warnings: readonly Complaint[] }
@@ -181,6 +185,8 @@ export interface OperatedGateway {
   readonly configuration: RunningConfiguration;
   status(): GatewayStatus;
   readonly journal: Journal;
+  /** A text says what is wrong with the question. */
+  explainPacket(packet: PacketQuery): PacketVerdict | string;
   /** undefined: its keys are manual. */
   details(): GatewayDetails | undefined;
   /** Resolves once it is done or has failed; `why` is one line. */

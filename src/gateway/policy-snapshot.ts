@@ -24,6 +24,6 @@ export function policySnapshot(
 }
 
 /** What has fallen back goes by as it is, though its routes lead here. */
-function inLanes(policy: Policy): Policy {
+export function inLanes(policy: Policy): Policy {
   return policy.inClear === "both" ? { ...policy, action: "bypass" } : policy;
 }

@@ -7,6 +7,7 @@ import type { Millis } from "#core/units";
 import { wipe } from "#crypto/octets";
 import type { Counter } from "./counters.ts";
 import type { IkeEffect, IkeWorld } from "./effects.ts";
+import { failureDetails, type Known } from "./failure-details.ts";
 
 /** From where to where a message goes. */
 export interface Way {
@@ -22,6 +23,8 @@ export interface Failure {
   readonly from: "us" | "peer" | "nobody";
   readonly reason: string;
   readonly remedy: string;
+  /** What its place knows beyond the configuration. */
+  readonly known?: Known;
 }
 
 export interface IkeHost {
@@ -41,6 +44,20 @@ export interface IkeHost {
 
 export function report(host: IkeHost, what: IkeReport): void {
   host.emit({ kind: "report", report: what });
+}
+
+type Failed = Extract<IkeReport, { readonly kind: "failed" }>;
+
+/** A failure with the names and what was asked for. `way`: undefined where nothing was sent. */
+export function reportFailure(
+  host: IkeHost,
+  connection: Connection,
+  { known = {}, ...failure }: Failure,
+  way: Way | undefined,
+  attempt: Pick<Failed, "asked" | "retryAt">,
+): void {
+  const details = failureDetails(connection, failure.child, way, known);
+  report(host, { ...failure, ...attempt, kind: "failed", connection: connection.name, details });
 }
 
 /** A job's result that nobody waits for any more. */

@@ -15,10 +15,12 @@ import type {
   SaStatus,
   TunnelStatus,
 } from "#core/operator";
+import type { PacketQuery, PacketVerdict } from "#core/packet-verdict";
 import type { Clock } from "#core/ports";
 import { type Millis, spiToString } from "#core/units";
 import type { ChildCounters } from "#gateway/child-usage";
 import type { ControlOutcome, PairLife, TunnelSnapshot } from "#gateway/control-doors";
+import { packetVerdict } from "#gateway/packet-verdict";
 import type { Gateway } from "#src/main";
 import type { LoopDelay } from "./loop-delay.ts";
 
@@ -107,6 +109,26 @@ export class Operated implements OperatedGateway {
       ike: ike?.ike.counters ?? {},
       configLastReload: this.configuration.lastReload,
     };
+  }
+
+  explainPacket(packet: PacketQuery): PacketVerdict | string {
+    const { children, ike } = this.#gateway.snapshot();
+    const current = new Set((ike?.tunnels ?? []).map((tunnel) => tunnel.current));
+    const own = new Set(
+      (ike?.ike.sas ?? []).flatMap((sa) =>
+        sa.children.filter(({ id }) => current.has(id)).map((c) => spiToString(c.inboundSpi)),
+      ),
+    );
+    const pairs = children
+      .filter(({ inbound }) => ike === undefined || own.has(inbound.spi))
+      .map(({ policy, remote, inbound, outbound }) => ({
+        policy,
+        remote,
+        spiIn: inbound.spi,
+        spiOut: outbound.spi,
+        state: outbound.state,
+      }));
+    return packetVerdict(packet, this.#gateway.policies(), pairs);
   }
 
   details(): GatewayDetails | undefined {

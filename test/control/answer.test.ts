@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { answerLine, findTargets } from "#control/answer";
 import type { OperatedGateway, OperatorTarget } from "#core/operator";
+import type { PacketQuery } from "#core/packet-verdict";
 import { millis } from "#core/units";
 import { EventJournal } from "#gateway/journal";
+import { packetVerdict } from "#gateway/packet-verdict";
 import { CHANGES, SampleConfiguration, STATUS, TUNNEL } from "./sample.ts";
 
 const TWO = { ...STATUS, tunnels: [TUNNEL, { ...TUNNEL, child: "voice" }, { ...TUNNEL, connection: "lab" }] };
@@ -13,6 +15,9 @@ class Recorded implements OperatedGateway {
   readonly journal: EventJournal = new EventJournal({ wall: () => 1_800_000_000_000, now: () => millis(0) });
   readonly asked: (readonly [string, OperatorTarget])[] = [];
   outcome: { readonly count: number } | { readonly why: string } = { count: 1 };
+  explainPacket(packet: PacketQuery) {
+    return packetVerdict(packet, [], undefined);
+  }
   details() {
     return undefined;
   }
@@ -112,4 +117,28 @@ test("events are told from a number on, in lines of JSON", async () => {
   });
   const all = JSON.parse(await answerLine('{"kind":"events","after":"x","limit":-1}', gateway));
   assert.equal(all.events.events.length, 3);
+});
+
+test("a packet is asked for with its addresses checked, and the answer is what becomes of it", async () => {
+  const ask = async (packet: object) =>
+    JSON.parse(await answerLine(JSON.stringify({ kind: "packet", packet }), new Recorded()));
+  const found = await ask({
+    source: "10.1.0.5",
+    destination: "10.2.0.7",
+    protocol: 6,
+    sourcePort: 1,
+    destinationPort: 22,
+  });
+  assert.deepEqual(
+    [found.ok, found.verdict.ways[0].fate, found.verdict.packet.destinationPort],
+    [true, "no policy", 22],
+  );
+  const wrong = await ask({ source: "10.1.0", destination: "10.2.0.7" });
+  assert.deepEqual(wrong, { ok: false, why: "'10.1.0' is no address; for example 10.1.0.5" });
+  for (const packet of [
+    { source: "10.1.0.5" },
+    { source: 1, destination: 2 },
+    { source: "a".repeat(65), destination: "b" },
+  ])
+    assert.match((await ask(packet)).why, /^no request/);
 });

@@ -68,6 +68,8 @@ const ANSWERS_LIMIT = 16;
 
 interface Resend {
   readonly sends: number;
+  /** The first send. */
+  readonly since: Millis;
   readonly at: Millis;
 }
 
@@ -89,7 +91,7 @@ interface Conversation {
 export type Unanswered =
   | { readonly kind: "resend"; readonly datagrams: Datagrams; readonly messageId: number }
   /** Nobody answered: the exchange is over. */
-  | { readonly kind: "give-up"; readonly messageId: number; readonly sends: number };
+  | { readonly kind: "give-up"; readonly messageId: number; readonly sends: number; readonly over: Millis };
 
 const NOTHING = new Uint8Array(0);
 
@@ -271,7 +273,7 @@ export class Channel {
     conversation.sent = this.#cut(whole, remote, DEFAULT_DATAGRAM_LIMIT);
     conversation.answered = true;
     conversation.over = false;
-    conversation.resend = outgoing.repeats === "once" ? undefined : { sends: 1, at: millis(now + first) };
+    conversation.resend = outgoing.repeats === "once" ? undefined : { sends: 1, since: now, at: millis(now + first) };
     return conversation.sent;
   }
 
@@ -339,13 +341,14 @@ export class Channel {
       if (resend.sends > tries) {
         conversation.resend = undefined;
         conversation.over = true;
-        return { kind: "give-up", messageId, sends: resend.sends };
+        return { kind: "give-up", messageId, sends: resend.sends, over: millis(now - resend.since) };
       }
       // MS-IKEE: a path that swallows large datagrams gets smaller ones from the second repeat on.
       if (resend.sends === 2 && conversation.whole !== undefined)
         conversation.sent = this.#cut(conversation.whole, remote, SMALL_DATAGRAM_LIMIT);
       conversation.resend = {
         sends: resend.sends + 1,
+        since: resend.since,
         at: millis(now + Math.min(longest, first * 2 ** resend.sends)),
       };
       return { kind: "resend", datagrams: conversation.sent, messageId };

@@ -1,5 +1,6 @@
 /** What time brings an ISAKMP SA: repeats, giving up, renewal, the end of its life. */
-import { millis } from "#core/units";
+import { type Millis, millis } from "#core/units";
+import { silenceText } from "#ike/failure-details";
 import type { Failure } from "#ike/host";
 import { closeIsakmp } from "./delete.ts";
 import { endSetup } from "./end.ts";
@@ -50,7 +51,7 @@ function repeat(host: Host, sa: IsakmpSa): void {
       continue;
     }
     if (due.messageId === 0) {
-      endSetup(host, sa, unanswered(sa, due.sends));
+      endSetup(host, sa, unanswered(sa, due));
       return;
     }
     if (sa.state.kind === "Live") phase2.onUnanswered(host, sa, sa.state, due.messageId);
@@ -58,26 +59,29 @@ function repeat(host: Host, sa: IsakmpSa): void {
   }
 }
 
-function unanswered(sa: IsakmpSa, sends: number): Failure {
+function unanswered(sa: IsakmpSa, { sends, over }: { readonly sends: number; readonly over: Millis }): Failure {
   const { line, state, mode } = sa;
-  const problem = state.kind === "AwaitProof" ? state.problem : undefined;
-  const why =
-    problem ??
-    (state.kind === "AwaitProof"
-      ? "the peer does not answer our proof: the shared secret may differ, or it does not accept who we are"
-      : line.unreachable === undefined
-        ? "the peer does not answer"
-        : `the peer does not answer (ICMP: ${line.unreachable})`);
+  const silence = { answer: line.unreachable ?? "silent", sends, millis: Math.round(over) } as const;
+  const proof =
+    "the peer does not answer our proof: the shared secret may differ, or it does not accept who we are; " +
+    `${sends} messages were sent`;
+  const reason =
+    state.kind !== "AwaitProof"
+      ? silenceText(line.path.remote, silence)
+      : state.problem === undefined
+        ? proof
+        : `${state.problem}; ${sends} messages were sent`;
   return {
     child: undefined,
     stage: mode === "main" ? "main mode" : "aggressive mode",
     notify: undefined,
     from: "nobody",
-    reason: `${why}; ${sends} messages were sent`,
+    reason,
     remedy:
       state.kind === "AwaitProof"
         ? "compare secret and identities on both sides, and see the peer's log"
         : "look whether the peer runs, speaks IKEv1, and UDP 500 and 4500 get through",
+    known: { silence },
   };
 }
 

@@ -8,7 +8,7 @@ import type { Attempts } from "#ike/attempts";
 import type { Counter, Counters } from "#ike/counters";
 import type { IkeEffect, IkeWorld } from "#ike/effects";
 import type { HalfOpen } from "#ike/half-open";
-import { type Failure, randomOctets, report, type Way } from "#ike/host";
+import { type Failure, randomOctets, reportFailure, type Way } from "#ike/host";
 import { isListed } from "#ike/pad";
 import type { Numbers } from "#ike/version-engine";
 import * as aggressiveMode from "./aggressive-mode.ts";
@@ -225,7 +225,7 @@ export class EngineHost implements Host {
     }
     // Of a line that the peer set up, and that came to nothing.
     const asked = line.trigger === "peer" && peer.kind === "unknown" ? "peer" : "us";
-    report(this, { ...failure, kind: "failed", connection: connection.name, asked, retryAt });
+    reportFailure(this, connection, failure, line.path, { asked, retryAt });
   }
 
   // ── phase 2's messages ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -6,7 +6,7 @@ import { addressToString, type IpAddress } from "#core/address";
 import type { Connection } from "#core/connection";
 import { type Millis, millis } from "#core/units";
 import type { HalfOpen, HalfOpenLimits } from "#ike/half-open";
-import { report, type Way } from "#ike/host";
+import { report, reportFailure, type Way } from "#ike/host";
 import { connectionsFor, isListed } from "#ike/pad";
 import { IKE_HEADER_LENGTH, type IkeHeader } from "#wire/ike/header";
 import { type DecodedPayload, decodeChain, encodeChain } from "#wire/ike/v1/chain";
@@ -235,7 +235,7 @@ export class FirstMessages {
 
   #refuseOffer(
     header: IkeHeader,
-    { notify, why }: OfferRefused,
+    { notify, why, theirOffer }: OfferRefused,
     policies: readonly mainMode.ConnectionPolicy[],
     way: Way,
   ): void {
@@ -249,18 +249,21 @@ export class FirstMessages {
     this.#refuse(header, notify, way, data?.length === 0 ? undefined : data);
     if (first === undefined) return;
     this.#tellOnce(`proposal ${addressToString(way.remote.address)} ${why}`, () =>
-      report(host, {
-        kind: "failed",
-        connection: first.connection.name,
-        child: undefined,
-        asked: "peer",
-        stage: header.exchangeType === Exchange.MAIN_MODE ? "main mode" : "aggressive mode",
-        notify: notifyName(notify),
-        from: "us",
-        reason: `${why} (peer ${addressToString(way.remote.address)})`,
-        remedy: "make the IKE proposals and the authentication equal on both sides",
-        retryAt: undefined,
-      }),
+      reportFailure(
+        host,
+        first.connection,
+        {
+          child: undefined,
+          stage: header.exchangeType === Exchange.MAIN_MODE ? "main mode" : "aggressive mode",
+          notify: notifyName(notify),
+          from: "us",
+          reason: `${why} (peer ${addressToString(way.remote.address)})`,
+          remedy: "make the IKE proposals and the authentication equal on both sides",
+          known: theirOffer === undefined ? {} : { theirOffer },
+        },
+        way,
+        { asked: "peer", retryAt: undefined },
+      ),
     );
   }
 

@@ -14,7 +14,7 @@ import { IsakmpAttribute, IsakmpMethod, KEY_IKE, NotifyType, Protocol } from "#w
 import type { SaPayload, SaTransform } from "#wire/ike/v1/sa";
 import { ISAKMP_ENCRYPTION, ISAKMP_HASH, isGroup } from "./algorithms.ts";
 import { ISAKMP_LIFE, type Lifetime, lifetimeAttributes, readLifetime, shorterLifetime } from "./lifetimes.ts";
-import { explainPhase1 } from "./mismatch.ts";
+import { explainPhase1, phase1ToString } from "./mismatch.ts";
 import type { Phase1Parameters } from "./parameters.ts";
 import { checkAnswer } from "./strict-answer.ts";
 
@@ -43,12 +43,17 @@ export interface Phase1Choice<T> extends Phase1Agreement {
   readonly offeredLifetime: Lifetime;
 }
 
+/** Offers of a peer that are told. */
+const LISTED = 8;
+
 export interface OfferRefused {
   readonly kind: "refused";
   /** A `NotifyType` of errors. */
   readonly notify: number;
   /** One line for people: what differs. */
   readonly why: string;
+  /** What was offered, in words, where it could be read. */
+  readonly theirOffer?: readonly string[];
 }
 
 /** Some 36 octets each: more are not for one datagram. The least preferred ones go. */
@@ -279,7 +284,8 @@ export function choosePhase1<T extends Phase1Policy>(
   const theirs = [...offered.values()].map((one) => one.parameters);
   const gaps = ours.length === 0 ? policies.flatMap(({ proposals }) => phase1Gaps(proposals)) : [];
   const why = explainPhase1(ours, theirs, [...gaps, ...reasons]);
-  return { kind: "refused", notify: NotifyType.NO_PROPOSAL_CHOSEN, why };
+  const theirOffer = theirs.slice(0, LISTED).map(phase1ToString);
+  return { kind: "refused", notify: NotifyType.NO_PROPOSAL_CHOSEN, why, theirOffer };
 }
 
 /** The initiator's check (RFC 2408 §4.2): one transform, as it was sent. */

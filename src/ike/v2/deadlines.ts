@@ -1,6 +1,6 @@
 /** What happens by itself as time passes on one IKE SA; a late or early call is harmless. */
-import { addressToString } from "#core/address";
-import { millis } from "#core/units";
+import { type Millis, millis } from "#core/units";
+import { silenceText } from "#ike/failure-details";
 import type { Failure } from "#ike/host";
 import { closeIke, destroy, dropPeer, endSession, endSetup } from "./end.ts";
 import { hasTwin } from "./heirs.ts";
@@ -17,7 +17,7 @@ export function onSaTimeout(host: Host, sa: IkeSa): void {
     sendDatagrams(host, result.datagrams, path);
   }
   if (result?.kind === "give-up") {
-    onSilence(host, sa, result.over);
+    onSilence(host, sa, result);
     return;
   }
   const { deadlines, state } = sa;
@@ -69,7 +69,7 @@ function onProbeDue(host: Host, sa: IkeSa, live: Live): void {
 }
 
 /** All retransmissions went unanswered. */
-function onSilence(host: Host, sa: IkeSa, over: number): void {
+function onSilence(host: Host, sa: IkeSa, unheard: Unheard): void {
   const { state } = sa;
   if (state.kind === "Refused") {
     destroy(host, sa);
@@ -81,18 +81,14 @@ function onSilence(host: Host, sa: IkeSa, over: number): void {
     ended(host, sa, state.phase.kind === "Closing" ? state.phase.reason : "dpd", closing ? "close" : "dpd");
     return;
   }
-  endSetup(host, sa, noAnswer(sa, over));
+  endSetup(host, sa, noAnswer(sa, unheard));
 }
 
-function noAnswer(sa: IkeSa, over: number): Failure {
+type Unheard = { readonly sends: number; readonly over: Millis };
+
+function noAnswer(sa: IkeSa, { sends, over }: Unheard): Failure {
   const { connection, path, unreachable } = sa.session;
-  const where = `${addressToString(path.remote.address)} port ${path.remote.port}`;
-  const hint =
-    unreachable === "refused"
-      ? `${where} refuses: no IKE daemon listens there`
-      : unreachable === "unreachable"
-        ? `${where} cannot be reached (ICMP)`
-        : `${where} did not answer for ${Math.round(over / 1000)} s`;
+  const silence = { answer: unreachable ?? "silent", sends, millis: Math.round(over) } as const;
   const stage =
     sa.state.kind === "AwaitIkeSaInitResponse"
       ? "IKE_SA_INIT"
@@ -103,7 +99,15 @@ function noAnswer(sa: IkeSa, over: number): Failure {
     stage === "IKE_SA_INIT"
       ? `check remote_addrs of ${connection.name}, that the peer runs, and firewalls on UDP 500 and 4500`
       : "check firewalls on UDP 4500, and that large datagrams pass";
-  return { child: undefined, stage, notify: undefined, from: "nobody", reason: hint, remedy };
+  return {
+    child: undefined,
+    stage,
+    notify: undefined,
+    from: "nobody",
+    reason: silenceText(path.remote, silence),
+    remedy,
+    known: { silence },
+  };
 }
 
 function onAbandoned(host: Host, sa: IkeSa): void {

@@ -7,7 +7,7 @@ import type { Attempts } from "#ike/attempts";
 import type { Counter, Counters } from "#ike/counters";
 import type { IkeEffect, IkeWorld } from "#ike/effects";
 import type { HalfOpen } from "#ike/half-open";
-import { type Failure, report, type Way } from "#ike/host";
+import { type Failure, reportFailure, type Way } from "#ike/host";
 import type { Numbers } from "#ike/version-engine";
 import { IKE_SPI_LENGTH, ikeSpiOf } from "#wire/ike/spi";
 import { isAlive } from "./heirs.ts";
@@ -160,17 +160,17 @@ export class EngineHost implements Host {
       this.#touched.add(former);
     }
     if (session.trigger === "peer" && peer.kind === "unknown") this.refusedStranger(connection, failure);
-    else report(this, { ...failure, kind: "failed", connection: connection.name, asked: "us", retryAt });
+    else reportFailure(this, connection, failure, session.path, { asked: "us", retryAt });
   }
 
   /** Somebody tried to set up an IKE SA in vain: whoever does so without end fills no log. */
-  refusedStranger({ name }: Connection, failure: Failure): void {
+  refusedStranger(connection: Connection, failure: Failure): void {
     if (this.#refusals.spend(this.now))
-      report(this, { ...failure, kind: "failed", connection: name, asked: "peer", retryAt: undefined });
+      reportFailure(this, connection, failure, this.way, { asked: "peer", retryAt: undefined });
     else this.count("refusals_untold");
   }
 
-  refused({ connection }: Session, failure: Failure): void {
-    report(this, { ...failure, kind: "failed", connection: connection.name, asked: "peer", retryAt: undefined });
+  refused({ connection, path }: Session, failure: Failure): void {
+    reportFailure(this, connection, failure, path, { asked: "peer", retryAt: undefined });
   }
 }

@@ -6,7 +6,6 @@
  *   (channel.ts) → payloads → state (routes.ts) → exchange file → effects → next exchange of ours (tasks.ts)
  */
 import { addressToString } from "#core/address";
-import type { Connection } from "#core/connection";
 import { ProtocolError, WireError } from "#core/errors";
 import type { JobResult } from "#core/ike-job";
 import type { IkeSaSnapshot } from "#core/ike-state";
@@ -407,7 +406,7 @@ export class Ikev2Engine implements VersionEngine {
         return;
       case "refused":
         host.send(verdict.octets, way);
-        this.#reportRefusal(verdict.connection, verdict.reason, way);
+        this.#reportRefusal(verdict, way);
         return;
       case "accepted":
         this.#accept(verdict, octets, question, proven, way);
@@ -470,7 +469,8 @@ export class Ikev2Engine implements VersionEngine {
     ikeSaInit.accept(host, sa, verdict, octets);
   }
 
-  #reportRefusal(connection: Connection, reason: string, way: Way): void {
+  #reportRefusal(verdict: Extract<ikeSaInit.InitVerdict, { readonly kind: "refused" }>, way: Way): void {
+    const { connection, reason, theirOffer } = verdict;
     this.#host.count("ike_failed");
     this.#host.refusedStranger(connection, {
       child: undefined,
@@ -479,6 +479,7 @@ export class Ikev2Engine implements VersionEngine {
       from: "us",
       reason: `${reason} (peer ${addressToString(way.remote.address)})`,
       remedy: "make the IKE proposals equal on both sides",
+      known: { theirOffer },
     });
   }
 }

@@ -11,6 +11,7 @@ import type { JobResult } from "#core/ike-job";
 import { ProtocolId, type Transform, TransformType } from "#core/proposal";
 import { equalOctets, wipe } from "#crypto/octets";
 import { DEFAULT_HASHES } from "#crypto/signature";
+import { offerTexts } from "#ike/failure-details";
 import { freshNonce, type Way } from "#ike/host";
 import { initialIkeKeys } from "#ike/keymat";
 import { checkAnswer, chooseProposal, numberProposals, proposalsKey, wantedKe } from "#ike/proposal";
@@ -49,7 +50,13 @@ type State<Kind extends IkeSaState["kind"]> = Extract<IkeSaState, { readonly kin
 /** What `onRequest` of a stranger makes: an answer and nothing kept, or a new IKE SA. */
 export type InitVerdict =
   | { readonly kind: "answer"; readonly octets: Uint8Array }
-  | { readonly kind: "refused"; readonly octets: Uint8Array; readonly reason: string; readonly connection: Connection }
+  | {
+      readonly kind: "refused";
+      readonly octets: Uint8Array;
+      readonly reason: string;
+      readonly theirOffer: readonly string[];
+      readonly connection: Connection;
+    }
   | {
       readonly kind: "accepted";
       readonly connection: Connection;
@@ -364,7 +371,7 @@ export function onRequest(
     SA.proposals,
     candidates.slice(0, MAX_EXPLAINED).flatMap(({ proposals }) => proposals),
   );
-  return { kind: "refused", octets, reason, connection };
+  return { kind: "refused", octets, reason, theirOffer: offerTexts(SA.proposals), connection };
 }
 
 /** One notification in clear, to a question in clear. */
