@@ -38,6 +38,9 @@ class Sample implements OperatedGateway {
   details() {
     return undefined;
   }
+  explainPacket(): string {
+    return "no question of this protocol";
+  }
   async act(action: string, target: object) {
     this.asked.push(`${action} ${JSON.stringify(target)}`);
     return this.outcome;
