@@ -13,10 +13,14 @@ test("S56: every row of the table takes an SA, one pair more is refused with wha
   const gateway = new VirtualGateway((memory, count) => createLaneCipher("native", memory, count), SLOTS, 5);
   gateway.configure([protect(LEFT, RIGHT)]);
   const { plane } = gateway;
+  let made = 0;
   const install = () => {
     const spec = childSpec();
     const inbound = { ...spec.inbound, spi: plane.drawSpi(0) };
-    const { child } = plane.install({ ...spec, inbound, outbound: { ...spec.outbound, spi: spi(0x1000) } }, false);
+    const { child } = plane.install(
+      { ...spec, inbound, outbound: { ...spec.outbound, spi: spi(0x1000 + made++) } },
+      false,
+    );
     gateway.allEvents();
     return child;
   };
