@@ -226,7 +226,7 @@ export function onKeAgreed(
     return;
   }
   const keys = deriveKeys(sa, terms, halves, result.shared, secret?.secret);
-  const handshake: Handshake = { ...terms, ...halves, keys, secret, peerAsks };
+  const handshake: Handshake = { ...terms, ...halves, keys, keyedAt: host.now, secret, peerAsks };
   startCipher(sa, handshake);
   const hash = phase1Hash("R", handshake, sa.cookies, proof.claim.idBody);
   const check = checkPeer(host.credentials, handshake, line.path, proof, hash);
@@ -362,7 +362,7 @@ export function onKeResponded(
     responderNonce: freshNonce(host),
   };
   const keys = deriveKeys(sa, terms, halves, result.shared, secret?.secret);
-  const handshake: Handshake = { ...terms, ...halves, keys, secret, peerAsks };
+  const handshake: Handshake = { ...terms, ...halves, keys, keyedAt: host.now, secret, peerAsks };
   const own = ownIdentity(line.connection, line.path);
   const hash = phase1Hash("R", handshake, sa.cookies, own.idBody);
   const proof = proveOurselves(line.connection, host.credentials, handshake, hash);

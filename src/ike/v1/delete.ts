@@ -4,8 +4,9 @@
  *
  *   HDR*, HASH(1), D      -->             HDR*, HASH(1), Ni, D  -->
  *   (again a little later)                                      <--  HDR*, HASH(2), Nr, D
+ *
+ * An ISAKMP SA's delete would take those that are under way over it with it: it waits for their acknowledgements.
  */
-import type { Protocol } from "#core/child-sa-spec";
 import { ProtocolId } from "#core/proposal";
 import { millis, type Spi } from "#core/units";
 import { joinOctets } from "#crypto/octets";
@@ -16,20 +17,22 @@ import { Exchange, NotifyType } from "#wire/ike/v1/numbers";
 import { freshNonce, type Host } from "./host.ts";
 import { protocolId } from "./install-pair.ts";
 import type { IsakmpSa, Live } from "./isakmp-sa.ts";
-import type { Pair } from "./pairs.ts";
+import { hasHeir, type Pair } from "./pairs.ts";
 import type { PeerLine } from "./peer-line.ts";
 import { withHash1 } from "./phase2-hash.ts";
-import { removePair } from "./succession.ts";
+import { hasTwin, removePair } from "./succession.ts";
+import type { DisownedSpi } from "./tasks.ts";
 
 /** After the first time, and between the following ones. */
 const AGAIN_AFTER: readonly number[] = [1_000, 5_000];
 /** Of an ISAKMP SA, which one side takes for its current one until it hears of it. */
 const FAREWELLS_AFTER: readonly number[] = [...AGAIN_AFTER, 15_000];
 /** A pair that the peer keeps is found by nobody (RFC 3706 asks for the peer alone), so that its delete outlasts a silence. */
-const REPEATS: readonly (readonly [wait: number, whenHeard: boolean])[] = [
-  ...AGAIN_AFTER.map((wait) => [wait, false] as const),
-  [5_001, true],
-];
+const WHEN_HEARD_AFTER: readonly number[] = [5_001, 20_000];
+/** Of one that nothing replaced: the peer would go on sending on it. */
+const LAST_WHEN_HEARD_AFTER: readonly number[] = [...WHEN_HEARD_AFTER, 50_000, 110_000];
+/** Acknowledged ones, each with its repeats: over other ISAKMP SAs, or after a silence. */
+const MAX_TRIES = 3;
 
 export function spiOctets(value: Spi): Uint8Array {
   return Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value);
@@ -61,10 +64,11 @@ function isAcknowledged({ peer, line }: IsakmpSa): boolean {
   return line.connection.v1.microsoft && peer.windows !== undefined;
 }
 
-function sendAcknowledged(host: Host, sa: IsakmpSa, live: Live, payload: DeletePayload, whole: boolean): void {
+function sendAcknowledged(host: Host, sa: IsakmpSa, live: Live, of: "isakmp-sa" | DisownedSpi): void {
   const messageId = host.drawMessageId(sa);
   const nonce = freshNonce(host);
-  live.exchanges.set(messageId, { kind: "AwaitAcknowledgement", nonce, of: whole ? sa : undefined });
+  const payload = of === "isakmp-sa" ? isakmpDelete(sa) : spiDelete(of);
+  live.exchanges.set(messageId, { kind: "AwaitAcknowledgement", nonce, of });
   host.sendPhase2(sa, {
     exchangeType: Exchange.INFORMATIONAL,
     messageId,
@@ -74,6 +78,33 @@ function sendAcknowledged(host: Host, sa: IsakmpSa, live: Live, payload: DeleteP
   });
 }
 
+function spiDelete({ protocol, spi }: DisownedSpi): DeletePayload {
+  return deletePayload(protocolId(protocol), [spiOctets(spi)]);
+}
+
+function sayGoodbye(host: Host, sa: IsakmpSa, live: Live): void {
+  for (const { kind } of live.exchanges.values()) if (kind === "AwaitAcknowledgement") return;
+  sendAcknowledged(host, sa, live, "isakmp-sa");
+}
+
+/** The acknowledgement came, or will not come any more. */
+export function onDeleteOver(host: Host, sa: IsakmpSa, live: Live, of: "isakmp-sa" | DisownedSpi): void {
+  const { phase } = live;
+  if (of === "isakmp-sa") host.destroy(sa, phase.kind === "Closing" ? phase.reason : "deleted");
+  else if (phase.kind === "Closing") sayGoodbye(host, sa, live);
+}
+
+/** Its ISAKMP SA is gone before it was acknowledged, or the peer is silent: once more, when the peer is heard. */
+export function deleteAgain(host: Host, line: PeerLine, own: DisownedSpi): void {
+  if (own.tries < MAX_TRIES) addDisown(host, line, own, 1, true);
+}
+
+function addDisown(host: Host, line: PeerLine, own: DisownedSpi, wait: number, whenHeard: boolean): void {
+  const work = { kind: "disown", own: { ...own, tries: own.tries + 1 }, whenHeard } as const;
+  line.tasks.push({ work, trigger: "close", tries: 0, notBefore: millis(host.now + wait) });
+  host.touch(line);
+}
+
 /** The ISAKMP SA that deletes and questions go over: the current one, else any that lives. */
 export function speaking(host: Host, line: PeerLine): { readonly sa: IsakmpSa; readonly live: Live } | undefined {
   const all = line.current === undefined ? host.registry.sasOf(line) : [line.current, ...host.registry.sasOf(line)];
@@ -81,27 +112,19 @@ export function speaking(host: Host, line: PeerLine): { readonly sa: IsakmpSa; r
   return undefined;
 }
 
-/** One delete of SPIs that we receive by; nobody is told where no ISAKMP SA is (S74: the peer's counters end it). */
-export function sendDelete(host: Host, line: PeerLine, protocol: Protocol, spi: Spi, again: boolean): void {
+/** One delete of what we receive by; nobody is told where no ISAKMP SA is (S74: the peer's counters end it). */
+export function sendDelete(host: Host, line: PeerLine, own: DisownedSpi): "once" | "until acknowledged" | "not" {
   const over = speaking(host, line);
-  if (over === undefined) return;
-  const payload = deletePayload(protocolId(protocol), [spiOctets(spi)]);
+  if (over === undefined) return "not";
   if (isAcknowledged(over.sa)) {
-    sendAcknowledged(host, over.sa, over.live, payload, false);
-    return;
+    sendAcknowledged(host, over.sa, over.live, own);
+    return "until acknowledged";
   }
-  inform(host, over.sa, over.live, [payload]);
-  if (!again) return;
-  for (const [wait, whenHeard] of REPEATS)
-    line.tasks.push({
-      work: { kind: "disown", protocol, spi, whenHeard },
-      trigger: "close",
-      tries: 0,
-      notBefore: millis(host.now + wait),
-    });
+  inform(host, over.sa, over.live, [spiDelete(own)]);
+  return "once";
 }
 
-/** The peer's pairs of before are nobody's (RFC 2407 §4.6.3.3); nobody answers, so it is said more than once. */
+/** Of aggressive mode, which must not say it itself (RFC 2407 §4.6.3); nobody answers, so it is said more than once. */
 export function addGreetings(host: Host, sa: IsakmpSa): void {
   for (const wait of [0, ...AGAIN_AFTER])
     sa.line.tasks.push({ work: { kind: "greet", sa }, trigger: "peer", tries: 0, notBefore: millis(host.now + wait) });
@@ -117,7 +140,13 @@ export function greet(host: Host, sa: IsakmpSa): void {
 /** The pair ends on both sides; what is under way to us still comes in for a while. */
 export function deletePair(host: Host, line: PeerLine, pair: Pair, reason: string): void {
   removePair(host, line, pair, true, reason);
-  for (const { protocol, inboundSpi } of pair.parts) sendDelete(host, line, protocol, inboundSpi, true);
+  const later = hasHeir(pair) || hasTwin(line, pair) ? WHEN_HEARD_AFTER : LAST_WHEN_HEARD_AFTER;
+  for (const { protocol, inboundSpi } of pair.parts) {
+    const own: DisownedSpi = { protocol, spi: inboundSpi, tries: 0 };
+    if (sendDelete(host, line, own) !== "once") continue;
+    for (const wait of AGAIN_AFTER) addDisown(host, line, own, wait, false);
+    for (const wait of later) addDisown(host, line, own, wait, true);
+  }
 }
 
 /**
@@ -131,7 +160,7 @@ export function closeIsakmp(host: Host, sa: IsakmpSa, reason: string, ended: rea
   if (line.current === sa) line.current = undefined;
   host.touch(line);
   if (isAcknowledged(sa)) {
-    sendAcknowledged(host, sa, state, isakmpDelete(sa), true);
+    sayGoodbye(host, sa, state);
     return;
   }
   const payloads = [...ended, isakmpDelete(sa)];

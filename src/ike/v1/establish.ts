@@ -15,12 +15,12 @@ import { addGreetings } from "./delete.ts";
 import { join } from "./end.ts";
 import { endLine } from "./end-line.ts";
 import { type Host, randomBelow, report } from "./host.ts";
+import { forgetFormer, RESTARTED } from "./initial-contact.ts";
 import type { Claim, Handshake, IsakmpSa, Live, OwnIdentity } from "./isakmp-sa.ts";
 import { move } from "./path.ts";
 import type { PeerLine } from "./peer-line.ts";
 import * as phase2 from "./phase2.ts";
 import { isakmpSnapshot } from "./snapshot.ts";
-import { removePair } from "./succession.ts";
 
 /** Lines of one identity beside each other, where `unique` allows them. */
 const MAX_TWINS = 16;
@@ -32,7 +32,6 @@ const OVERLAP = 10_000;
 const EXPECTED = 60_000;
 /** An agreed life that is shorter than what we would have: renewed after this part of it. */
 const RENEW_PART = 0.9;
-const RESTARTED = "the peer started anew (INITIAL-CONTACT)";
 
 /** Lines of the same two identities. */
 function twins(host: Host, connection: Connection, claim: Claim, own: OwnIdentity): PeerLine[] {
@@ -86,12 +85,12 @@ export function establish(
   if (!sa.initiator) giveUpOwn(host, home);
   const others = host.registry.sasOf(home).filter((other) => other !== sa);
   const live = enliven(host, sa, handshake);
-  if (sa.mode === "aggressive" && !sa.initiator && home === begun && same.length === 0 && connection.unique !== "never")
-    addGreetings(host, sa);
+  const isFirst = !same.some((other) => host.registry.holdsAnything(other, sa));
+  if (sa.mode === "aggressive" && isFirst && connection.unique !== "never") addGreetings(host, sa);
   const former = home.current;
   home.current = sa;
   home.heardAt = host.now;
-  if (claim.initialContact) forgetFormer(host, home, handshake.startedAt);
+  if (claim.initialContact) forgetFormer(host, home, handshake.keyedAt);
   for (const other of others) meet(host, sa, live, other, handshake.startedAt, claim);
   host.settled(sa);
   host.count("ike_established");
@@ -134,13 +133,14 @@ function isEarly({ state }: IsakmpSa): boolean {
   }
 }
 
-function enliven(host: Host, sa: IsakmpSa, { suite, keys, initiatorNonce, responderNonce }: Handshake): Live {
+function enliven(host: Host, sa: IsakmpSa, { suite, keys, keyedAt, initiatorNonce, responderNonce }: Handshake): Live {
   const { line, deadlines } = sa;
   wipe(initiatorNonce, responderNonce);
   const live: Live = {
     kind: "Live",
     suite,
     keys,
+    keyedAt,
     establishedAt: host.now,
     phase: { kind: "Current" },
     exchanges: new Map(),
@@ -164,15 +164,6 @@ function renewal(
   const time = Math.min(rekeyTime, reauthTime, lifeTime * RENEW_PART);
   if (!(overTime > 0) || !Number.isFinite(Math.min(rekeyTime, reauthTime)) || time <= 0) return undefined;
   return millis(host.now + Math.max(1, time - randomBelow(host, Math.min(randTime, time))));
-}
-
-/** Pairs of main modes before this one: the peer may have started anew after it began, and after the last of them was made. */
-function forgetFormer(host: Host, line: PeerLine, startedAt: Millis): void {
-  for (const pair of [...line.pairs.values()]) {
-    const maker = host.registry.byId(pair.ike)?.state;
-    const since = maker?.kind === "Live" ? maker.establishedAt : pair.madeAt;
-    if (since < startedAt) removePair(host, line, pair, false, RESTARTED);
-  }
 }
 
 /** Two of one line. */

@@ -59,6 +59,7 @@ export interface Live {
   readonly kind: "Live";
   readonly suite: IsakmpSuite;
   readonly keys: IsakmpKeys;
+  readonly keyedAt: Millis;
   readonly establishedAt: Millis;
   phase: Phase;
   /** Phase 2 exchanges under way, by M-ID. */
@@ -95,6 +96,8 @@ export interface KeyHalves {
 /** Phase 1 with keys: what HASH_I and HASH_R cover is here, save the identities. */
 export interface Handshake extends Terms, KeyHalves {
   readonly keys: IsakmpKeys;
+  /** When we had them: before the message that let the peer prove itself, or that answered its proof, left. */
+  readonly keyedAt: Millis;
   /** Its owner; undefined: authenticated by signatures. What was chosen by address must be the identity's too. */
   readonly secret: SharedSecret | undefined;
   /** CAs the peer asks a certificate of; undefined = it does not ask. */

@@ -10,6 +10,7 @@ import type { Attempt } from "#ike/attempts";
 import type { DecodedPayload } from "#wire/ike/v1/chain";
 import { Exchange, NotifyType } from "#wire/ike/v1/numbers";
 import type { Opened } from "./channel.ts";
+import { deleteAgain, onDeleteOver } from "./delete.ts";
 import { endLine } from "./end-line.ts";
 import { heard } from "./hearing.ts";
 import type { Failure, Host } from "./host.ts";
@@ -115,7 +116,8 @@ export function onUnanswered(host: Host, sa: IsakmpSa, live: Live, messageId: nu
       return;
     case "AwaitAcknowledgement":
       dropExchange(host, sa, live, messageId);
-      if (exchange.of !== undefined) host.destroy(exchange.of, "deleted");
+      if (exchange.of !== "isakmp-sa") deleteAgain(host, sa.line, exchange.of);
+      onDeleteOver(host, sa, live, exchange.of);
       return;
     case "GeneratingKe":
     case "AgreeingKe":
@@ -187,11 +189,6 @@ export function onEstablished(host: Host, sa: IsakmpSa, _live: Live): void {
   heard(host, line);
 }
 
-/** INITIAL-CONTACT of a main mode that began then: the peer has none of the pairs before. */
-export function onPeerRestarted(host: Host, line: PeerLine, startedAt: Millis): void {
-  informational.forgetPairs(host, line, startedAt);
-}
-
 /** The line's main mode ended without an ISAKMP SA: tasks that wait for one fail, or it is tried again. */
 export function onMainModeFailed(host: Host, line: PeerLine, failure: Failure): void {
   const waiting = line.tasks.filter(isQuickTask);
@@ -214,6 +211,7 @@ export function onEnding(host: Host, sa: IsakmpSa, live: Live, _reason: string):
     wipeExchange(exchange);
     if ((exchange.kind === "AwaitMessage3" || exchange.kind === "AwaitConnected") && !exchange.pair.proven)
       addDelete(host, line, exchange.pair, "the peer never finished its quick mode", FINISHED_WITHIN, "proven");
+    if (exchange.kind === "AwaitAcknowledgement" && exchange.of !== "isakmp-sa") deleteAgain(host, line, exchange.of);
     if (task === undefined) continue;
     if (task.tries === 0) line.tasks.unshift({ ...task, tries: 1, notBefore: host.now });
     else

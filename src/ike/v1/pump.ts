@@ -4,10 +4,10 @@
  */
 import { type Millis, millis } from "#core/units";
 import { mayMakeSessionKey } from "#ike/refresh-limit";
-import { deletePair, greet, sendDelete } from "./delete.ts";
+import { deletePair, greet, sendDelete, speaking } from "./delete.ts";
 import type { Host } from "./host.ts";
 import type { IsakmpSa, Live } from "./isakmp-sa.ts";
-import { hasHeir, isKept, type Pair, sameTerms } from "./pairs.ts";
+import { hasHeir, isKept, type Pair, pairByInbound, sameTerms } from "./pairs.ts";
 import type { PeerLine } from "./peer-line.ts";
 import { taskOf } from "./phase2-state.ts";
 import { makingCount } from "./quick-mode-failures.ts";
@@ -60,13 +60,14 @@ function runSpeeches(host: Host, line: PeerLine): void {
   for (const { work } of due) {
     if (work.kind === "delete-pair") deletePair(host, line, work.pair, work.reason);
     if (work.kind === "greet") greet(host, work.sa);
-    if (work.kind === "disown") sendDelete(host, line, work.protocol, work.spi, false);
+    if (work.kind === "disown") sendDelete(host, line, work.own);
   }
 }
 
 /** Make before break: message 3 may be lost, and the peer have nothing but the former pair yet. */
 function dueAt(host: Host, line: PeerLine, { work, notBefore }: Task): Millis {
-  if (work.kind === "disown" && work.whenHeard && line.heardAt < notBefore) return NEVER;
+  const mayHear = () => line.heardAt >= notBefore && speaking(host, line) !== undefined;
+  if (work.kind === "disown" && work.whenHeard && !mayHear()) return NEVER;
   if (work.kind !== "delete-pair") return notBefore;
   const heir = unprovenHeir(line, work.pair, host.now);
   return heir === undefined ? notBefore : millis(Math.max(notBefore, heir.madeAt + PROVEN_WITHIN));
@@ -99,7 +100,9 @@ function makesSense(host: Host, line: PeerLine, { work }: Task): boolean {
     case "greet":
       return work.sa.state.kind === "Live";
     case "disown":
-      return host.registry.sasOf(line).length > 0;
+      // With neither, the next main mode says that nothing is left (INITIAL-CONTACT).
+      if (pairByInbound(line.pairs.values(), work.own.spi, work.own.protocol) !== undefined) return false;
+      return line.pairs.size > 0 || host.registry.sasOf(line).length > 0;
     default:
       return work satisfies never;
   }

@@ -142,7 +142,8 @@ export function retirePair(
   report(host, { kind: "child-down", ...names(line, pair), reason });
 }
 
-function hasTwin(line: PeerLine, pair: Pair): boolean {
+/** Another one for the same packets stays. */
+export function hasTwin(line: PeerLine, pair: Pair): boolean {
   for (const twin of line.pairs.values()) if (twin !== pair && isKept(twin) && sameTerms(twin, pair)) return true;
   return false;
 }

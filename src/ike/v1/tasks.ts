@@ -15,6 +15,14 @@ export interface PacketSelectors {
   readonly remote: TrafficSelector;
 }
 
+/** What we received by, and the peer may still send on. */
+export interface DisownedSpi {
+  readonly protocol: Protocol;
+  readonly spi: Spi;
+  /** Times its delete was begun before. */
+  readonly tries: number;
+}
+
 /** "heirless": nothing has taken its place; "proven": the peer is known to have it. */
 export type Pardon = "never" | "heirless" | "proven";
 
@@ -23,13 +31,12 @@ export type TaskWork =
   | { readonly kind: "replace-pair"; readonly pair: Pair }
   /** `unless`: what makes it stay after all by then. */
   | { readonly kind: "delete-pair"; readonly pair: Pair; readonly reason: string; readonly unless: Pardon }
-  /** What the peer may hold and we do not. */
-  /** INITIAL-CONTACT of a responder in aggressive mode, whose only message was in clear. */
+  /** INITIAL-CONTACT after aggressive mode. */
   | { readonly kind: "greet"; readonly sa: IsakmpSa }
+  /** The delete of what the peer may hold and we do not. */
   | {
       readonly kind: "disown";
-      readonly protocol: Protocol;
-      readonly spi: Spi;
+      readonly own: DisownedSpi;
       /** Only once the peer was heard since `notBefore`: whatever was said in its silence may be lost. */
       readonly whenHeard: boolean;
     };
