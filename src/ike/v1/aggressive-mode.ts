@@ -12,6 +12,7 @@ import { decodeChain, decodeDecrypted, encodeChain, type Payload } from "#wire/i
 import { IsakmpAttribute, IsakmpMethod, NotifyType, notifyName } from "#wire/ike/v1/numbers";
 import type { SaPayload, SaTransform } from "#wire/ike/v1/sa";
 import { type DecodedOf, shape } from "#wire/ike/v1/shape";
+import { awaitConfirmation } from "./confirm.ts";
 import { endSetup, refusePeer } from "./end.ts";
 import { establish, refusesTwin } from "./establish.ts";
 import { offeredConnection } from "./export-downgrade.ts";
@@ -292,7 +293,7 @@ export function sendLast(
     ...natDiscovery(sa, handshake.suite.prf.id),
   ];
   sendPhase1(host, sa, "aggressive", payloads, "once");
-  sa.unconfirmed = true;
+  awaitConfirmation(host, sa);
   establish(host, sa, handshake, claim, own, connection);
 }
 

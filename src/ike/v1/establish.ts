@@ -223,4 +223,6 @@ export function promote(host: Host, line: PeerLine): void {
   sa.deadlines.retireAt = undefined;
   sa.deadlines.renewAt = renewal(host, line.connection, millis(live.suite.lifeTime - (host.now - live.establishedAt)));
   line.current = sa;
+  // Whoever was asked over the former one is to be asked over this one.
+  line.dpd.heard(line.connection.dpdDelay, host.now);
 }

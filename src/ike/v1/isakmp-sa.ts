@@ -229,6 +229,8 @@ export interface Deadlines {
   retireAt: Millis | undefined;
   renewAt: Millis | undefined;
   expireAt: Millis | undefined;
+  /** Our last message of aggressive mode once more. */
+  confirmAt: Millis | undefined;
 }
 
 export class IsakmpSa {
@@ -246,8 +248,8 @@ export class IsakmpSa {
   /** Its own until the peer has proven itself; then that of the peer, which may have been there before. */
   line: PeerLine;
   state: IsakmpSaState = { kind: "New" };
-  /** Our last message of aggressive mode has no answer: it is said again until something verified came. */
-  unconfirmed = false;
+  /** Times our last message of aggressive mode was said without a sign that it came; 0 = something verified did (confirm.ts). */
+  unconfirmed = 0;
   peer: PeerAbilities = { dpd: false, nat: undefined, fragments: false, windows: undefined };
   readonly channel: Channel = new Channel();
   readonly deadlines: Deadlines = {
@@ -255,6 +257,7 @@ export class IsakmpSa {
     retireAt: undefined,
     renewAt: undefined,
     expireAt: undefined,
+    confirmAt: undefined,
   };
 
   constructor(birth: {

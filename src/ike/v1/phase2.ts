@@ -10,7 +10,7 @@ import type { Attempt } from "#ike/attempts";
 import type { DecodedPayload } from "#wire/ike/v1/chain";
 import { Exchange, NotifyType } from "#wire/ike/v1/numbers";
 import type { Opened } from "./channel.ts";
-import { deleteAgain, onDeleteOver } from "./delete.ts";
+import { deleteAgain, deletePair, onDeleteOver } from "./delete.ts";
 import { endLine } from "./end-line.ts";
 import { heard } from "./hearing.ts";
 import type { Failure, Host } from "./host.ts";
@@ -24,7 +24,7 @@ import { dropExchange, failOwn, failTask, retryOverNewMainMode } from "./quick-m
 import * as initiator from "./quick-mode-initiator.ts";
 import * as responder from "./quick-mode-responder.ts";
 import { refused } from "./quick-mode-terms.ts";
-import { addDelete, removePair } from "./succession.ts";
+import { addDelete } from "./succession.ts";
 import { configOf, isQuickTask, type QuickTask } from "./tasks.ts";
 import * as wishes from "./wishes.ts";
 
@@ -112,7 +112,7 @@ export function onUnanswered(host: Host, sa: IsakmpSa, live: Live, messageId: nu
     case "AwaitConnected":
       dropExchange(host, sa, live, messageId);
       if (!exchange.pair.proven)
-        removePair(host, sa.line, exchange.pair, true, "the peer never said CONNECTED, which it promised");
+        deletePair(host, sa.line, exchange.pair, "the peer never said CONNECTED, which it promised");
       return;
     case "AwaitAcknowledgement":
       dropExchange(host, sa, live, messageId);

@@ -254,3 +254,40 @@ test("a delete that was not acknowledged when its ISAKMP SA ended goes over the 
   sim.driveFor(60_000);
   assert.deepEqual([b.children, states(a), states(b)], [[], ["established"], ["established"]]);
 });
+
+test("a quick mode whose end the peer never confirms leaves no pair with the peer either (RFC 2408 §3.1)", () => {
+  const { sim, a, b } = mainModeOver({ v1: { ...DEFAULT_CONNECTION_POLICY.v1, commitBit: "always" } });
+  // CONNECTED, which is longer than message 3 and shorter than the others.
+  sim.translate = (datagram) =>
+    describe1(datagram) === "quick* HASH" && datagram.octets.length === 92 ? undefined : datagram;
+  initiate(a);
+  sim.driveFor(5_000);
+  assert.deepEqual([a.children.length, b.children.length], [1, 1]);
+  sim.driveFor(60_000);
+  assert.deepEqual([a.children, b.children], [[], []]);
+});
+
+test("a quick mode whose last message never comes leaves no pair with the peer either", () => {
+  const { sim, a, b } = mainModeOver();
+  sim.translate = (datagram) =>
+    describe1(datagram) === "quick* HASH" && datagram.octets.length === 76 ? undefined : datagram;
+  initiate(a);
+  sim.driveFor(5_000);
+  assert.deepEqual([a.children.length, b.children.length], [1, 1]);
+  sim.driveFor(60_000);
+  assert.deepEqual([a.children, b.children], [[], []]);
+});
+
+test("a peer that died is found out over the former ISAKMP SA too, which takes the place of one that is gone", () => {
+  const { sim, a, b } = established1({ dpdDelay: millis(20_000) });
+  b.give({ kind: "rekey-ike", ike: b.sas[0]?.id ?? 0, trigger: "time" });
+  sim.driveFor(200);
+  a.give({ kind: "rekey-child", id: only(a), trigger: "time" });
+  sim.driveFor(6_000);
+  assert.deepEqual(states(a).sort(), ["established", "rekeyed"]);
+  sim.kill(b);
+  // Nobody answers: the second quick mode's failure ends the newer one (S67).
+  a.give({ kind: "rekey-child", id: only(a), trigger: "time" });
+  sim.driveFor(300_000);
+  assert.deepEqual([a.children, a.sas], [[], []]);
+});
