@@ -217,7 +217,10 @@ export function promote(host: Host, line: PeerLine): void {
     if (state.kind !== "Live" || state.phase.kind === "Closing") continue;
     if (newest === undefined || state.establishedAt > newest.live.establishedAt) newest = { sa, live: state };
   }
-  if (newest === undefined) return;
+  if (newest === undefined) {
+    if (line.pairs.size > 0 && line.dpd.at === undefined) line.dpd.heard(line.connection.dpdDelay, host.now);
+    return;
+  }
   const { sa, live } = newest;
   live.phase = { kind: "Current" };
   sa.deadlines.retireAt = undefined;

@@ -291,3 +291,43 @@ test("a peer that died is found out over the former ISAKMP SA too, which takes t
   sim.driveFor(300_000);
   assert.deepEqual([a.children, a.sas], [[], []]);
 });
+
+/** Both sides have a pair and no main mode any more. */
+function ended(): ReturnType<typeof established1> {
+  const v1 = { ...DEFAULT_CONNECTION_POLICY.v1, idleTime: millis(5_000) };
+  const pair = established1({ v1, dpdDelay: millis(60_000) });
+  pair.sim.driveFor(40_000);
+  assert.deepEqual([states(pair.a), states(pair.b)], [["ended"], ["ended"]]);
+  return pair;
+}
+
+test("pairs without a main mode go on, and a silent peer is asked by another main mode (S74)", () => {
+  const { sim, a, b } = ended();
+  const mainModes = () => sim.sent.filter((datagram) => describe1(datagram) === "main SA").length;
+  const before = mainModes();
+  for (let i = 0; i < 6; i++) {
+    for (const node of [a, b]) node.give({ kind: "heard", id: only(node) });
+    sim.driveFor(30_000);
+  }
+  assert.equal(mainModes(), before);
+  sim.driveFor(61_000);
+  assert.ok(mainModes() > before);
+  assert.deepEqual([a.children.length, b.children.length], [1, 1]);
+});
+
+test("a pair that the peer gave up while there was no main mode to say so over does not stay (S74)", () => {
+  const { sim, a, b } = ended();
+  const [line] = a.sas;
+  assert.ok(line !== undefined);
+  a.give({ kind: "delete-ike", ike: line.id, reason: "test" });
+  assert.deepEqual([a.children.length, b.children.length], [0, 1]);
+  sim.driveFor(90_000);
+  assert.deepEqual([a.children, b.children], [[], []]);
+});
+
+test("a peer that died while there was no main mode is found out (S74)", () => {
+  const { sim, a, b } = ended();
+  sim.kill(b);
+  sim.driveFor(180_000);
+  assert.deepEqual([a.children, a.sas, a.ends], [[], [], ["dpd"]]);
+});
