@@ -37,6 +37,11 @@ export function onMessage(host: Host, sa: IsakmpSa, live: Live, message: Phase2M
     onAcknowledgement(host, sa, live, message, waiting);
     return;
   }
+  // An acknowledgement of what is not waited for any more.
+  if (sa.channel.knows(message)) {
+    host.count("drop_state");
+    return;
+  }
   if (!holds(message, hash1(live.keys, message.messageId, message.afterHash))) {
     host.count("drop_not_verified");
     return;

@@ -66,7 +66,9 @@ function onQuickMode(host: Host, sa: IsakmpSa, live: Live, message: Phase2Messag
   const exchange = live.exchanges.get(message.messageId);
   switch (exchange?.kind) {
     case undefined:
-      responder.onMessage1(host, sa, live, message);
+      // An answer to what was broken off.
+      if (sa.channel.knows(message)) host.count("drop_state");
+      else responder.onMessage1(host, sa, live, message);
       return;
     case "AwaitMessage2":
       initiator.onMessage2(host, sa, live, message, exchange);

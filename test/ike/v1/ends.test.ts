@@ -331,3 +331,32 @@ test("a peer that died while there was no main mode is found out (S74)", () => {
   sim.driveFor(180_000);
   assert.deepEqual([a.children, a.sas, a.ends], [[], [], ["dpd"]]);
 });
+
+test("copies of earlier messages of an exchange that come late are known, not deciphered with a later IV (RFC 2409 appendix B)", () => {
+  const { sim, a, b } = twoNodes1();
+  startMainMode(a);
+  sim.driveFor(1_000);
+  initiate(a);
+  sim.driveFor(1_000);
+  assert.deepEqual([a.children.length, b.children.length], [1, 1]);
+  const before = sim.sent.length;
+  for (const datagram of sim.sent.slice()) sim.arrive(datagram);
+  sim.driveFor(5_000);
+  for (const node of [a, b])
+    for (const name of ["drop_not_verified", "drop_malformed"])
+      assert.equal(node.counter(name), 0, `${node.name} ${name}`);
+  assert.ok(a.counter("drop_message_id") + b.counter("drop_message_id") >= 3);
+  // Message 6 and 3 answer the messages before them once more.
+  assert.ok(sim.sent.length - before <= 4);
+});
+
+test("an answer to a quick mode that was broken off is no first message of another one", () => {
+  const { sim, a } = twoNodes1();
+  startMainMode(a);
+  sim.driveFor(1_000);
+  initiate(a);
+  sim.driveFor(15);
+  for (const { id } of a.sas) a.give({ kind: "delete-ike", ike: id, reason: "test" });
+  sim.driveFor(8);
+  assert.deepEqual([a.counter("drop_not_verified"), a.counter("drop_state")], [0, 1]);
+});
