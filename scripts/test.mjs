@@ -13,7 +13,7 @@ removeStaleOutputs(root);
 const [set = "all", ...wanted] = process.argv.slice(2);
 const outside = /^(netns|interop)\//;
 // They judge rates and delays, or fill the machine: each has it for itself.
-const alone = /^netns\/(flood|lanes|load-generator|tun-stream)\.test\.js$/;
+const alone = /^netns\/(flood|flood-ikev1|lanes|load-generator|tun-stream)\.test\.js$/;
 // What takes longest begins first, so that nothing is left over at the end.
 const first = [/^fuzz\//, /^(gateway|sim|ike)\//, /^interop\/ikev\d-(live|changes|refusals)/, /^netns\/(ike|leak)\./, /^interop\//];
 const rank = (name) => {

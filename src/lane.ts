@@ -8,15 +8,18 @@ import type { LaneCommand } from "#gateway/lane-command";
 import { LaneEngine } from "#gateway/lane-engine";
 import { LaneMesh } from "#gateway/lane-mesh";
 import { LanePolicies } from "#gateway/lane-policies";
+import { LaneTelemetry } from "#gateway/lane-telemetry";
 import { inlineWholePacketPath } from "#io/jit";
 import { openLanePort } from "#io/lane-port";
 import { type LaneSocket as NativeSocket, nativeIo } from "#io/native";
 import { monotonicClock } from "#io/system-clock";
 import { fromThrown } from "#io/system-error";
 import { systemRandom } from "#io/system-random";
+import { ownThreadId } from "#io/thread-time";
 import { SaTable } from "#ipsec/sa";
 import { type BirthSocket, IkeQueue, type LaneBirth } from "#process/lane-birth";
 import { createLaneCipher } from "#process/lane-cipher";
+import { SuiteWatch } from "#process/suite-watch";
 
 /** Longest wait without anything to do, in milliseconds; a wake-up ends it at once. */
 const LONGEST_WAIT = 60_000;
@@ -63,14 +66,20 @@ function main(birth: LaneBirth): void {
     policies: new LanePolicies(birth.policies, systemRandom),
     mesh: new LaneMesh(birth.lane, birth.inboxes, (lane) => nativeIo().signalEvent(birth.wakeFds[lane] ?? -1)),
   });
-  parentPort?.postMessage({ kind: "ready", cipher: cipher.description, preferred });
+  const telemetry = new LaneTelemetry(birth.telemetry, birth.memory.ioCounters);
+  const suites = new SuiteWatch(
+    (slot) => cipher.implementation(slot),
+    (suite, impl) => parentPort?.postMessage({ kind: "serves", suite, impl }),
+  );
+  parentPort?.postMessage({ kind: "ready", cipher: cipher.description, preferred, thread: ownThreadId() });
   while (!engine.stopped) {
     const timeout = engine.nextTimeout;
     const wait = timeout === undefined ? LONGEST_WAIT : Math.max(0, Math.ceil(timeout - clock.now()));
     const ready = port.wait(Math.min(LONGEST_WAIT, wait));
     const now = clock.now();
-    if ((ready & READY_WAKE) !== 0) takeCommands(birth, engine, now);
+    if ((ready & READY_WAKE) !== 0) takeCommands(birth, engine, suites, now);
     engine.run(ready, now);
+    telemetry.round(clock.now() - now);
     // What found no room may have some by now; nobody tells it a second time.
     events.flush();
     if (events.pending && Atomics.exchange(told, 0, 1) === 0) parentPort?.postMessage({ kind: "events" });
@@ -80,12 +89,13 @@ function main(birth: LaneBirth): void {
   birth.commands.close();
 }
 
-function takeCommands(birth: LaneBirth, engine: LaneEngine, now: number): void {
+function takeCommands(birth: LaneBirth, engine: LaneEngine, suites: SuiteWatch, now: number): void {
   for (;;) {
     const received = receiveMessageOnPort(birth.commands);
     if (received === undefined) return;
     const command: LaneCommand = received.message;
     engine.command(command, now);
+    suites.command(command);
   }
 }
 

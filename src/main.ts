@@ -22,11 +22,13 @@ import { IkeEngine } from "#ike/engine";
 import { wayTo } from "#io/ike-socket";
 import { monotonicClock } from "#io/system-clock";
 import { systemRandom } from "#io/system-random";
+import { ownThreadId } from "#io/thread-time";
 import { ALL_OFFLOADS, NO_OFFLOADS, openTunDevice, type TunDevice } from "#io/tun-device";
 import { SaTable } from "#ipsec/sa";
 import { ClearGuard } from "#process/clear-guard";
 import { smallestChildMtu } from "#process/ike-mtu";
 import { IkeService, type IkeServiceSnapshot } from "#process/ike-service";
+import { type LaneReadings, readLanes } from "#process/lane-meter";
 import { type LaneListen, openLanes } from "#process/lane-set";
 import type { LaneListener, LaneThread } from "#process/lane-thread";
 import { GatewayNetwork, SOCKET_MARK } from "#process/network";
@@ -70,6 +72,8 @@ export interface Gateway {
   /** undefined: all keys are manual. */
   readonly ike: IkeService | undefined;
   snapshot(): GatewaySnapshot;
+  /** What lanes count of themselves. */
+  readings(): LaneReadings;
   stop(): Promise<void>;
 }
 
@@ -184,6 +188,7 @@ async function start(parts: Parts): Promise<Gateway> {
   if (why !== undefined) throw new Error(why);
   network.attach(tun.name);
   const priority = first?.preferred === true ? "raised" : "normal";
+  const control = ownThreadId();
   const description = `${first?.cipher ?? "no lane"}; ${offloadText(tun)}; ${priority} priority`;
   log.info(`${tun.name} mtu ${mtu}; ${description}`);
 
@@ -199,6 +204,7 @@ async function start(parts: Parts): Promise<Gateway> {
       io: ioOf(lanes),
       ike: ike?.snapshot(),
     }),
+    readings: () => readLanes(lanes, control),
     stop: async () => {
       if (ending) return;
       ending = true;

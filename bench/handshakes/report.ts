@@ -3,7 +3,7 @@ import type { MachineFacts } from "#bench/netns/machine";
 import { grid } from "#bench/report/grid";
 import { type Spread, spread } from "#bench/report/statistics";
 import { atLeast, atMost, exactly, missed, type Target } from "#bench/report/targets";
-import type { StallReport } from "#process/parent-messages";
+import type { StallReport } from "#core/operator";
 import type { EngineFigures } from "./engine-pair.ts";
 import type { GeneratorFigures } from "./generator-messages.ts";
 import type { HandshakeOptions } from "./options.ts";

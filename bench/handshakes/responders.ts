@@ -7,7 +7,6 @@
  *                                generator
  */
 import { fileURLToPath } from "node:url";
-import { changeLink, createVeth, ensureAddress, getLink } from "#io/links";
 import { Box } from "#lab/box";
 import { LabError, LabProcess } from "#lab/children";
 import type { GatewayProcess } from "#lab/gateway-process";
@@ -17,9 +16,9 @@ import { SITE_A, SITE_B } from "#lab/network";
 import { Strongswan } from "#lab/strongswan";
 import { eventually } from "#lab/wait";
 import type { GeneratorAnswer, GeneratorFigures, GeneratorQuestion } from "./generator-messages.ts";
-import { PREFIX_LENGTH, responderAddress, responderText, sourceAddresses } from "./plan.ts";
+import { joinLoad } from "./load-link.ts";
+import { responderText } from "./plan.ts";
 
-const LINK = "load";
 const LINK_MTU = 1500;
 const OPEN_SECONDS = 20;
 const UP_SECONDS = 10;
@@ -87,7 +86,7 @@ async function withGenerator<Made>(
     box[Symbol.dispose]();
   };
   try {
-    join(box, lab.network.gatewayB);
+    joinLoad(box, lab.network.gatewayB);
     const secret = freshSecret();
     const { made, end } = await start(lab, secret);
     ends.push(end);
@@ -99,19 +98,6 @@ async function withGenerator<Made>(
     await dispose();
     throw error;
   }
-}
-
-function join(generator: Box, gateway: Box): void {
-  generator.run(() => createVeth({ name: LINK }, { name: LINK, namespace: { fd: gateway.namespaceFd } }));
-  for (const [box, addresses] of [
-    [generator, sourceAddresses()],
-    [gateway, [responderAddress()]],
-  ] as const)
-    box.run(() => {
-      const { index } = getLink(LINK);
-      changeLink(index, { up: true });
-      for (const address of addresses) ensureAddress(index, { address, length: PREFIX_LENGTH });
-    });
 }
 
 /** `tunnel`: gateway A, ours too, is joined with it and ready to carry packets. */

@@ -3,7 +3,6 @@ import type { Agent } from "#lab/agent";
 import { hostA, hostB } from "#lab/lab";
 
 const OCTETS = 200;
-const [THERE, BACK] = [1, 2];
 
 export interface StreamFigures {
   /** Of both streams. */
@@ -16,20 +15,22 @@ export interface StreamFigures {
   readonly longestGap: number;
 }
 
-/** `rate`: datagrams a second of each stream. Once per agents: a flow's number is used once. */
+/** `rate`: datagrams a second of each stream. An agent takes a flow's number once: those are `first` and the one behind. */
 export async function numberedStreams(
   { a, b }: { readonly a: Agent; readonly b: Agent },
   seconds: number,
   rate: number,
+  first = 1,
 ): Promise<StreamFigures> {
+  const [forth, back] = [first, first + 1];
   const count = Math.round(seconds * rate);
-  const [there, back] = await Promise.all([
-    a.flow(hostB(b), THERE, count, rate, OCTETS),
-    b.flow(hostA(a), BACK, count, rate, OCTETS),
+  const [there, thence] = await Promise.all([
+    a.flow(hostB(b), forth, count, rate, OCTETS),
+    b.flow(hostA(a), back, count, rate, OCTETS),
   ]);
-  const reports = [await b.finalFlowReport(THERE, there.sent), await a.finalFlowReport(BACK, back.sent)];
+  const reports = [await b.finalFlowReport(forth, there.sent), await a.finalFlowReport(back, thence.sent)];
   const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0);
-  const sent = there.sent + back.sent;
+  const sent = there.sent + thence.sent;
   return {
     sent,
     lost: sent - sum(reports.map(({ received }) => received)),

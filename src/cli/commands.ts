@@ -4,6 +4,7 @@ import type { Command } from "./command.ts";
 export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   demo: async () => (await import("./demo.ts")).demo,
   check: async () => (await import("./check.ts")).check,
+  import: async () => (await import("./import.ts")).importer,
   up: async () => (await import("./up.ts")).up,
   run: async () => (await import("./run.ts")).run,
   status: async () => (await import("./status.ts")).status,

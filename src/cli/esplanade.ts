@@ -1,8 +1,6 @@
 #!/usr/bin/env node
 /** The program's entry: the real world for `main`. */
-import { existsSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { packageVersion } from "#io/package-file";
 import type { CliIo } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
 import { glob, readFile } from "./files.ts";
@@ -19,15 +17,6 @@ const io: CliIo = {
   // https://no-color.org: any value switches colours off.
   colours: terminal && process.stderr.isTTY === true && NO_COLOR === "",
 };
-
-function packageVersion(): string {
-  let directory = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(directory, "package.json")) && directory !== dirname(directory))
-    directory = dirname(directory);
-  const content: unknown = JSON.parse(readFileSync(join(directory, "package.json"), "utf8"));
-  const version = typeof content === "object" && content !== null && "version" in content ? content.version : undefined;
-  return typeof version === "string" ? version : "unknown";
-}
 
 // `esplanade help | head` closes our standard output early: that is no failure.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {

@@ -2,17 +2,18 @@
  * What a process that forked us (demo, benchmarks, tests) may ask of the gateway, over Node's channel: counters, reports as
  * they come, and how long the control thread let others wait.
  */
-import { type IntervalHistogram, monitorEventLoopDelay } from "node:perf_hooks";
 import type { IkeReport } from "#core/ike-state";
-import type { ParentAnswer, StallReport } from "#process/parent-messages";
+import type { StallReport } from "#core/operator";
+import { Stalls } from "#process/loop-delay";
+import type { ParentAnswer } from "#process/parent-messages";
 import type { Gateway } from "#src/main";
 
-const STALL_RESOLUTION_MILLIS = 1;
-const NANOS = 1e6;
+/** Milliseconds: who asks wants to know exactly. */
+const LOOK = 1;
 
 export class ParentLink {
   #wantsReports = false;
-  #stalls: IntervalHistogram | undefined;
+  #stalls: Stalls | undefined;
 
   /** For `GatewayLog`. */
   report(report: IkeReport): void {
@@ -32,17 +33,8 @@ export class ParentLink {
 
   /** The first question begins the watch: nobody else pays for its timer. */
   #stall(): StallReport {
-    const seen = this.#stalls ?? monitorEventLoopDelay({ resolution: STALL_RESOLUTION_MILLIS });
-    this.#stalls = seen;
-    // Its figures are the time between two timers.
-    const late = (nanos: number) => Math.max(0, nanos / NANOS - STALL_RESOLUTION_MILLIS);
-    const stall =
-      seen.count === 0
-        ? { p50: 0, p99: 0, max: 0, samples: 0 }
-        : { p50: late(seen.percentile(50)), p99: late(seen.percentile(99)), max: late(seen.max), samples: seen.count };
-    seen.reset();
-    seen.enable();
-    return stall;
+    this.#stalls ??= new Stalls(LOOK);
+    return this.#stalls.take();
   }
 }
 

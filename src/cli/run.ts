@@ -8,5 +8,15 @@ export const run: Command = {
   parameters: ["FILE"],
   options: { dumpable: DUMPABLE_OPTION },
   examples: ["esplanade run gw.json"],
-  run: (args, io) => serveFile({ path: args.parameter("FILE"), dumpable: args.has("dumpable"), socket: undefined }, io),
+  run: (args, io) =>
+    serveFile(
+      {
+        path: args.parameter("FILE"),
+        dumpable: args.has("dumpable"),
+        socket: undefined,
+        vici: "none",
+        viciWanted: false,
+      },
+      io,
+    ),
 };

@@ -2,13 +2,23 @@
 import { wipeKeys } from "#config/gateway";
 import { wipeSecrets } from "#config/swanctl/read";
 import { answerLine } from "#control/answer";
+import { reportLine } from "#control/report-text";
 import { REQUEST_LIMIT } from "#control/request";
-import { complaintToText } from "#core/errors";
+import { complaintToText, SystemError } from "#core/errors";
 import type { GatewayConfig } from "#core/policy";
+import { EventJournal } from "#gateway/journal";
 import { listenControl } from "#io/control-socket";
 import { hideMemory } from "#io/hide-memory";
-import { monotonicClock } from "#io/system-clock";
+import { packageVersion } from "#io/package-file";
+import { monotonicClock, wallClock } from "#io/system-clock";
+import { IkeEventMetrics } from "#metrics/ike-events";
+import { ConfiguredInventory } from "#process/configured-inventory";
+import { FixedConfiguration } from "#process/fixed-configuration";
+import { openHttp } from "#process/http-service";
+import { LoopDelay } from "#process/loop-delay";
+import { Measuring, type MeasuringParts } from "#process/measuring";
 import { Failures, Operated } from "#process/operated";
+import { ViciDoor, type ViciParts } from "#process/vici-door";
 import { type Gateway, startGateway } from "#src/main";
 import { paint } from "./colour.ts";
 import type { CliIo, Option } from "./command.ts";
@@ -21,6 +31,7 @@ export const DUMPABLE_OPTION: Option = {
   help: "let core dumps and debuggers see keys: for finding faults only",
 };
 
+const VERSIONS = { version: packageVersion(), node: process.version };
 /** Milliseconds. */
 const LINES_WAIT = 10;
 
@@ -29,6 +40,10 @@ export interface ServeOptions {
   readonly dumpable: boolean;
   /** Where operators' commands come by; undefined = nowhere. */
   readonly socket: string | undefined;
+  /** Where swanctl's come by; "none" = nowhere. */
+  readonly vici: string;
+  /** It was asked for: without it there is no gateway. */
+  readonly viciWanted: boolean;
 }
 
 /** Runs until it is told to stop; the exit code. */
@@ -40,7 +55,7 @@ export async function serveFile(options: ServeOptions, io: CliIo): Promise<numbe
   if (!options.dumpable) hideMemory();
   const config = load(options.path, io);
   try {
-    return await serve(config, options.socket, io, wanted);
+    return await serve(config, options, io, wanted);
   } finally {
     wipeSecrets(config);
   }
@@ -48,7 +63,7 @@ export async function serveFile(options: ServeOptions, io: CliIo): Promise<numbe
 
 async function serve(
   config: GatewayConfig,
-  socket: string | undefined,
+  options: ServeOptions,
   io: CliIo,
   wanted: Promise<undefined>,
 ): Promise<number> {
@@ -58,13 +73,25 @@ async function serve(
   process.once("exit", () => lines.flush());
   const clock = monotonicClock();
   const failures = new Failures(clock);
+  const journal = new EventJournal({ wall: wallClock, now: () => clock.now() });
+  const vici = new ViciDoor();
+  const events = config.http === undefined ? undefined : new IkeEventMetrics();
   let gateway: Gateway;
   try {
     gateway = await startGateway(config, {
-      info: (text) => lines.out(`${text}\n`),
-      warn: (text) => lines.err(`${paint(io, "yellow", "warning")}: ${text}\n`),
+      info: (text) => {
+        lines.out(`${text}\n`);
+        vici.line(text);
+      },
+      warn: (text) => {
+        lines.err(`${paint(io, "yellow", "warning")}: ${text}\n`);
+        vici.line(text);
+      },
       report: (report) => {
+        vici.report(report, reportLine(report, clock.now()).text);
         failures.report(report);
+        journal.report(report, reportLine(report, clock.now()));
+        events?.report(report);
         parent.report(report);
       },
     });
@@ -76,7 +103,15 @@ async function serve(
   parent.answerFor(gateway);
   let why: string | undefined;
   try {
-    await using _server = await listen(socket, new Operated(gateway, failures, clock, process.pid));
+    using delay = new LoopDelay();
+    const configuration = new FixedConfiguration(config, wallClock());
+    const operated = new Operated(gateway, { configuration, failures, clock, pid: process.pid, delay, journal });
+    await using _server = await listen(options.socket, operated);
+    const inventory = new ConfiguredInventory(configuration);
+    await using _vici = await openVici(vici, options, { gateway: operated, inventory, lanes: config.lanes }, (text) =>
+      lines.err(`${paint(io, "yellow", "warning")}: ${text}\n`),
+    );
+    await using _http = await listenToMonitors(config.http, operated, events, { gateway, clock });
     lines.out(`ready: ${readyText(config)} on ${gateway.tunName}\n`);
     why = await Promise.race([gateway.ended, wanted]);
   } finally {
@@ -110,9 +145,40 @@ function load(path: string, io: CliIo): GatewayConfig {
   return config;
 }
 
+/** Monitors and browsers, until the scope ends. */
+async function listenToMonitors(
+  http: GatewayConfig["http"],
+  operated: Operated,
+  events: IkeEventMetrics | undefined,
+  parts: Pick<MeasuringParts, "gateway" | "clock">,
+): Promise<AsyncDisposable> {
+  if (http === undefined || events === undefined) return { [Symbol.asyncDispose]: async () => undefined };
+  const { configuration } = operated;
+  const measuring = new Measuring({ ...parts, configuration, events, wall: wallClock, ...VERSIONS });
+  return openHttp(http, { gateway: operated, metrics: () => measuring.text(), ready: () => true });
+}
+
 /** The control socket, closed with the scope. */
 async function listen(path: string | undefined, gateway: Operated): Promise<AsyncDisposable> {
   if (path === undefined) return { [Symbol.asyncDispose]: async () => undefined };
   const server = await listenControl(path, REQUEST_LIMIT, (line) => answerLine(line, gateway));
   return { [Symbol.asyncDispose]: () => server.close() };
+}
+
+/** vici's socket, closed with the scope; somebody else's charon keeps its own. */
+async function openVici(
+  door: ViciDoor,
+  { vici, viciWanted }: ServeOptions,
+  parts: ViciParts,
+  warn: (text: string) => void,
+): Promise<AsyncDisposable> {
+  const nothing = { [Symbol.asyncDispose]: async () => undefined };
+  if (vici === "none") return nothing;
+  try {
+    return await door.open(vici, parts);
+  } catch (error) {
+    if (viciWanted || !(error instanceof SystemError)) throw error;
+    warn(`swanctl cannot ask this gateway: ${error.message}`);
+    return nothing;
+  }
 }

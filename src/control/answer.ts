@@ -1,6 +1,13 @@
 /** From an operator's request to the running gateway, and back. */
 import { nearest } from "#core/nearest";
-import type { GatewayStatus, OperatedGateway, OperatorAnswer, OperatorRequest, OperatorTarget } from "#core/operator";
+import type {
+  GatewayStatus,
+  OperatedGateway,
+  OperatorAnswer,
+  OperatorRequest,
+  OperatorTarget,
+  ReloadOutcome,
+} from "#core/operator";
 import { parseRequest } from "./request.ts";
 
 /** The answer's line; never rejects. */
@@ -13,9 +20,31 @@ export async function answerLine(line: string, gateway: OperatedGateway): Promis
   return JSON.stringify(answer);
 }
 
-async function answerRequest(request: OperatorRequest, gateway: OperatedGateway): Promise<OperatorAnswer> {
+/** Never rejects. */
+export async function answerRequest(request: OperatorRequest, gateway: OperatedGateway): Promise<OperatorAnswer> {
+  switch (request.kind) {
+    case "status":
+      return { ok: true, status: gateway.status() };
+    case "reload":
+      return reloadAnswer(await gateway.configuration.reload(request.file));
+    case "diff":
+      return reloadAnswer(await gateway.configuration.diff(request.file));
+    case "events":
+      return { ok: true, events: gateway.journal.after(request.after, request.limit) };
+    default:
+      return act(request, gateway);
+  }
+}
+
+function reloadAnswer(outcome: ReloadOutcome): OperatorAnswer {
+  return "why" in outcome ? { ok: false, why: outcome.why } : { ok: true, ...outcome };
+}
+
+async function act(
+  request: Extract<OperatorRequest, { readonly target: string }>,
+  gateway: OperatedGateway,
+): Promise<OperatorAnswer> {
   const status = gateway.status();
-  if (request.kind === "status") return { ok: true, status };
   const targets = findTargets(request.target, request.ike, status);
   if (typeof targets === "string") return { ok: false, why: targets };
   let count = 0;

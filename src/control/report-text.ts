@@ -46,6 +46,10 @@ export function reportLine(report: IkeReport, now: Millis): ReportLine {
       );
     case "sa-retired":
       return info(retiredText(report));
+    case "fallback": {
+      const what = report.inClear ? "goes IN CLEAR from now on" : "does not go in clear any more";
+      return { level: "warn", text: oneLine(`${report.policy} ${what}: ${report.because}`) };
+    }
     case "warning":
       return { level: "warn", text: oneLine(report.text) };
     default:

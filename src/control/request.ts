@@ -4,6 +4,9 @@ import type { OperatorAction, OperatorRequest } from "#core/operator";
 /** Longest request, in octets. */
 export const REQUEST_LIMIT = 4096;
 
+/** Events in one answer. */
+const EVENTS = 1000;
+
 const ACTIONS: readonly OperatorAction[] = ["initiate", "terminate", "rekey", "reauthenticate", "allow-clear"];
 
 /** Undefined when the line is no request. */
@@ -11,9 +14,27 @@ export function parseRequest(line: string): OperatorRequest | undefined {
   const value = parseJson(line);
   if (typeof value !== "object" || value === null || !("kind" in value)) return undefined;
   if (value.kind === "status") return { kind: "status" };
+  if (value.kind === "reload" || value.kind === "diff")
+    return withFile(value.kind, "file" in value ? value.file : undefined);
+  if (value.kind === "events")
+    return {
+      kind: "events",
+      after: "after" in value ? count(value.after, 0) : 0,
+      limit: "limit" in value ? count(value.limit, EVENTS) : EVENTS,
+    };
   const kind = ACTIONS.find((action) => action === value.kind);
   if (kind === undefined || !("target" in value) || typeof value.target !== "string") return undefined;
   return { kind, target: value.target, ike: "ike" in value && value.ike === true };
+}
+
+/** The gateway's directory is not the operator's: a path begins at the root. */
+function withFile(kind: "reload" | "diff", file: unknown): OperatorRequest | undefined {
+  if (file === undefined) return { kind };
+  return typeof file === "string" && file.startsWith("/") && !file.includes("\0") ? { kind, file } : undefined;
+}
+
+function count(value: unknown, otherwise: number): number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : otherwise;
 }
 
 function parseJson(text: string): unknown {

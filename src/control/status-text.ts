@@ -4,7 +4,7 @@
  *     TUNNEL  CHILD  STATE   PEER              IN        OUT     RATE        REKEY    CIPHER
  *     hq      net    up 42s  203.0.113.2:4500  1.0 GiB   20 MiB  812 Mbit/s  in 55 m  aes256gcm16/x25519
  */
-import type { GatewayStatus, IkeSaStatus, TunnelStatus } from "#core/operator";
+import type { GatewayStatus, IkeSaStatus, StallReport, TunnelStatus } from "#core/operator";
 
 const HEAD = ["TUNNEL", "CHILD", "STATE", "PEER", "IN", "OUT", "RATE", "REKEY", "CIPHER"];
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
@@ -66,8 +66,13 @@ function healthLines(status: GatewayStatus, sas: boolean): string[] {
       ? []
       : [`IN CLEAR: ${status.fallbacks.now} tunnels now, ${status.fallbacks.total} times in all`]),
     ...(rekeys.length === 0 ? [] : [`rekeys: ${rekeys.join(", ")}`]),
+    ...(sas ? [stallLine(status.stall)] : []),
     drops.length === 0 ? "no packet was dropped" : `dropped: ${drops.join(", ")}`,
   ];
+}
+
+function stallLine({ p99, max }: StallReport): string {
+  return `control thread: late by ${p99.toFixed(1)} ms in 1 of 100 looks, at worst ${max.toFixed(1)} ms`;
 }
 
 function ikeLine(ike: IkeSaStatus): string {

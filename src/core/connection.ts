@@ -103,6 +103,8 @@ export interface ChildConfig {
   readonly local: readonly SelectorConfig[];
   readonly remote: readonly SelectorConfig[];
   readonly lifetime: ChildLifetime;
+  /** Octets a second under one key that are expected; only predictions go by it (S56, S71). undefined = not said. */
+  readonly expectedRate: Octets | undefined;
   readonly startAction: ChildAction;
   readonly closeAction: ChildAction;
   readonly dpdAction: "clear" | "trap" | "restart";
@@ -177,8 +179,13 @@ export interface Connection {
    * PFS (S19–S23, S29). IKEv2: the same with reauthentication's place taken by a rekey of the IKE SA.
    */
   readonly refreshLimit: number;
-  /** As responder: whoever asks one IKE SA for more than one session key is refused (S31). */
+  /**
+   * As responder: whoever asks one IKE SA for more than one session key is refused (S31), by NO-PROPOSAL-CHOSEN in IKEv1 and by
+   * NO_ADDITIONAL_SAS in IKEv2.
+   */
   readonly masterPfs: boolean;
+  /** Pairs of SAs with one peer of this connection; one that wants more is refused, so that it cannot have all memory (S56). */
+  readonly pairsLimit: number;
   /** Repeats of an unanswered message and the wait before the first, doubled each time (S52). */
   readonly retransmission: { readonly tries: number; readonly first: Millis; readonly longest: Millis };
   /** A refused offer is answered with what would be accepted (S51); only to peers with an address in the configuration. */
@@ -220,7 +227,7 @@ const FOREVER: Millis = millis(Number.POSITIVE_INFINITY);
 /** Where a configuration says nothing. Repeats: RFC 2408 leaves them open; five after 1, 2, 4, 8, 16 s (S52). */
 export const DEFAULT_CONNECTION_POLICY: Pick<
   Connection,
-  "v1" | "refreshLimit" | "masterPfs" | "retransmission" | "alternatives"
+  "v1" | "refreshLimit" | "masterPfs" | "pairsLimit" | "retransmission" | "alternatives"
 > = {
   v1: {
     aggressive: false,
@@ -233,13 +240,18 @@ export const DEFAULT_CONNECTION_POLICY: Pick<
   },
   refreshLimit: 0,
   masterPfs: false,
+  pairsLimit: 256,
   retransmission: { tries: 5, first: millis(1_000), longest: millis(16_000) },
   alternatives: false,
 };
 
-export const DEFAULT_CHILD_POLICY: Pick<ChildConfig, "outerProposals" | "sessionPfs" | "fallback" | "acceptClear"> = {
+export const DEFAULT_CHILD_POLICY: Pick<
+  ChildConfig,
+  "outerProposals" | "sessionPfs" | "fallback" | "acceptClear" | "expectedRate"
+> = {
   outerProposals: [],
   sessionPfs: "by-proposal",
   fallback: undefined,
   acceptClear: false,
+  expectedRate: undefined,
 };

@@ -50,6 +50,8 @@ export type IkeReport =
       readonly packetsIn: number;
       readonly packetsOut: number;
     }
+  /** The flow of this policy ("hq/net") goes in clear from now on, or does not any more. */
+  | { readonly kind: "fallback"; readonly policy: string; readonly inClear: boolean; readonly because: string }
   /** Anything that was dropped: a closed set of reasons (ike/counters.ts). */
   | { readonly kind: "warning"; readonly text: string };
 

@@ -1,4 +1,10 @@
 /** What operators ask of a running gateway and what it answers: plain data that crosses a socket as JSON. No secrets. */
+import type { ConfigChanges } from "./config-changes.ts";
+import type { ConfigStore } from "./config-store.ts";
+import type { GatewayDetails } from "./details.ts";
+import type { Complaint } from "./errors.ts";
+import type { Journal, JournalPage } from "./journal.ts";
+import type { GatewayConfig } from "./policy.ts";
 
 export interface SaStatus {
   /** current carries our packets, spare waits to, draining only receives what is still under way. */
@@ -9,6 +15,19 @@ export interface SaStatus {
   /** Octets the keys have processed. */
   readonly keyOctetsIn: number;
   readonly keyOctetsOut: number;
+}
+
+/** How old a pair of SAs is and what it may still do; octets and packets are those of the busier direction. undefined = no limit. */
+export interface LifeStatus {
+  readonly ageMillis: number;
+  readonly rekeyMillis: number | undefined;
+  readonly expiryMillis: number | undefined;
+  readonly octets: number;
+  readonly rekeyOctets: number | undefined;
+  readonly lifeOctets: number | undefined;
+  readonly packets: number;
+  readonly rekeyPackets: number | undefined;
+  readonly lifePackets: number | undefined;
 }
 
 export interface TunnelStatus {
@@ -34,6 +53,8 @@ export interface TunnelStatus {
   readonly localSelectors: readonly string[];
   readonly remoteSelectors: readonly string[];
   readonly sas: readonly SaStatus[];
+  /** Of the pair in use. */
+  readonly life: LifeStatus | undefined;
   /** Why it is not up, in one line. */
   readonly failure: string | undefined;
 }
@@ -56,6 +77,17 @@ export interface IkeSaStatus {
   readonly reauthMillis: number | undefined;
 }
 
+/** How the last reload ended; a gateway's start counts as one. */
+export interface LastReload {
+  readonly ok: boolean;
+  /** Milliseconds since 1970. */
+  readonly time: number;
+  /** Of the last one that went well. */
+  readonly successTime: number;
+  /** Why nothing was changed; undefined after a good one. */
+  readonly why: string | undefined;
+}
+
 export interface GatewayStatus {
   /** Of this form; grows only. */
   readonly format: 1;
@@ -67,6 +99,8 @@ export interface GatewayStatus {
   readonly description: string;
   readonly tunnels: readonly TunnelStatus[];
   readonly ikeSas: readonly IkeSaStatus[];
+  /** Of the last whole minute. */
+  readonly stall: StallReport;
   /** IKE SAs whose peer has proven nothing yet. */
   readonly halfOpen: number;
   /** What caused them → how they ended → count. */
@@ -77,29 +111,78 @@ export interface GatewayStatus {
   readonly drops: Readonly<Record<string, number>>;
   /** Name → count, of IKE. */
   readonly ike: Readonly<Record<string, number>>;
+  readonly configLastReload: LastReload;
 }
+
+/** How late the control thread came to its turn, in milliseconds, in so many looks. */
+export interface StallReport {
+  readonly p50: number;
+  readonly p99: number;
+  readonly max: number;
+  readonly samples: number;
+}
+
+/** `why`: nothing has changed; lines joined by newlines, each with its place where it has one. */
+export type ReloadOutcome =
+  | { readonly changes: ConfigChanges; readonly warnings: readonly Complaint[] }
+  | { readonly why: string };
 
 /** Which SAs are meant. A child without connection: of every connection that has one of this name. */
 export type OperatorTarget =
   | { readonly kind: "child"; readonly child: string; readonly connection: string | undefined }
-  | { readonly kind: "ike"; readonly connection: string };
+  | { readonly kind: "ike"; readonly connection: string }
+  /** By the numbers that details show. */
+  | { readonly kind: "child-id" | "ike-id"; readonly id: number };
 
-export type OperatorAction = "initiate" | "terminate" | "rekey" | "reauthenticate" | "allow-clear";
+export type OperatorAction =
+  | "initiate"
+  | "terminate"
+  | "rekey"
+  | "reauthenticate"
+  | "allow-clear"
+  /** Packets may start a child, or may not, whatever its start_action says; until a reload changes the child. */
+  | "install"
+  | "uninstall";
 
 export type OperatorRequest =
   | { readonly kind: "status" }
+  /** `file`: absolute; undefined = the one that was read last. `diff` changes nothing. */
+  | { readonly kind: "reload" | "diff"; readonly file?: string }
+  /** What happened after event number `after` (0 = all that is remembered), the newest `limit` of it. */
+  | { readonly kind: "events"; readonly after: number; readonly limit: number }
   /** `target` as an operator writes it: "hq", "hq/net" or "net". */
   | { readonly kind: OperatorAction; readonly target: string; readonly ike: boolean };
 
 export type OperatorAnswer =
   | { readonly ok: true; readonly status: GatewayStatus }
+  | { readonly ok: true; readonly events: JournalPage }
   /** How many SAs it was about. */
   | { readonly ok: true; readonly count: number }
+  | { readonly ok: true; readonly changes: ConfigChanges; readonly warnings: readonly Complaint[] }
   | { readonly ok: false; readonly why: string };
+
+/** The configuration of a running gateway, and how another one takes its place. */
+export interface RunningConfiguration {
+  /** Reads the file again, or another one (absolute path), which is the gateway's from then on. */
+  reload(file: string | undefined): Promise<ReloadOutcome>;
+  /** What `reload` would change. */
+  diff(file: string | undefined): Promise<ReloadOutcome>;
+  /** `next` takes the place of what runs, or nothing changes. Its secrets are the gateway's, whatever comes of it. */
+  reconfigure(next: GatewayConfig): Promise<ReloadOutcome>;
+  /** What runs, without secrets and keys. */
+  current(): GatewayConfig;
+  readonly lastReload: LastReload;
+  /** Sections that arrive one by one. */
+  readonly store: ConfigStore;
+}
 
 /** The running gateway, as what operators talk to sees it. */
 export interface OperatedGateway {
+  readonly configuration: RunningConfiguration;
   status(): GatewayStatus;
+  readonly journal: Journal;
+  /** undefined: its keys are manual. */
+  details(): GatewayDetails | undefined;
   /** Resolves once it is done or has failed; `why` is one line. */
   act(action: OperatorAction, target: OperatorTarget): Promise<{ readonly count: number } | { readonly why: string }>;
 }

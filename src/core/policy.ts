@@ -43,6 +43,15 @@ export interface TunConfig {
 /** `auto` takes the fastest that works; `openssl` is the addon with that library alone. */
 export type CryptoChoice = "auto" | "native" | "openssl" | "node" | "noble";
 
+/** Where the HTTP interface is: for monitors and browsers. */
+export interface HttpConfig {
+  readonly listen: readonly Endpoint[];
+  /** Path of a unix socket, which takes actions too; undefined = none. */
+  readonly socket: string | undefined;
+  /** Names in lower case by which browsers may ask for it, beside addresses and localhost. */
+  readonly hosts: readonly string[];
+}
+
 export interface GatewayConfig {
   readonly tun: TunConfig;
   /** UDP sockets for ESP in UDP (RFC 3948); empty when no SA uses it. */
@@ -61,4 +70,6 @@ export interface GatewayConfig {
   readonly sas: readonly ChildSaSpec[];
   /** Connections that key themselves; undefined = no IKE. */
   readonly ike?: IkeConfig | undefined;
+  /** undefined = none. */
+  readonly http?: HttpConfig | undefined;
 }

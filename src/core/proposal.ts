@@ -17,6 +17,17 @@ export const TransformType = {
 } as const;
 export type TransformType = (typeof TransformType)[keyof typeof TransformType];
 
+/** ADDKE1 to ADDKE7, in the order in which they run (RFC 9370 §2.1). */
+export const ADDITIONAL_KEY_EXCHANGES: readonly TransformType[] = [
+  TransformType.ADDKE1,
+  TransformType.ADDKE2,
+  TransformType.ADDKE3,
+  TransformType.ADDKE4,
+  TransformType.ADDKE5,
+  TransformType.ADDKE6,
+  TransformType.ADDKE7,
+];
+
 /** RFC 7296 §3.3.1; the numbers of IKEv1's protocols are the same (RFC 2407 §4.4.1). */
 export const ProtocolId = { IKE: 1, AH: 2, ESP: 3 } as const;
 export type ProtocolId = (typeof ProtocolId)[keyof typeof ProtocolId];

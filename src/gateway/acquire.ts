@@ -1,5 +1,5 @@
-/** The flow that a lane told with ACQUIRE, as the traffic selectors of one packet (RFC 7296 §2.9). */
-import { addressFromWords } from "#core/address";
+/** What records of a lane's event ring tell in words: the flow of ACQUIRE (RFC 7296 §2.9), the place of PEER_MOVED. */
+import { addressFromWords, type Endpoint } from "#core/address";
 import { IpProtocol, type TrafficSelector } from "#core/selector";
 import { FLAG_ONE_PORT, FLAG_PORTS, Flow } from "#ipsec/flow";
 
@@ -27,4 +27,10 @@ export function packetSelectors(record: ArrayLike<number>): PacketSelectors {
   // RFC 7296 §3.13.1: ICMP's type and code stand on both sides.
   const alone = (flags & FLAG_ONE_PORT) !== 0 || protocol === IpProtocol.ICMP || protocol === IpProtocol.ICMPV6;
   return { local: one(Flow.SOURCE, source), remote: one(Flow.DESTINATION, alone ? source : ports & 0xffff) };
+}
+
+/** Where the peer is now. */
+export function movedTo(record: ArrayLike<number>): Endpoint {
+  const family = record[3] === 6 ? 6 : 4;
+  return { address: addressFromWords(family, record, 5), port: record[4] ?? 0 };
 }

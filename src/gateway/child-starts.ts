@@ -52,25 +52,57 @@ export class ChildStarts {
     return this.#due.next;
   }
 
-  /** Children that are new to be started come back from `due`; the others keep their state. */
-  configure(connections: readonly Connection[], now: Millis): void {
+  /** Children that are new, or renewed, to be started come back from `due`; the others keep their state. */
+  configure(connections: readonly Connection[], now: Millis, renewed: ReadonlySet<string> = new Set()): void {
     const former = new Map(this.#wishes);
     this.#wishes.clear();
     for (const connection of connections)
       for (const child of connection.children) {
         if (child.mode === "pass" || child.mode === "drop") continue;
         const name = childPolicyName(connection.name, child.name);
-        const known = former.get(name);
+        const before = former.get(name);
         former.delete(name);
-        const { startAction } = child;
-        // S81: the answer to a packet in clear asks for an SA.
-        const trapped = startAction === "trap" || startAction === "trap|start" || child.acceptClear;
-        const started = startAction === "start" || startAction === "trap|start";
+        // Another start_action is one that has not been carried out.
+        const isSame = before?.child.startAction === child.startAction && !renewed.has(name);
+        const known = isSame ? before : undefined;
+        const started = isStarted(child);
+        const { trapped } = known ?? { trapped: isTrapped(child) };
         const fresh = { asked: false, askedAt: now, failures: 0, retryAt: now, trigger: "start" as const };
-        this.#wishes.set(name, { ...fresh, ...known, connection, child, trapped, wanted: known?.wanted ?? started });
-        if (known === undefined && started) this.#due.set(name, now);
+        this.#wishes.set(name, {
+          ...fresh,
+          ...known,
+          connection,
+          child,
+          trapped: trapped || isTrapped(child),
+          wanted: known?.wanted ?? started,
+        });
+        if (known === undefined) this.#due.set(name, started ? now : undefined);
       }
     for (const name of former.keys()) this.#due.set(name, undefined);
+  }
+
+  /** It begins as it did at first; what it had is gone. */
+  renew(name: string, now: Millis): void {
+    const wish = this.#wishes.get(name);
+    if (wish === undefined) return;
+    wish.asked = false;
+    wish.failures = 0;
+    wish.trigger = "start";
+    wish.wanted = isStarted(wish.child);
+    wish.trapped = isTrapped(wish.child);
+    this.#due.set(name, wish.wanted ? now : undefined);
+  }
+
+  /** What has failed until now is tried again at once. */
+  hurry(name: string, now: Millis): void {
+    const wish = this.#wishes.get(name);
+    if (wish === undefined || wish.failures === 0) return;
+    const wanted = wish.wanted || isStarted(wish.child);
+    wish.asked = false;
+    wish.failures = 0;
+    wish.retryAt = now;
+    wish.wanted = wanted;
+    if (wanted) this.#due.set(name, now);
   }
 
   /** What is to be asked of IKE now. */
@@ -90,6 +122,18 @@ export class ChildStarts {
     if (wish === undefined || !(wish.trapped || wish.wanted)) return undefined;
     if (this.#isUnderWay(wish, now) || (wish.failures > 0 && now < wish.retryAt)) return undefined;
     return this.#ask(wish, "trap", now);
+  }
+
+  /** `connection/child` of those that a packet may start. */
+  get trapped(): readonly string[] {
+    return [...this.#wishes].flatMap(([name, { trapped }]) => (trapped ? [name] : []));
+  }
+
+  /** Whether packets may ask for it from now on; false: there is no such child. */
+  trap(name: string, on: boolean): boolean {
+    const wish = this.#wishes.get(name);
+    if (wish !== undefined) wish.trapped = on;
+    return wish !== undefined;
   }
 
   /** It is tried once, at once. */
@@ -152,4 +196,13 @@ export class ChildStarts {
     wish.askedAt = now;
     return { connection: wish.connection.name, child: wish.child.name, trigger };
   }
+}
+
+function isStarted({ startAction }: ChildConfig): boolean {
+  return startAction === "start" || startAction === "trap|start";
+}
+
+/** S81: the answer to a packet in clear asks for an SA. */
+function isTrapped({ startAction, acceptClear }: ChildConfig): boolean {
+  return startAction === "trap" || startAction === "trap|start" || acceptClear;
 }

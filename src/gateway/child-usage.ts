@@ -12,6 +12,11 @@ export interface DirectionCounters {
   readonly keyOctets: number;
   readonly drops: number;
   readonly icvFailures: number;
+  readonly replays: number;
+  /** Inner packets that did not fit the selectors. */
+  readonly misfits: number;
+  /** Of the monotonic clock. */
+  readonly lastUsed: number;
 }
 
 /** How far one direction of a pair has come: what lifetimes are about. */
@@ -69,5 +74,8 @@ export function countersOf(table: SaTable, slot: Slot, spi: Spi): DirectionCount
     keyOctets: number(SaNumber.KEY_OCTETS),
     drops: number(SaNumber.DROPS),
     icvFailures: number(SaNumber.ICV_FAILURES),
+    replays: number(SaNumber.REPLAYS),
+    misfits: number(SaNumber.MISFITS),
+    lastUsed: number(SaNumber.LAST_USED),
   };
 }

@@ -201,8 +201,7 @@ export class ClearFallbacks {
 
 /** Aloud, whichever way it goes. */
 export function fallbackReport({ kind, policy, because }: FallbackChange): IkeReport {
-  const what = kind === "clear" ? "goes IN CLEAR from now on" : "does not go in clear any more";
-  return { kind: "warning", text: `${policy} ${what}: ${because}` };
+  return { kind: "fallback", policy, inClear: kind === "clear", because };
 }
 
 function isAt(pattern: HostPattern, address: IpAddress, names: Names): boolean {

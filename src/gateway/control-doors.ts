@@ -61,6 +61,8 @@ export type ControlInput =
   | { readonly kind: "terminate"; readonly command: number; readonly target: ControlTarget }
   /** Children that are down and configured to may fall back to clear again, whatever was known of their peers. */
   | { readonly kind: "allow-clear"; readonly command: number; readonly target: ControlTarget }
+  /** Whether packets may start this child, whatever the configuration says. */
+  | { readonly kind: "trap"; readonly command: number; readonly target: ControlTarget; readonly on: boolean }
   | {
       readonly kind: "rekey";
       readonly command: number;
@@ -116,6 +118,22 @@ export interface TunnelSnapshot {
   /** When the pair is replaced at the latest if nothing changes; undefined = no limit in time, or nothing there. */
   readonly nextRekey: Millis | undefined;
   readonly establishedAt: Millis | undefined;
+  /** Of the pair in use. */
+  readonly life: PairLife | undefined;
+}
+
+/** How old a pair is and what it may still do. Limits: Infinity = none. Times are points of the clock. */
+export interface PairLife {
+  readonly installedAt: Millis;
+  readonly rekeyAt: number;
+  readonly expiresAt: number;
+  /** Of the direction that is further. */
+  readonly octets: number;
+  readonly rekeyOctets: number;
+  readonly lifeOctets: number;
+  readonly packets: number;
+  readonly rekeyPackets: number;
+  readonly lifePackets: number;
 }
 
 export interface ControlSnapshot {

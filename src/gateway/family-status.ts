@@ -1,8 +1,8 @@
 /** A family of pairs as people see it: totals that never fall, rate, what is next. */
 import { type Millis, millis } from "#core/units";
 import type { ChildUsage } from "./child-usage.ts";
-import type { TunnelSnapshot } from "./control-doors.ts";
-import { PairFamily } from "./pair-family.ts";
+import type { PairLife, TunnelSnapshot } from "./control-doors.ts";
+import { type Pair, PairFamily } from "./pair-family.ts";
 
 /** What a family knows of its tunnel; `state` undefined = it has no pair. */
 export type FamilyStatus = Omit<TunnelSnapshot, "connection" | "child" | "policy" | "state" | "clear"> & {
@@ -21,6 +21,7 @@ const NOTHING: FamilyStatus = {
   draining: [],
   nextRekey: undefined,
   establishedAt: undefined,
+  life: undefined,
 };
 
 /** Two questions that are closer than this are answered with the same rate. */
@@ -43,6 +44,7 @@ export class FamilyStatuses {
       draining: draining.map(({ id }) => id),
       nextRekey: current === undefined ? undefined : finite(current.limits.rekey.time),
       establishedAt,
+      life: current === undefined ? undefined : lifeOf(current, usage(current.id)),
     };
   }
 
@@ -63,6 +65,20 @@ export class FamilyStatuses {
 function stateOf(usage: ChildUsage, rekeying: boolean): "up" | "rekeying" | "ended" {
   if (rekeying) return "rekeying";
   return PairFamily.isDead(usage) ? "ended" : "up";
+}
+
+function lifeOf({ addedAt, limits: { rekey, hard } }: Pair, usage: ChildUsage): PairLife {
+  return {
+    installedAt: addedAt,
+    rekeyAt: rekey.time,
+    expiresAt: hard.time,
+    octets: PairFamily.used(usage, "octets"),
+    rekeyOctets: rekey.octets,
+    lifeOctets: hard.octets,
+    packets: PairFamily.used(usage, "packets"),
+    rekeyPackets: rekey.packets,
+    lifePackets: hard.packets,
+  };
 }
 
 function finite(at: number): Millis | undefined {

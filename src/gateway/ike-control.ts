@@ -6,28 +6,28 @@
  *     operator, packets ──►──┘  ▲                                        │  ▲                       │
  *                               └──────── rekey, delete, heard ──────────┘  └──── limits, switched ─┘
  */
-import type { Endpoint, IpAddress } from "#core/address";
-import { addressFromWords } from "#core/address";
-import { ConfigError } from "#core/errors";
+import type { IpAddress } from "#core/address";
 import { LaneEvent } from "#core/event-ring";
-import type { IkeReport } from "#core/ike-state";
+import type { IkeReport, IkeSaSnapshot } from "#core/ike-state";
+import type { Policy } from "#core/policy";
+import { sameValue } from "#core/same-value";
 import { type Millis, millis } from "#core/units";
-import type { EndCause, IkeEffect, IkeInput, NegotiatedChild } from "#ike/effects";
-import { wipeChildKeys } from "#ike/keymat";
-import { packetSelectors } from "./acquire.ts";
+import type { IkeEffect, IkeInput } from "#ike/effects";
+import { movedTo, packetSelectors } from "./acquire.ts";
 import { childPolicyName } from "./child-policies.ts";
-import { childSpecOf, keepaliveOf } from "./child-spec.ts";
 import { ChildStarts, type Start } from "./child-starts.ts";
+import { type ChildTotals, TotalsOfChildren } from "./child-totals.ts";
 import { ClearFallbacks, type FallbackEffect, fallbackReport } from "./clear-fallback.ts";
 import { ControlCommands } from "./control-commands.ts";
 import type { ControlEffect, ControlInput, ControlSnapshot, ControlWorld, TunnelSnapshot } from "./control-doors.ts";
-import type { DirectorEffect, DirectorInput } from "./director-doors.ts";
-import { type Installed, InstalledPairs } from "./installed-pairs.ts";
+import type { DirectorInput } from "./director-doors.ts";
+import { InstalledPairs } from "./installed-pairs.ts";
 import { OperatorCommands } from "./operator-commands.ts";
+import { type ControlDetails, pairDetails } from "./pair-details.ts";
+import { PairKeeper } from "./pair-keeper.ts";
 import { PeerNames } from "./peer-names.ts";
+import { Reconfiguration } from "./reconfiguration.ts";
 import { RekeyDirector } from "./rekey-director.ts";
-import { laneLimits, pairLimits } from "./rekey-timing.ts";
-import { retiredReport } from "./retired-report.ts";
 import { isOfPolicy, type Tunnel, Tunnels } from "./tunnels.ts";
 
 export class IkeControl {
@@ -39,11 +39,13 @@ export class IkeControl {
   readonly #tunnels: Tunnels = new Tunnels();
   readonly #names: PeerNames = new PeerNames();
   readonly #pairs: InstalledPairs = new InstalledPairs();
+  readonly #totals = new TotalsOfChildren();
   readonly #fallbacks: ClearFallbacks = new ClearFallbacks();
-  /** Pairs and IKE SAs that an operator ends: nothing brings them back. */
-  readonly #ending = new Set<number>();
+  readonly #keeper: PairKeeper;
+  readonly #reconfiguration: Reconfiguration;
   #now: Millis = millis(0);
-  #whyLost: "operator" | "close" | "dpd" = "close";
+  /** What the data plane has; undefined before the first configuration. */
+  #policies: { readonly policies: readonly Policy[]; readonly held: readonly string[] } | undefined;
   #effects: ControlEffect[] = [];
 
   constructor(world: ControlWorld) {
@@ -53,18 +55,30 @@ export class IkeControl {
       random: world.random,
       usage: (id) => world.plane.usage(this.#pairs.get(id)?.plane ?? -1),
     });
-    this.#operator = new OperatorCommands({
+    const shared = {
       director: this.#director,
       tunnels: this.#tunnels,
       starts: this.#starts,
       commands: this.#commands,
-      ending: this.#ending,
-      isInstalled: (id) => this.#pairs.has(id),
+      isInstalled: (id: number) => this.#pairs.has(id),
       ikeSas: () => world.engine.snapshot().sas,
-      engine: (input, now) => this.#engine(input, now),
-      direct: (input, now) => this.#direct(input, now),
+      engine: (input: IkeInput, now: Millis) => this.#engine(input, now),
+      direct: (input: DirectorInput, now: Millis) => this.#direct(input, now),
+      tell: (...effects: readonly ControlEffect[]) => void this.#effects.push(...effects),
+    };
+    this.#keeper = new PairKeeper({
+      ...shared,
+      world,
+      pairs: this.#pairs,
+      totals: this.#totals,
+      secured: (name, now) => this.#fall(this.#fallbacks.secured(name), now),
+      setPolicies: () => this.#setPolicies(),
+    });
+    this.#reconfiguration = new Reconfiguration({ ...shared, keeper: this.#keeper });
+    this.#operator = new OperatorCommands({
+      ...shared,
+      ending: this.#keeper.ending,
       start: (start, now) => this.#start(start, now),
-      tell: (...effects) => void this.#effects.push(...effects),
       allowClear: (name, now) => this.#fallbacks.allow(name, now),
     });
   }
@@ -115,6 +129,7 @@ export class IkeControl {
       case "terminate":
       case "rekey":
       case "allow-clear":
+      case "trap":
         this.#operator.take(input, now);
         break;
       default:
@@ -132,14 +147,16 @@ export class IkeControl {
 
   // Configuration and names
 
-  #configure(input: Extract<ControlInput, { kind: "configure" }>, now: Millis): void {
-    this.#tunnels.configure(input.ike, input.policies, this.#names.known);
-    const ended = this.#fallbacks.configure(input.ike.connections);
-    this.#setPolicies();
-    for (const effect of ended) this.#report(fallbackReport(effect), now);
-    this.#engine({ kind: "configure", config: input.ike }, now);
-    for (const name of this.#names.unknown(input.ike)) this.#effects.push({ kind: "resolve", name });
-    this.#starts.configure(input.ike.connections, now);
+  #configure({ ike, policies }: Extract<ControlInput, { kind: "configure" }>, now: Millis): void {
+    const exchange = () => {
+      this.#tunnels.configure(ike, policies, this.#names.known);
+      const ended = this.#fallbacks.configure(ike.connections);
+      this.#setPolicies();
+      for (const effect of ended) this.#report(fallbackReport(effect), now);
+      this.#engine({ kind: "configure", config: ike }, now);
+    };
+    this.#reconfiguration.take(ike, exchange, now);
+    for (const name of this.#names.unknown(ike)) this.#effects.push({ kind: "resolve", name });
   }
 
   #setPolicies(): void {
@@ -147,6 +164,9 @@ export class IkeControl {
     const policies = this.#tunnels.policies.map((policy) =>
       this.#fallbacks.inClear(policy.name) === undefined ? policy : { ...policy, inClear: "both" as const },
     );
+    // A reload of something else: lanes, routes and guards need not hear of it.
+    if (this.#policies !== undefined && sameValue(this.#policies, { policies, held: [...held] })) return;
+    this.#policies = { policies, held: [...held] };
     this.#world.plane.setPolicies(policies, held);
     this.#effects.push({ kind: "policies", policies });
   }
@@ -177,8 +197,6 @@ export class IkeControl {
         );
     }
   }
-
-  // Starts
 
   #startDue(now: Millis): void {
     for (const start of this.#starts.due(now)) this.#start(start, now);
@@ -295,87 +313,21 @@ export class IkeControl {
         this.#report(effect.report, now);
         break;
       case "install-child-sa":
-        this.#install(effect, now);
+        this.#keeper.install(effect, now);
         break;
       case "use-child-sa":
       case "confirm-child-sa":
         this.#direct({ kind: effect.kind === "use-child-sa" ? "use" : "proven", id: effect.id }, now);
         break;
       case "remove-child-sa":
-        this.#remove(effect.id, effect.drain, effect.cause, now);
+        this.#keeper.remove(effect, now);
         break;
       case "move-child-sa":
-        this.#move(effect);
+        this.#keeper.move(effect);
         break;
       default:
         effect satisfies never;
     }
-  }
-
-  #install({ child, outbound }: Extract<IkeEffect, { kind: "install-child-sa" }>, now: Millis): void {
-    const use = outbound === "use";
-    const connection = this.#tunnels.connection(child.connection);
-    const config = connection?.children.find(({ name }) => name === child.child);
-    if (connection === undefined || config === undefined) {
-      this.#refuse(child, "it is not configured any more", now);
-      return;
-    }
-    this.#fall(this.#fallbacks.secured(childPolicyName(child.connection, child.child)), now);
-    const former = this.#pairs.get(child.replaces);
-    const found = former === undefined ? this.#tunnels.find(child) : { tunnel: former.tunnel, isNew: false };
-    if (found.isNew) this.#setPolicies();
-    const { tunnel } = found;
-    const { plane, random } = this.#world;
-    const limits = pairLimits(config.lifetime, child.esn, random, now, child.agreedLifetime);
-    const pathMtu = this.#world.pathMtu(child.remote);
-    const spec = childSpecOf(child, config, tunnel.policy, laneLimits(limits, now), plane.lanes, pathMtu);
-    let installed: ReturnType<typeof plane.install>;
-    try {
-      installed = plane.install(spec, use);
-    } catch (error) {
-      if (!(error instanceof ConfigError)) throw error;
-      this.#refuse(child, error.message, now);
-      return;
-    } finally {
-      wipeChildKeys(child);
-      if (child.outerAh !== undefined) wipeChildKeys(child.outerAh);
-    }
-    const { id, local, remote, localSelectors, remoteSelectors, initiator, took, trigger, replaces } = child;
-    const facts = { local, remote, localSelectors, remoteSelectors };
-    const pair = { id, plane: installed.child.id, sas: installed.child, tunnel, facts };
-    this.#pairs.add(pair, installed.command);
-    const isFirst = this.#director.family(tunnel.policy)?.current === undefined;
-    const probeAfter = connection.dpdDelay;
-    const { policy: family } = tunnel;
-    const made = { family, replaces, use, initiator, outbound, took, limits, trigger, probeAfter };
-    this.#direct({ kind: "installed", id, ...made }, now);
-    if (isFirst) this.#tell(pair, "up");
-    const name = childPolicyName(child.connection, child.child);
-    if (replaces === undefined) this.#starts.up(name);
-    this.#effects.push(...this.#commands.happened(`up ${name}`));
-    if (replaces !== undefined) this.#effects.push(...this.#commands.happened(`rekeyed ${replaces}`));
-  }
-
-  #refuse(child: NegotiatedChild, why: string, now: Millis): void {
-    const text = `${child.connection}/${child.child}: the pair that was agreed on cannot be installed: ${why}`;
-    this.#effects.push({ kind: "report", report: { kind: "warning", text } });
-    for (const { inbound } of child.outerAh === undefined ? [child] : [child, child.outerAh])
-      this.#world.plane.spis.giveBack(inbound.spi);
-    this.#engine({ kind: "delete-child", id: child.id, reason: why }, now);
-  }
-
-  #remove(id: number, drain: boolean, cause: EndCause, now: Millis): void {
-    this.#whyLost = this.#ending.delete(id) ? "operator" : cause;
-    this.#direct({ kind: "removed", id, drain }, now);
-    this.#effects.push(...this.#commands.happened(`gone ${id}`));
-  }
-
-  #move({ id, local, remote, encapsulation, behindNat }: Extract<IkeEffect, { kind: "move-child-sa" }>): void {
-    const pair = this.#pairs.get(id);
-    if (pair === undefined) return;
-    const { plane } = this.#world;
-    const pathMtu = this.#world.pathMtu(remote);
-    plane.move(pair.plane, { local, remote, encapsulation, keepaliveInterval: keepaliveOf(behindNat), pathMtu });
   }
 
   #report(given: IkeReport, now: Millis): void {
@@ -383,8 +335,15 @@ export class IkeControl {
     if (report.kind === "failed") report = { ...report, retryAt: this.#failed(report, now) };
     this.#effects.push({ kind: "report", report });
     if (report.kind === "ike-down") this.#effects.push(...this.#commands.happened(`ike-gone ${report.ike}`));
-    if (report.kind === "ike-up") this.#effects.push(...this.#commands.happened(`up ${report.ike.connection}`));
+    if (report.kind === "ike-up") this.#isUp(report.ike, now);
     if (report.kind === "ike-rekeyed") this.#effects.push(...this.#commands.happened(`ike-rekeyed ${report.former}`));
+  }
+
+  #isUp({ id, connection }: IkeSaSnapshot, now: Millis): void {
+    this.#effects.push(...this.#commands.happened(`up ${connection}`));
+    // Another configuration came while it was set up.
+    if (this.#tunnels.connection(connection) === undefined)
+      this.#engine({ kind: "delete-ike", ike: id, reason: "it is not configured any more" }, now);
   }
 
   /** An attempt for a child, or for its whole connection. Returns when it is tried again. */
@@ -414,68 +373,13 @@ export class IkeControl {
   // What the director wants
 
   #direct(input: DirectorInput, now: Millis): void {
-    for (const effect of this.#director.handle(input, now)) this.#obey(effect, now);
+    for (const effect of this.#director.handle(input, now)) this.#keeper.obey(effect, now);
   }
 
-  #obey(effect: DirectorEffect, now: Millis): void {
-    const { plane } = this.#world;
-    switch (effect.kind) {
-      case "use":
-      case "prove":
-      case "retire":
-      case "succeed": {
-        const pair = this.#pairs.get(effect.id);
-        if (pair === undefined) return;
-        if (effect.kind === "use") plane.use(pair.plane);
-        else if (effect.kind === "prove") plane.prove(pair.plane);
-        else if (effect.kind === "retire") plane.retire(pair.plane);
-        else plane.succeed(pair.plane, this.#pairs.get(effect.successor)?.plane);
-        return;
-      }
-      case "discard":
-        this.#discard(effect.id);
-        break;
-      case "rekey":
-        this.#engine({ kind: "rekey-child", id: effect.id, trigger: effect.trigger }, now);
-        break;
-      case "delete":
-        this.#engine({ kind: "delete-child", id: effect.id, reason: effect.reason }, now);
-        break;
-      case "heard":
-        this.#engine({ kind: "heard", id: effect.id }, now);
-        break;
-      case "lost":
-        this.#lost(effect.id, now);
-        break;
-      default:
-        effect satisfies never;
-    }
-  }
-
-  #discard(id: number): void {
-    const pair = this.#pairs.get(id);
-    if (pair === undefined) return;
-    const family = this.#director.family(pair.tunnel.policy);
-    this.#pairs.remove(pair);
-    const report = retiredReport(pair.tunnel, pair.sas, this.#world.plane.usage(pair.plane));
-    this.#effects.push({ kind: "report", report });
-    this.#world.plane.remove(pair.plane);
-    if (family?.isEmpty !== true || !this.#tunnels.drop(pair.tunnel.policy)) return;
-    this.#director.forget(pair.tunnel.policy);
-    this.#setPolicies();
-  }
-
-  #lost(id: number, now: Millis): void {
-    const pair = this.#pairs.get(id);
-    if (pair === undefined) return;
-    this.#tell(pair, "down");
-    this.#starts.lost(childPolicyName(pair.tunnel.connection, pair.tunnel.child), this.#whyLost, now);
-  }
-
-  #tell({ tunnel, facts }: Installed, state: "up" | "down"): void {
-    const { connection, child } = tunnel;
-    const updown = this.#tunnels.connection(connection)?.children.find(({ name }) => name === child)?.updown;
-    this.#effects.push({ kind: "tunnel", state, connection, child, updown, ...facts });
+  /** Of all configured children; never falls. */
+  totals(): readonly ChildTotals[] {
+    const pairs = [...this.#pairs.all].map(({ tunnel, plane }) => [tunnel, this.#world.plane.counters(plane)] as const);
+    return this.#totals.of(this.#tunnels.all, pairs);
   }
 
   /** `now`: rates are of the time since the last snapshot; without it, as of the last input. */
@@ -485,6 +389,11 @@ export class IkeControl {
     return { ike: this.#world.engine.snapshot(), tunnels, rekeys: this.#director.counts.table, fallbacks };
   }
 
+  /** Pair by pair. */
+  details(): ControlDetails {
+    return pairDetails(this.#tunnels, this.#director, this.#pairs, this.#world.plane, this.#starts.trapped);
+  }
+
   #tunnelSnapshot(tunnel: Tunnel, now: Millis): TunnelSnapshot {
     const { policy, connection, child } = tunnel;
     const shown = this.#director.show(policy, now);
@@ -492,9 +401,4 @@ export class IkeControl {
     const down = this.#starts.isUnderWay(childPolicyName(connection, child), now) ? "connecting" : "down";
     return { connection, child, policy, ...shown, state: shown.state ?? (clear === undefined ? down : "clear"), clear };
   }
-}
-
-function movedTo(record: Int32Array): Endpoint {
-  const [, , , family, port = 0] = record;
-  return { address: addressFromWords(family === 6 ? 6 : 4, record, 5), port };
 }

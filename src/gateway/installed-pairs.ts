@@ -12,6 +12,8 @@ export interface Installed {
   readonly sas: Pick<InstalledChild, "inboundSpi" | "outboundSpi">;
   readonly tunnel: Tunnel;
   readonly facts: Pick<NegotiatedChild, "local" | "remote" | "localSelectors" | "remoteSelectors">;
+  /** The program that is told of it. */
+  readonly updown: string | undefined;
 }
 
 export class InstalledPairs {
@@ -23,6 +25,10 @@ export class InstalledPairs {
 
   get(id: number | undefined): Installed | undefined {
     return id === undefined ? undefined : this.#pairs.get(id);
+  }
+
+  get all(): Iterable<Installed> {
+    return this.#pairs.values();
   }
 
   has(id: number): boolean {

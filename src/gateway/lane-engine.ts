@@ -224,15 +224,22 @@ export class LaneEngine {
 
   /** Every drop of a batch, by whomever, is counted here: once a reason and once an SA. */
   #countDrops(rows: Int32Array, count: number): void {
-    const { drops, table } = this.context;
+    const { drops } = this.context;
     for (let row = 0, end = count * ROW_STRIDE; row < end; row += ROW_STRIDE) {
       const verdict = rows[row + Row.VERDICT] ?? 0;
       if (verdict >= 0) continue;
       drops[-verdict] = (drops[-verdict] ?? 0) + 1;
       const slot = rows[row + Row.SLOT] ?? -1;
       if (slot < 0 || verdict === Drop.DUMMY) continue;
-      const at = slot * SA_NUMBERS + SaNumber.DROPS;
-      table.numbers[at] = (table.numbers[at] ?? 0) + 1;
+      this.#countOfSa(slot, SaNumber.DROPS);
+      if (verdict === Drop.REPLAYED || verdict === Drop.OUTSIDE_WINDOW) this.#countOfSa(slot, SaNumber.REPLAYS);
+      if (verdict === Drop.SELECTOR_MISMATCH) this.#countOfSa(slot, SaNumber.MISFITS);
     }
+  }
+
+  #countOfSa(slot: number, column: number): void {
+    const { numbers } = this.context.table;
+    const at = slot * SA_NUMBERS + column;
+    numbers[at] = (numbers[at] ?? 0) + 1;
   }
 }

@@ -35,7 +35,10 @@ function isToldOf({ version, state }: IkeSaSnapshot): boolean {
   return version === 2 || state === "established";
 }
 
-export type OperatorInput = Extract<ControlInput, { kind: "initiate" | "terminate" | "rekey" | "allow-clear" }>;
+export type OperatorInput = Extract<
+  ControlInput,
+  { kind: "initiate" | "terminate" | "rekey" | "allow-clear" | "trap" }
+>;
 
 export class OperatorCommands {
   readonly #parts: OperatorParts;
@@ -58,6 +61,9 @@ export class OperatorCommands {
         break;
       case "allow-clear":
         this.#allowClear(command, target, now);
+        break;
+      case "trap":
+        this.#trap(command, target, input.on);
         break;
       default:
         input satisfies never;
@@ -159,6 +165,18 @@ export class OperatorCommands {
     });
     const count = [...new Set(names)].filter((name) => this.#parts.allowClear(name, now)).length;
     const why = "nothing of that name is down and has fallback_to_clear";
+    this.#parts.tell(answer(command, count === 0 ? { kind: "failed", why } : { kind: "ok", count }));
+  }
+
+  #trap(command: number, target: ControlTarget, on: boolean): void {
+    const names =
+      target.kind !== "child"
+        ? []
+        : this.#parts.tunnels.connections
+            .filter(({ name }) => (target.connection ?? name) === name)
+            .map(({ name }) => childPolicyName(name, target.child));
+    const count = names.filter((name) => this.#parts.starts.trap(name, on)).length;
+    const why = "nothing of that name is configured and has SAs";
     this.#parts.tell(answer(command, count === 0 ? { kind: "failed", why } : { kind: "ok", count }));
   }
 

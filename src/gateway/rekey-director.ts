@@ -202,16 +202,17 @@ export class RekeyDirector {
   }
 
   /**
-   * The pair carries the traffic from now on; what it replaces retires, and goes at the peer. `tell`: the lane does not
-   * know yet. Rivals of one collision (RFC 7296 §2.8.1) stay: which of them goes is IKE's to say.
+   * The pair carries the traffic from now on; what it replaces retires, and goes at the peer: where lives are long enough
+   * not before what left by it has come there, as some obey a delete at once. `tell`: the lane does not know yet. Rivals of
+   * one collision (RFC 7296 §2.8.1) stay: which of them goes is IKE's to say.
    */
   #use(family: PairFamily, id: number, tell: boolean, now: Millis): void {
     const next = family.spares.find((pair) => pair.id === id);
     if (next === undefined) return;
     if (tell) this.#effects.push({ kind: "use", id });
     for (const { pair, replaced } of family.promote(next, now)) {
-      if (replaced && next.leads) this.#delete(pair);
-      else if (replaced) pair.deleteAt = millis(now + DELETE_AFTER);
+      if (replaced && next.leads && this.#isAhead(family)) this.#delete(pair);
+      else if (replaced) pair.deleteAt = millis(now + (next.leads ? settlingTime(family.roundTrip) : DELETE_AFTER));
     }
     family.watched = family.watched && this.#isAhead(family);
     if (family.spares.some(({ linked, replaces }) => linked && replaces !== id)) this.#relink(family, now);
@@ -333,6 +334,7 @@ export class RekeyDirector {
       next = Math.min(next, this.#listen(family, current, usage, now));
       next = Math.min(next, this.#watch(family, current, usage, now));
     }
+    for (const { deleteAt } of family.draining) if (deleteAt !== undefined) next = Math.min(next, deleteAt);
     if (family.attempt !== undefined) next = Math.min(next, family.attempt.since + LONGEST_ATTEMPT);
     this.#due.set(family.name, Number.isFinite(next) ? millis(Math.max(next, now + 1)) : undefined);
   }
@@ -355,7 +357,6 @@ export class RekeyDirector {
         this.#delete(pair);
       if (pair.deleteAt !== undefined && now >= pair.deleteAt) this.#delete(pair);
       if (pair.forgotten) next = Math.min(next, Math.max(silent, now + DRAIN_LOOK));
-      if (pair.deleteAt !== undefined) next = Math.min(next, pair.deleteAt);
     }
     return next;
   }

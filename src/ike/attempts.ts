@@ -1,5 +1,6 @@
 /** Connections that are to be up and are not: what failed is tried again, later each time (swanctl.conf `keyingtries`). */
 import type { Endpoint } from "#core/address";
+import type { Connection } from "#core/connection";
 import type { Trigger } from "#core/ike-state";
 import { type Millis, millis } from "#core/units";
 import { Agenda } from "./agenda.ts";
@@ -94,8 +95,17 @@ export class Attempts {
     return this.#retries.next;
   }
 
-  keepOnly(connections: ReadonlySet<string>): void {
-    for (const [key, { connection }] of this.#attempts) if (!connections.has(connection)) this.done(key);
+  /** Those of connections and children that are configured no more are over. */
+  keepOnly(connections: readonly Connection[]): void {
+    const known = new Map(
+      connections.map(({ name, children }) => [name, new Set(children.map((child) => child.name))]),
+    );
+    for (const [key, attempt] of this.#attempts) {
+      const names = known.get(attempt.connection);
+      const children = attempt.children.filter((name) => names?.has(name) === true);
+      if (names === undefined || (children.length === 0 && attempt.children.length > 0)) this.done(key);
+      else this.#attempts.set(key, { ...attempt, children });
+    }
   }
 
   cancel(connection: string): void {

@@ -1,6 +1,6 @@
-/** The closed set of things IKE counts: every datagram that was dropped has exactly one of these names. */
+import { AUTHENTICATION_COUNTERS, type AuthenticationCounter } from "./authentications.ts";
 
-export const COUNTERS = [
+const NAMES = [
   // What came and went.
   "datagrams_in",
   "datagrams_out",
@@ -17,6 +17,8 @@ export const COUNTERS = [
   "drop_unknown_spi",
   "drop_wrong_direction",
   "drop_half_open_limit",
+  // Made room for another; not a datagram that was dropped.
+  "half_open_displaced",
   "drop_budget",
   "drop_zero_spi",
   "drop_not_configured",
@@ -58,10 +60,15 @@ export const COUNTERS = [
   "initiate_repeated",
   "queue_full",
   "child_limit",
+  "refresh_refused",
+  "lifetime_ignored",
   "export_downgrades",
 ] as const;
 
-export type Counter = (typeof COUNTERS)[number];
+export type Counter = (typeof NAMES)[number] | AuthenticationCounter;
+
+/** The closed set of things IKE counts: every datagram that was dropped has exactly one of these names. */
+export const COUNTERS: readonly Counter[] = [...NAMES, ...AUTHENTICATION_COUNTERS];
 
 export class Counters {
   readonly #counts = new Map<Counter, number>(COUNTERS.map((name) => [name, 0]));

@@ -4,7 +4,7 @@
  */
 import type { Endpoint } from "#core/address";
 import type { Mode, Protocol, ProtocolSpec, SaKeys, SuiteIds } from "#core/child-sa-spec";
-import type { IkeConfig } from "#core/connection";
+import type { ChildConfig, IkeConfig } from "#core/connection";
 import type { Job, JobResult } from "#core/ike-job";
 import type { IkeReport, Trigger } from "#core/ike-state";
 import type { TrafficSelector } from "#core/selector";
@@ -51,6 +51,8 @@ export interface NegotiatedChild {
   readonly ike: number;
   readonly connection: string;
   readonly child: string;
+  /** What it was negotiated by; another configuration may have come meanwhile. */
+  readonly config: ChildConfig;
   readonly protocol: Protocol;
   readonly mode: Mode;
   readonly suite: SuiteIds;

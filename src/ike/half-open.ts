@@ -66,8 +66,10 @@ export class HalfOpen {
   readonly #limits: HalfOpenLimits;
   /** By IKE SA, oldest first. */
   readonly #entries = new Map<number, Entry>();
-  /** Not larger than `#entries`. */
-  readonly #perSource = new Map<string, number>();
+  /** Of each source its own, oldest first. */
+  readonly #perSource = new Map<string, Set<number>>();
+  /** Sources by how many they have. */
+  readonly #bySize = new Map<number, Set<string>>();
   #global: Bucket | undefined;
   #unproven: Bucket | undefined;
   /** Least recently used first. */
@@ -83,7 +85,7 @@ export class HalfOpen {
    */
   judge(source: IpAddress, now: Millis): HalfOpenVerdict {
     const { total, cookieTotal, cookiePerSource, blockPerSource, burst } = this.#limits;
-    const ofSource = this.#perSource.get(sourceOf(source)) ?? 0;
+    const ofSource = this.#perSource.get(sourceOf(source))?.size ?? 0;
     if (this.#entries.size >= total || ofSource >= blockPerSource) return "refuse";
     const busy = this.#entries.size >= cookieTotal || this.#globalBucket(now).tokens < burst / 2;
     return busy || ofSource >= cookiePerSource ? "demand-cookie" : "accept";
@@ -101,9 +103,7 @@ export class HalfOpen {
   /** Takes the price of one key exchange; false = no budget, drop the request. */
   spend(source: IpAddress, now: Millis): boolean {
     const key = sourceOf(source);
-    const { ratePerSource, burstPerSource } = this.#limits;
-    const known = this.#budgets.get(key) ?? { tokens: burstPerSource, at: now };
-    const own = filled(known, ratePerSource, burstPerSource, now);
+    const own = this.#ownBucket(key, now);
     const global = this.#globalBucket(now);
     const granted = own.tokens >= 1 && global.tokens >= 1;
     const price = granted ? 1 : 0;
@@ -112,12 +112,23 @@ export class HalfOpen {
     return granted;
   }
 
+  /** The same out of the source's own budget alone: strangers cannot use up what a known address may cost. */
+  spendOwn(source: IpAddress, now: Millis): boolean {
+    const key = sourceOf(source);
+    const own = this.#ownBucket(key, now);
+    const granted = own.tokens >= 1;
+    this.#remember(key, { ...own, tokens: own.tokens - (granted ? 1 : 0) });
+    return granted;
+  }
+
   /** `id`: the IKE SA's, new. */
   open(id: number, source: IpAddress, now: Millis): void {
     this.close(id);
     const key = sourceOf(source);
     this.#entries.set(id, { source: key, deadline: millis(now + this.#limits.timeout) });
-    this.#perSource.set(key, (this.#perSource.get(key) ?? 0) + 1);
+    const own = this.#perSource.get(key) ?? new Set();
+    this.#perSource.set(key, own);
+    this.#resize(key, own, () => own.add(id));
   }
 
   /** It is established, or gone; unknown ids are ignored. */
@@ -125,9 +136,35 @@ export class HalfOpen {
     const entry = this.#entries.get(id);
     if (entry === undefined) return;
     this.#entries.delete(id);
-    const left = (this.#perSource.get(entry.source) ?? 0) - 1;
-    if (left > 0) this.#perSource.set(entry.source, left);
-    else this.#perSource.delete(entry.source);
+    const own = this.#perSource.get(entry.source) ?? new Set();
+    this.#resize(entry.source, own, () => own.delete(id));
+    if (own.size === 0) this.#perSource.delete(entry.source);
+  }
+
+  /** Those of this source, oldest first. */
+  ofSource(source: IpAddress): readonly number[] {
+    return [...(this.#perSource.get(sourceOf(source)) ?? [])];
+  }
+
+  /** Those of a source than which none has more, oldest first; undefined: none has two. */
+  crowd(): readonly number[] | undefined {
+    const most = Math.max(0, ...this.#bySize.keys());
+    if (most <= 1) return undefined;
+    for (const source of this.#bySize.get(most) ?? []) return [...(this.#perSource.get(source) ?? [])];
+    return undefined;
+  }
+
+  /** Oldest first. */
+  all(): Iterable<number> {
+    return this.#entries.keys();
+  }
+
+  #resize(source: string, own: Set<number>, change: () => void): void {
+    const former = this.#bySize.get(own.size);
+    former?.delete(source);
+    if (former?.size === 0) this.#bySize.delete(own.size);
+    change();
+    if (own.size > 0) this.#bySize.set(own.size, (this.#bySize.get(own.size) ?? new Set()).add(source));
   }
 
   get count(): number {
@@ -153,6 +190,12 @@ export class HalfOpen {
     }
     for (const id of over) this.close(id);
     return over;
+  }
+
+  #ownBucket(key: string, now: Millis): Bucket {
+    const { ratePerSource, burstPerSource } = this.#limits;
+    const known = this.#budgets.get(key) ?? { tokens: burstPerSource, at: now };
+    return filled(known, ratePerSource, burstPerSource, now);
   }
 
   #globalBucket(now: Millis): Bucket {

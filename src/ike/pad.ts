@@ -51,6 +51,11 @@ function ranked<T>(all: readonly T[], rankOf: (one: T) => readonly [number, numb
     .map(({ one }) => one);
 }
 
+/** Its peers are named by their addresses alone: whoever speaks from there and hears answers is at one of them. */
+export function isListed({ remoteAddresses }: Connection): boolean {
+  return remoteAddresses.length > 0 && remoteAddresses.every(({ kind }) => kind === "address");
+}
+
 /** What a stranger's datagram is looked up in: a peer with an address of its own is found among thousands at once. */
 class ConnectionIndex {
   /** By the peer's address, those that name nothing but addresses; with their place in the file. */

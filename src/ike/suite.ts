@@ -1,6 +1,6 @@
 /** A chosen proposal as algorithms with their sizes: what keys an IKE SA or a Child SA needs, and its name. */
 import type { SuiteIds } from "#core/child-sa-spec";
-import { type Transform, TransformType } from "#core/proposal";
+import { ADDITIONAL_KEY_EXCHANGES, type Transform, TransformType } from "#core/proposal";
 import { type KeyExchange, keyExchangeById } from "#crypto/key-exchange";
 import { type Prf, prfById } from "#crypto/prf";
 import {
@@ -39,16 +39,6 @@ export interface ChildSuite {
   readonly esn: boolean;
 }
 
-const ADDITIONAL: readonly number[] = [
-  TransformType.ADDKE1,
-  TransformType.ADDKE2,
-  TransformType.ADDKE3,
-  TransformType.ADDKE4,
-  TransformType.ADDKE5,
-  TransformType.ADDKE6,
-  TransformType.ADDKE7,
-];
-
 /** The Key Length attribute of ciphers with keys of one length: it is never sent (RFC 7296 §3.3.5). */
 const FIXED_KEY: ReadonlySet<number> = new Set<number>([
   Encryption.DES,
@@ -72,7 +62,7 @@ function only(chosen: readonly Transform[], type: number): Transform | undefined
 
 function additionalOf(chosen: readonly Transform[]): readonly AdditionalKeyExchange[] | undefined {
   const additional: AdditionalKeyExchange[] = [];
-  for (const type of ADDITIONAL) {
+  for (const type of ADDITIONAL_KEY_EXCHANGES) {
     const transform = only(chosen, type);
     if (transform === undefined) continue;
     const method = keyExchangeById(transform.id);
@@ -91,7 +81,7 @@ function isChoice(chosen: readonly Transform[], allowed: readonly number[]): boo
 /** The transforms of a chosen IKE proposal; undefined when they are not known or not a whole suite (RFC 7296 §3.3.3). */
 export function ikeSuite(chosen: readonly Transform[]): IkeSuite | undefined {
   const { ENCR, PRF, INTEG, KE } = TransformType;
-  if (!isChoice(chosen, [ENCR, PRF, INTEG, KE, ...ADDITIONAL])) return undefined;
+  if (!isChoice(chosen, [ENCR, PRF, INTEG, KE, ...ADDITIONAL_KEY_EXCHANGES])) return undefined;
   const ciphers = ciphersOf(chosen);
   const prf = prfById(only(chosen, PRF)?.id ?? 0);
   const keyExchange = keyExchangeById(only(chosen, KE)?.id ?? 0);
@@ -122,7 +112,7 @@ function ciphersOf(
 /** The transforms of a chosen ESP or AH proposal; undefined when they are not known or not a whole suite. */
 export function childSuite(protocol: "esp" | "ah", chosen: readonly Transform[]): ChildSuite | undefined {
   const { ENCR, INTEG, KE, ESN } = TransformType;
-  if (!isChoice(chosen, [ENCR, INTEG, KE, ESN, ...ADDITIONAL])) return undefined;
+  if (!isChoice(chosen, [ENCR, INTEG, KE, ESN, ...ADDITIONAL_KEY_EXCHANGES])) return undefined;
   const ciphers = ciphersOf(chosen);
   const additional = additionalOf(chosen);
   if (ciphers === undefined || additional === undefined) return undefined;

@@ -33,7 +33,7 @@ export async function listenControl(
     serve(socket, limit, answer);
   });
   server.maxConnections = CONNECTIONS;
-  await listening(server, path);
+  await listenPrivately(server, path);
   server.on("error", () => undefined);
   return {
     close: () =>
@@ -80,7 +80,8 @@ function serve(socket: Socket, limit: number, answer: (line: string) => Promise<
   });
 }
 
-function listening(server: Server, path: string): Promise<void> {
+/** On a unix socket that only its owner may connect to. Throws SystemError. */
+export function listenPrivately(server: Server, path: string): Promise<void> {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   // Until chmod nobody else may connect either.
   const mask = process.umask(0o177);
@@ -93,7 +94,8 @@ function listening(server: Server, path: string): Promise<void> {
   }).finally(() => process.umask(mask));
 }
 
-async function removeStale(path: string): Promise<void> {
+/** A socket that a dead process left goes; throws SystemError where somebody answers, or where it is no socket. */
+export async function removeStale(path: string): Promise<void> {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return;
   if (!found.isSocket())

@@ -7,3 +7,8 @@ export function monotonicClock(): Clock {
   const offset = seconds * 1000 + nanos / 1e6 - performance.now();
   return { now: () => millis(performance.now() + offset) };
 }
+
+/** Milliseconds since 1970; it may jump. */
+export function wallClock(): number {
+  return Date.now();
+}

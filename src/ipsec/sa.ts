@@ -107,8 +107,12 @@ export const SaNumber = {
   SOFT_TIME: 8,
   HARD_TIME: 9,
   ADDED: 10,
+  /** Of DROPS: replayed or outside the window (RFC 4303 §3.4.3). */
+  REPLAYS: 11,
   LAST_USED: 12,
   ICV_FAILURES: 13,
+  /** Of DROPS: the inner packet did not fit (RFC 4301 §5.2). */
+  MISFITS: 14,
   DROPS: 15,
 } as const;
 export const SA_NUMBERS = 16;

@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { IkeReport } from "#core/ike-state";
-import type { GatewayStatus, OperatorAction, OperatorAnswer, OperatorRequest } from "#core/operator";
+import type { GatewayStatus, OperatorAction, OperatorAnswer, OperatorRequest, StallReport } from "#core/operator";
 import { askControl } from "#io/control-socket";
-import type { ParentAnswer, ParentQuestion, StallReport } from "#process/parent-messages";
+import type { ParentAnswer, ParentQuestion } from "#process/parent-messages";
 import type { GatewaySnapshot } from "#src/main";
 import type { Box } from "./box.ts";
 import { LabProcess } from "./children.ts";
@@ -15,6 +15,7 @@ import { type LabFiles, MAIN_FILE } from "./ike-config.ts";
 
 const JSON_FILE = "gateway.json";
 const SOCKET_FILE = "control.sock";
+const VICI_FILE = "vici.sock";
 
 const START_SECONDS = 20;
 const SNAPSHOT_SECONDS = 5;
@@ -32,6 +33,8 @@ export class GatewayProcess implements Disposable {
   readonly process: LabProcess;
   /** Where `esplanade status` and its like ask it. */
   readonly socket: string;
+  /** Where swanctl asks it. */
+  readonly vici: string;
   readonly #home: string;
   readonly #asking: ((snapshot: GatewaySnapshot) => void)[] = [];
   readonly #askingStall: ((stall: StallReport) => void)[] = [];
@@ -41,10 +44,11 @@ export class GatewayProcess implements Disposable {
     const module = fileURLToPath(import.meta.resolve("#cli/esplanade"));
     this.#home = mkdtempSync(join(tmpdir(), "esplanade-"));
     this.socket = join(this.#home, SOCKET_FILE);
+    this.vici = join(this.#home, VICI_FILE);
     const files = "files" in given ? given.files : { [JSON_FILE]: JSON.stringify(given.config) };
     const main = join(this.#home, kind === "json" ? JSON_FILE : MAIN_FILE);
     writeFiles(this.#home, files);
-    const command = kind === "json" ? ["run", main] : ["up", main, "--socket", this.socket];
+    const command = kind === "json" ? ["run", main] : ["up", main, "--socket", this.socket, "--vici", this.vici];
     this.process = new LabProcess(box.name, box.fork(module, { arguments: command }));
     void this.process.ended.then(() => this[Symbol.dispose]());
     this.process.onMessage((message) => {
@@ -142,8 +146,8 @@ function writeFiles(home: string, files: LabFiles): void {
   }
 }
 
-/** All but the control socket. */
+/** All but the sockets. */
 function removeFiles(home: string): void {
   for (const name of readdirSync(home))
-    if (name !== SOCKET_FILE) rmSync(join(home, name), { recursive: true, force: true });
+    if (name !== SOCKET_FILE && name !== VICI_FILE) rmSync(join(home, name), { recursive: true, force: true });
 }

@@ -4,12 +4,14 @@
  */
 import { addressFromWords, addressToString, type Endpoint, type IpAddress } from "#core/address";
 import type { IkeConfig } from "#core/connection";
+import type { GatewayDetails } from "#core/details";
 import { LaneEvent } from "#core/event-ring";
 import type { IkeReport } from "#core/ike-state";
 import type { GatewayConfig, Policy } from "#core/policy";
 import type { Clock, RandomSource } from "#core/ports";
 import { Train } from "#core/slab";
 import { type Unreachable, unreachableReason } from "#core/unreachable";
+import type { ChildTotals } from "#gateway/child-totals";
 import type {
   ControlEffect,
   ControlInput,
@@ -20,6 +22,7 @@ import type {
 } from "#gateway/control-doors";
 import type { DataPlane } from "#gateway/data-plane";
 import { IkeControl } from "#gateway/ike-control";
+import { MessageCounts, type MessageTable } from "#gateway/message-counts";
 import type { IkeWorld } from "#ike/effects";
 import { endpointsOfTrain, type IkeListener, wayTo } from "#io/ike-socket";
 import { listHostAddresses } from "#io/links";
@@ -62,6 +65,7 @@ export interface IkeServiceSnapshot extends ControlSnapshot {
   readonly jobs: JobCounters;
   /** Messages that came and found no room are `dropped`. */
   readonly ports: IkePortCounters;
+  readonly messages: MessageTable;
 }
 
 export class IkeService {
@@ -72,6 +76,7 @@ export class IkeService {
   readonly #jobs = new JobPool();
   readonly #names: NameLookup;
   readonly #updown: UpdownPrograms;
+  readonly #messages = new MessageCounts();
   readonly #inputs: ControlInput[] = [];
   readonly #commands = new Map<number, (outcome: ControlOutcome) => void>();
   #commandIds = 0;
@@ -152,13 +157,30 @@ export class IkeService {
     return this.#command((command) => ({ kind: "rekey", command, target, reauthenticate }));
   }
 
+  /** Whether packets may start these children. */
+  trap(target: ControlTarget, on: boolean): Promise<ControlOutcome> {
+    return this.#command((command) => ({ kind: "trap", command, target, on }));
+  }
+
+  /** Pair by pair. */
+  details(): GatewayDetails {
+    const { sas, halfOpen } = this.#control.snapshot().ike;
+    return { now: this.#parts.clock.now(), sas, halfOpen, ...this.#control.details() };
+  }
+
   snapshot(): IkeServiceSnapshot {
     const { sent, sendFailed, dropped } = this.#ports.counters;
     return {
       ...this.#control.snapshot(),
       jobs: this.#jobs.counters,
       ports: { sent, sendFailed, dropped },
+      messages: this.#messages.table,
     };
+  }
+
+  /** What each configured child has carried and dropped; never falls. */
+  totals(): readonly ChildTotals[] {
+    return this.#control.totals();
   }
 
   /** Peers are told that their SAs go, and programs that their tunnels went; neither for longer than a second. */
@@ -188,6 +210,7 @@ export class IkeService {
   /** Inputs that come while another is under way wait for their turn; an event's record would not wait. */
   #give(input: ControlInput): void {
     if (this.#closed) return;
+    if (input.kind === "datagram") this.#messages.received(input.octets);
     this.#inputs.push(input.kind === "event" && this.#running ? { ...input, record: input.record.slice() } : input);
     if (this.#running) return;
     this.#running = true;
@@ -215,6 +238,7 @@ export class IkeService {
     switch (effect.kind) {
       case "send": {
         const { octets, local, remote } = effect;
+        this.#messages.sent(octets);
         const reason = refusal(this.#ports.send(octets, local, remote));
         if (reason !== undefined) this.#give({ kind: "unreachable", remote, reason });
         return;

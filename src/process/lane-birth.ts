@@ -21,6 +21,8 @@ export interface LaneBirth {
   /** Word 0 counts IKE messages that control has not taken. */
   readonly ikeWaiting: SharedArrayBuffer;
   readonly drops: Float64Array;
+  /** gateway/lane-telemetry.ts */
+  readonly telemetry: Float64Array;
   readonly policies: PolicySnapshot;
   readonly sockets: readonly BirthSocket[];
   readonly tunFd: number;
@@ -40,9 +42,16 @@ export interface LaneBirth {
 
 /** What a lane's Worker posts. Events themselves are in the ring. */
 export type LaneMessage =
-  /** `preferred`: the lane runs at a higher priority than other processes. */
-  | { readonly kind: "ready"; readonly cipher: string; readonly preferred: boolean }
+  /** `preferred`: the lane runs at a higher priority than other processes. `thread`: Linux' number of it. */
+  | {
+      readonly kind: "ready";
+      readonly cipher: string;
+      readonly preferred: boolean;
+      readonly thread: number | undefined;
+    }
   | { readonly kind: "events" }
+  /** Once a suite of the lane's SAs. */
+  | { readonly kind: "serves"; readonly suite: string; readonly impl: string }
   | { readonly kind: "ike"; readonly bytes: Uint8Array; readonly train: Int32Array };
 
 /** IKE messages that came on the ESP socket; few may wait, because everybody can send them. */

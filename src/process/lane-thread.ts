@@ -7,6 +7,7 @@ import type { LaneLink } from "#gateway/data-plane";
 import type { LaneCommand } from "#gateway/lane-command";
 import { allocateDropCounters } from "#gateway/lane-context";
 import type { PolicySnapshot } from "#gateway/lane-policies";
+import { allocateTelemetry } from "#gateway/lane-telemetry";
 import type { Descriptor } from "#io/native";
 import type { SaTable } from "#ipsec/sa";
 import type { BirthSocket, LaneBirth, LaneMessage } from "./lane-birth.ts";
@@ -43,7 +44,12 @@ export class LaneThread implements LaneLink {
   readonly sockets: readonly BirthSocket[];
   readonly memory: LaneMemory;
   readonly drops: Float64Array;
+  readonly telemetry: Float64Array;
   readonly ready: Promise<LaneReady>;
+  /** Linux' number of the thread; undefined until it is ready. */
+  threadId: number | undefined;
+  /** Suite → what serves it. */
+  readonly implementations: Map<string, string> = new Map();
   readonly #lane: number;
   readonly #worker: Worker;
   readonly #commands: MessagePort;
@@ -63,6 +69,7 @@ export class LaneThread implements LaneLink {
     this.sockets = options.sockets;
     this.memory = allocateLaneMemory(options.table.capacity);
     this.drops = allocateDropCounters();
+    this.telemetry = allocateTelemetry();
     this.#events = EventRing.allocate(EVENTS);
     const told = new SharedArrayBuffer(4);
     const ikeWaiting = new SharedArrayBuffer(4);
@@ -79,6 +86,7 @@ export class LaneThread implements LaneLink {
       told,
       ikeWaiting,
       drops: this.drops,
+      telemetry: this.telemetry,
       policies: options.policies,
       sockets: options.sockets,
       tunFd: options.tunFd,
@@ -92,7 +100,10 @@ export class LaneThread implements LaneLink {
     this.#worker = new Worker(new URL(import.meta.resolve("#src/lane")), { workerData: birth, transferList: [port2] });
     this.ready = new Promise((resolve, reject) => {
       this.#worker.on("message", (message: LaneMessage) => {
-        if (message.kind === "ready") resolve(message);
+        if (message.kind === "ready") {
+          this.threadId = message.thread;
+          resolve(message);
+        } else if (message.kind === "serves") this.implementations.set(message.suite, message.impl);
         else this.#take(message);
       });
       this.#worker.once("error", reject);

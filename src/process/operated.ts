@@ -1,21 +1,26 @@
 /** The running gateway as operators see it (core/operator.ts): its snapshots in their words, its last failures remembered. */
 import { reportLine } from "#control/report-text";
 import { addressToString, type Endpoint } from "#core/address";
+import type { GatewayDetails } from "#core/details";
 import type { ChildSnapshot, IkeReport, IkeSaSnapshot } from "#core/ike-state";
+import type { Journal } from "#core/journal";
 import type {
   GatewayStatus,
   IkeSaStatus,
+  LifeStatus,
   OperatedGateway,
   OperatorAction,
   OperatorTarget,
+  RunningConfiguration,
   SaStatus,
   TunnelStatus,
 } from "#core/operator";
 import type { Clock } from "#core/ports";
 import { type Millis, spiToString } from "#core/units";
 import type { ChildCounters } from "#gateway/child-usage";
-import type { ControlOutcome, TunnelSnapshot } from "#gateway/control-doors";
+import type { ControlOutcome, PairLife, TunnelSnapshot } from "#gateway/control-doors";
 import type { Gateway } from "#src/main";
+import type { LoopDelay } from "./loop-delay.ts";
 
 /** Why tunnels are not up: told by reports, forgotten when they are up again. Bounded by what is configured. */
 export class Failures {
@@ -49,25 +54,42 @@ function nameOf(connection: string, child: string | undefined): string {
   return child === undefined ? connection : `${connection}/${child}`;
 }
 
+/** What a gateway is shown with, beside itself. */
+export interface OperatedParts {
+  readonly configuration: RunningConfiguration;
+  readonly failures: Failures;
+  readonly journal: Journal;
+  readonly clock: Clock;
+  readonly pid: number;
+  readonly delay: LoopDelay;
+}
+
 export class Operated implements OperatedGateway {
+  readonly configuration: RunningConfiguration;
+  readonly journal: Journal;
   readonly #gateway: Gateway;
   readonly #failures: Failures;
   readonly #clock: Clock;
   readonly #pid: number;
   readonly #startedAt: Millis;
+  readonly #delay: LoopDelay;
 
-  constructor(gateway: Gateway, failures: Failures, clock: Clock, pid: number) {
+  constructor(gateway: Gateway, { configuration, failures, clock, pid, delay, journal }: OperatedParts) {
+    this.configuration = configuration;
     this.#gateway = gateway;
+    this.journal = journal;
     this.#failures = failures;
     this.#clock = clock;
     this.#pid = pid;
     this.#startedAt = clock.now();
+    this.#delay = delay;
   }
 
   status(): GatewayStatus {
     const { children, drops, ike } = this.#gateway.snapshot();
     const now = this.#clock.now();
     const sas = ike?.ike.sas ?? [];
+    const found = indexOf(sas, children);
     return {
       format: 1,
       pid: this.#pid,
@@ -75,14 +97,20 @@ export class Operated implements OperatedGateway {
       tun: this.#gateway.tunName,
       mtu: this.#gateway.mtu,
       description: this.#gateway.description,
-      tunnels: (ike?.tunnels ?? []).map((tunnel) => this.#tunnel(tunnel, sas, children, now)),
+      tunnels: (ike?.tunnels ?? []).map((tunnel) => this.#tunnel(tunnel, found, now)),
       ikeSas: sas.map((sa) => ikeSaStatus(sa, now)),
+      stall: this.#delay.report,
       halfOpen: ike?.ike.halfOpen ?? 0,
       rekeys: ike?.rekeys ?? {},
       fallbacks: ike?.fallbacks ?? { total: 0, now: 0 },
       drops,
       ike: ike?.ike.counters ?? {},
+      configLastReload: this.configuration.lastReload,
     };
+  }
+
+  details(): GatewayDetails | undefined {
+    return this.#gateway.ike?.details();
   }
 
   async act(
@@ -101,23 +129,19 @@ export class Operated implements OperatedGateway {
         return answerOf(await ike.rekey(target, action === "reauthenticate"));
       case "allow-clear":
         return answerOf(await ike.allowClear(target));
+      case "install":
+      case "uninstall":
+        return answerOf(await ike.trap(target, action === "install"));
       default:
         return action satisfies never;
     }
   }
 
-  #tunnel(
-    tunnel: TunnelSnapshot,
-    ikeSas: readonly IkeSaSnapshot[],
-    children: readonly ChildCounters[],
-    now: Millis,
-  ): TunnelStatus {
+  #tunnel(tunnel: TunnelSnapshot, { pairs, counters }: PairIndex, now: Millis): TunnelStatus {
     const { connection, child, state, octetsIn, octetsOut, packetsIn, packetsOut, rate, nextRekey, establishedAt } =
       tunnel;
-    const pairs = new Map(ikeSas.flatMap((ike) => ike.children.map((pair) => [pair.id, pair] as const)));
-    const current = tunnel.current === undefined ? undefined : pairs.get(tunnel.current);
-    const ike = ikeSas.find(({ children: own }) => own.some((pair) => pair.id === tunnel.current));
-    const spares = new Set(tunnel.spares.map((id) => pairs.get(id)?.inboundSpi));
+    const { pair: current, ike } = (tunnel.current === undefined ? undefined : pairs.get(tunnel.current)) ?? {};
+    const spares = new Set(tunnel.spares.map((id) => pairs.get(id)?.pair.inboundSpi));
     return {
       connection,
       child,
@@ -131,10 +155,11 @@ export class Operated implements OperatedGateway {
       packetsOut,
       rate,
       rekeyMillis: spanTo(nextRekey, now),
+      life: tunnel.life === undefined ? undefined : lifeStatus(tunnel.life, now),
       suite: current?.suite,
       localSelectors: current?.localSelectors ?? [],
       remoteSelectors: current?.remoteSelectors ?? [],
-      sas: children.filter(({ policy }) => policy === tunnel.policy).map((pair) => saStatus(pair, current, spares)),
+      sas: (counters.get(tunnel.policy) ?? []).map((pair) => saStatus(pair, current, spares)),
       failure: this.#failures.of(connection, child),
       clear:
         tunnel.clear === undefined ? undefined : { millis: now - tunnel.clear.since, because: tunnel.clear.because },
@@ -142,8 +167,40 @@ export class Operated implements OperatedGateway {
   }
 }
 
+/** Made once an answer: there may be ten thousand tunnels. */
+interface PairIndex {
+  readonly pairs: ReadonlyMap<number, { readonly pair: ChildSnapshot; readonly ike: IkeSaSnapshot }>;
+  /** By policy. */
+  readonly counters: ReadonlyMap<string, readonly ChildCounters[]>;
+}
+
+function indexOf(ikeSas: readonly IkeSaSnapshot[], children: readonly ChildCounters[]): PairIndex {
+  const counters = new Map<string, ChildCounters[]>();
+  for (const child of children) {
+    const known = counters.get(child.policy);
+    if (known === undefined) counters.set(child.policy, [child]);
+    else known.push(child);
+  }
+  return { pairs: new Map(ikeSas.flatMap((ike) => ike.children.map((pair) => [pair.id, { pair, ike }]))), counters };
+}
+
 function answerOf(outcome: ControlOutcome): { readonly count: number } | { readonly why: string } {
   return outcome.kind === "ok" ? { count: outcome.count } : { why: outcome.why };
+}
+
+function lifeStatus(life: PairLife, now: Millis): LifeStatus {
+  const bounded = (limit: number) => (Number.isFinite(limit) ? limit : undefined);
+  return {
+    ageMillis: now - life.installedAt,
+    rekeyMillis: bounded(life.rekeyAt - now),
+    expiryMillis: bounded(life.expiresAt - now),
+    octets: life.octets,
+    rekeyOctets: bounded(life.rekeyOctets),
+    lifeOctets: bounded(life.lifeOctets),
+    packets: life.packets,
+    rekeyPackets: bounded(life.rekeyPackets),
+    lifePackets: bounded(life.lifePackets),
+  };
 }
 
 function saStatus(

@@ -1,17 +1,10 @@
 /** What a gateway process and the process that forked it say to each other over Node's channel. */
 import type { IkeReport } from "#core/ike-state";
+import type { StallReport } from "#core/operator";
 import type { GatewaySnapshot } from "#src/main";
 
 /** "stall": since it was asked for the last time. "reports": from now on, each as it happens. */
 export type ParentQuestion = "snapshot" | "reports" | "stall";
-
-/** How late the control thread came to a timer, in milliseconds. */
-export interface StallReport {
-  readonly p50: number;
-  readonly p99: number;
-  readonly max: number;
-  readonly samples: number;
-}
 
 export type ParentAnswer =
   | { readonly kind: "snapshot"; readonly snapshot: GatewaySnapshot }

@@ -2,13 +2,20 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { answerLine, findTargets } from "#control/answer";
 import type { OperatedGateway, OperatorTarget } from "#core/operator";
-import { STATUS, TUNNEL } from "./sample.ts";
+import { millis } from "#core/units";
+import { EventJournal } from "#gateway/journal";
+import { CHANGES, SampleConfiguration, STATUS, TUNNEL } from "./sample.ts";
 
 const TWO = { ...STATUS, tunnels: [TUNNEL, { ...TUNNEL, child: "voice" }, { ...TUNNEL, connection: "lab" }] };
 
 class Recorded implements OperatedGateway {
+  readonly configuration: SampleConfiguration = new SampleConfiguration();
+  readonly journal: EventJournal = new EventJournal({ wall: () => 1_800_000_000_000, now: () => millis(0) });
   readonly asked: (readonly [string, OperatorTarget])[] = [];
   outcome: { readonly count: number } | { readonly why: string } = { count: 1 };
+  details() {
+    return undefined;
+  }
   status() {
     return TWO;
   }
@@ -65,10 +72,44 @@ test("what is no request is answered with what one looks like and reaches nobody
     '{"kind":"reboot"}',
     '{"kind":"rekey"}',
     '{"kind":"rekey","target":7}',
+    '{"kind":"reload","file":7}',
+    '{"kind":"reload","file":"hq.conf"}',
+    '{"kind":"diff","file":"/etc/\\u0000"}',
   ]) {
     const answer = JSON.parse(await answerLine(line, gateway));
     assert.equal(answer.ok, false);
     assert.match(answer.why, /^no request; write one JSON object a line/);
   }
   assert.deepEqual(gateway.asked, []);
+  assert.deepEqual(gateway.configuration.asked, []);
+});
+
+test("a reload and what it would change are asked of the configuration, and what it says is the answer", async () => {
+  const gateway = new Recorded();
+  const good = JSON.parse(JSON.stringify({ ok: true, changes: CHANGES, warnings: [] }));
+  assert.deepEqual(JSON.parse(await answerLine('{"kind":"reload"}', gateway)), good);
+  assert.deepEqual(JSON.parse(await answerLine('{"kind":"diff","file":"/etc/hq.conf"}', gateway)), good);
+  gateway.configuration.outcome = { why: "hq.conf:4:5: unknown key" };
+  assert.deepEqual(JSON.parse(await answerLine('{"kind":"reload","file":"/etc/hq.conf"}', gateway)), {
+    ok: false,
+    why: "hq.conf:4:5: unknown key",
+  });
+  assert.deepEqual(gateway.configuration.asked, ["reload undefined", "diff /etc/hq.conf", "reload /etc/hq.conf"]);
+});
+
+test("events are told from a number on, in lines of JSON", async () => {
+  const gateway = new Recorded();
+  for (const text of ["one", "two", "three"])
+    gateway.journal.report({ kind: "warning", text }, { level: "warn", text });
+  const answer = JSON.parse(await answerLine('{"kind":"events","after":1,"limit":1}', gateway));
+  assert.deepEqual(answer, {
+    ok: true,
+    events: {
+      events: [{ kind: "warning", text: "three", number: 3, at: 1_800_000_000_000, level: "warn", line: "three" }],
+      last: 3,
+      lost: 0,
+    },
+  });
+  const all = JSON.parse(await answerLine('{"kind":"events","after":"x","limit":-1}', gateway));
+  assert.equal(all.events.events.length, 3);
 });

@@ -42,6 +42,11 @@ test("health: what was rekeyed and what was dropped, most first", () => {
   assert.match(text, /\ndropped: no-sa 40, replayed 3\n/);
 });
 
+test("the control thread's delay is shown with --sa", () => {
+  assert.match(statusText(STATUS, true), /\ncontrol thread: late by 2\.4 ms in 1 of 100 looks, at worst 13\.6 ms\n/);
+  assert.doesNotMatch(statusText(STATUS, false), /control thread/);
+});
+
 test("amounts are short and never lie by more than their last digit", () => {
   assert.deepEqual([0, 999, 1000, 1024, 20 * 2 ** 20, 2 ** 40].map(octetsText), [
     "0 B",

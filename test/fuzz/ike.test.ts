@@ -4,7 +4,6 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Endpoint } from "#core/address";
 import { ProtocolId } from "#core/proposal";
 import { KeMethod } from "#crypto/key-exchange";
 import { INTRUDER_SECRET } from "#test/sim/ike-attacked";
@@ -17,9 +16,10 @@ import { lengthPrefixed } from "#test/vectors/pcap";
 import { KEPT, keptMessages, SHARED, sharedMessages } from "#test/wire/ike/captured";
 import { encodeChain, type Payload } from "#wire/ike/chain";
 import { IKE_HEADER_LENGTH } from "#wire/ike/header";
-import { ExchangeType, NotifyType, PayloadType } from "#wire/ike/numbers";
+import { ExchangeType, IkeFlag, NotifyType, PayloadType } from "#wire/ike/numbers";
 import { idPayload } from "#wire/ike/v2/id";
 import { notify } from "#wire/ike/v2/notify";
+import { anySource, asOpening, EXCHANGE, mended as mendedAs } from "./ike-noise.ts";
 import { IkeSiege } from "./ike-siege.ts";
 import { type Mutator, mutator, seedOfRun } from "./mutation.ts";
 
@@ -33,31 +33,14 @@ const FLAT_OCTETS = 4 * 1024 * 1024;
 
 assert.ok(globalThis.gc !== undefined, "run with --expose-gc");
 
-/** The honest peer's address, and others'. */
-function anySource(random: Mutator): Endpoint {
-  const port = random.below(4) === 0 ? 4500 : 500;
-  const address = random.below(3) === 0 ? "192.0.2.1" : `203.0.${random.below(256)}.${random.below(64)}`;
-  return endpoint(address, port);
-}
-
 function mended(octets: Uint8Array): Uint8Array {
-  if (octets.length < IKE_HEADER_LENGTH) return octets;
-  const copy = Uint8Array.from(octets);
-  copy[17] = 0x20;
-  new DataView(copy.buffer).setUint32(24, copy.length);
-  return copy;
+  return mendedAs(octets, 2);
 }
 
-/** A new conversation: nobody's SPIs, request, message ID 0. */
+/** A new conversation: the request of an IKE_SA_INIT. */
 function asRequest(octets: Uint8Array, random: Mutator): Uint8Array {
-  if (octets.length < IKE_HEADER_LENGTH) return octets;
-  const copy = mended(octets);
-  const view = new DataView(copy.buffer);
-  view.setUint32(0, random.below(2 ** 32));
-  view.setBigUint64(8, 0n);
-  view.setUint8(18, 34);
-  view.setUint8(19, 8);
-  view.setUint32(20, 0);
+  const copy = asOpening(octets, random, 2, IkeFlag.INITIATOR);
+  if (copy.length >= IKE_HEADER_LENGTH) copy[EXCHANGE] = ExchangeType.IKE_SA_INIT;
   return copy;
 }
 

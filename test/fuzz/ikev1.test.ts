@@ -15,43 +15,24 @@ import { isakmpProposal, mirrored1, quickModeProposal } from "#test/sim/ikev1-pa
 import { CAPTURES, version1Messages } from "#test/wire/ike/v1/captured";
 import { IKE_HEADER_LENGTH } from "#wire/ike/header";
 import { Exchange } from "#wire/ike/v1/numbers";
+import { anySource, asOpening, EXCHANGE, FLAGS, mended as mendedAs } from "./ike-noise.ts";
 import { footprint, type Mutator, mutator, seedOfRun } from "./mutation.ts";
 
 const { ESPLANADE_IKE_MUTATIONS } = process.env;
 const MUTATIONS = Number(ESPLANADE_IKE_MUTATIONS ?? 40_000);
 const FLAT_OCTETS = 4 * 1024 * 1024;
-const EXCHANGE = 18;
-const FLAGS = 19;
 /** Between two questions that forged hints bring about. */
 const PROBE_MILLIS = 10_000;
 
 assert.ok(globalThis.gc !== undefined, "run with --expose-gc");
 
-function anySource(random: Mutator): Endpoint {
-  const port = random.below(4) === 0 ? 4500 : 500;
-  const address = random.below(3) === 0 ? "192.0.2.1" : `203.0.${random.below(256)}.${random.below(64)}`;
-  return endpoint(address, port);
-}
-
-/** Length and version as they should be. */
 function mended(octets: Uint8Array): Uint8Array {
-  if (octets.length < IKE_HEADER_LENGTH) return octets;
-  const copy = Uint8Array.from(octets);
-  copy[17] = 0x10;
-  new DataView(copy.buffer).setUint32(24, copy.length);
-  return copy;
+  return mendedAs(octets, 1);
 }
 
-/** A new conversation: a cookie that nobody has, message ID 0, in clear. */
+/** A new conversation, in clear. */
 function asFirst(octets: Uint8Array, random: Mutator): Uint8Array {
-  if (octets.length < IKE_HEADER_LENGTH) return octets;
-  const copy = mended(octets);
-  const view = new DataView(copy.buffer);
-  view.setUint32(0, random.below(2 ** 32));
-  view.setBigUint64(8, 0n);
-  view.setUint8(FLAGS, 0);
-  view.setUint32(20, 0);
-  return copy;
+  return asOpening(octets, random, 1, 0);
 }
 
 class Siege1 {

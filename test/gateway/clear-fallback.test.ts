@@ -1,6 +1,7 @@
 // Fall back to clear and inbound pass-through (docs/requirements.md S53–S55, S81): controls, data planes and the virtual clock.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { reportLine } from "#control/report-text";
 import type { ChildConfig, ClearFallback } from "#core/connection";
 import { type Millis, millis } from "#core/units";
 import type { TunnelSnapshot } from "#gateway/control-doors";
@@ -70,7 +71,9 @@ class Scene {
 
   get warnings(): string[] {
     return this.pair.left.told.flatMap((effect) =>
-      effect.kind === "report" && effect.report.kind === "warning" ? [effect.report.text] : [],
+      effect.kind === "report" && effect.report.kind === "fallback"
+        ? [reportLine(effect.report, this.pair.now).text]
+        : [],
     );
   }
 

@@ -128,3 +128,31 @@ test("row 7: what proposes without a cookie is looked at 200 times a second, who
   assert.equal(looked(0, 20_000), LIMITS.burstUnproven + LIMITS.rateUnproven - 1);
   assert.equal(looked(1000, 20_000), LIMITS.rateUnproven);
 });
+
+test("who has most is known however they come and go; nobody is it while each source has one", () => {
+  const halfOpen = new HalfOpen();
+  halfOpen.open(1, A, T0);
+  halfOpen.open(2, B, T0);
+  assert.equal(halfOpen.crowd(), undefined);
+  assert.deepEqual([...halfOpen.all()], [1, 2]);
+  halfOpen.open(3, B, T0);
+  halfOpen.open(4, A, T0);
+  halfOpen.open(5, B, T0);
+  assert.deepEqual(halfOpen.crowd(), [2, 3, 5]);
+  assert.deepEqual([halfOpen.ofSource(A), halfOpen.ofSource(source(7))], [[1, 4], []]);
+  halfOpen.close(3);
+  halfOpen.close(2);
+  assert.deepEqual(halfOpen.crowd(), [1, 4]);
+  halfOpen.expire(millis(T0 + 30_000));
+  assert.deepEqual([halfOpen.crowd(), halfOpen.ofSource(B), halfOpen.rememberedSources], [undefined, [], 0]);
+});
+
+test("a source's own budget stays its own when strangers have spent everybody's", () => {
+  const halfOpen = new HalfOpen({ ...LIMITS, rate: 10, burst: 10, ratePerSource: 10, burstPerSource: 5 });
+  for (let i = 0; i < 10; i++) assert.ok(halfOpen.spend(source(i), T0));
+  assert.ok(!halfOpen.spend(A, T0));
+  assert.deepEqual(
+    Array.from({ length: 7 }, () => halfOpen.spendOwn(A, T0)),
+    [true, true, true, true, true, false, false],
+  );
+});

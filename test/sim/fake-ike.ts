@@ -251,6 +251,12 @@ export class FakeIke implements IkePort {
     this.#effects.push({ kind: "use-child-sa", id: pair.id });
   }
 
+  #childConfig(child: string): NegotiatedChild["config"] {
+    const config = this.#config.connections[0]?.children.find(({ name }) => name === child);
+    assert(config !== undefined, `${child} is configured`);
+    return config;
+  }
+
   get #connection(): string {
     return this.#config.connections[0]?.name ?? "";
   }
@@ -287,6 +293,7 @@ export class FakeIke implements IkePort {
       ike: 1,
       connection: this.#connection,
       child: request.child,
+      config: this.#childConfig(request.child),
       protocol: "esp",
       mode: "tunnel",
       suite: { encryption: 20, integrity: 0 },

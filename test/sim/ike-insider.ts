@@ -5,8 +5,8 @@
 import { assert } from "#core/errors";
 import { prfByName } from "#crypto/prf";
 import { encryptionByName, Integrity } from "#crypto/transforms";
-import { sharedKeyAuth, signedOctets } from "#ike/auth-octets";
 import { type IkeKeys, initialIkeKeys } from "#ike/keymat";
+import { sharedKeyAuth, signedOctets } from "#ike/v2/auth-octets";
 import { type DirectionKeys, MessageOpener, MessageSealer } from "#ike/v2/sealed";
 import { decodeChain, encodeChain, type Payload } from "#wire/ike/chain";
 import { decodeHeader, encodeHeader, IKE_HEADER_LENGTH, type IkeHeader } from "#wire/ike/header";

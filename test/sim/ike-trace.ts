@@ -133,6 +133,8 @@ function reportText(report: Extract<IkeEffect, { kind: "report" }>["report"]): s
       return `report rekey ${report.child ?? "IKE SA"} ${report.trigger}: ${report.result}`;
     case "warning":
       return `report warning: ${report.text}`;
+    case "fallback":
+      return `report fallback ${report.policy}: ${report.because}`;
     case "child-up":
     case "sa-retired":
       return `report ${report.kind} ${report.child}`;

@@ -1,6 +1,6 @@
 /** Names of algorithms in proposals, as strongSwan writes them → transforms; each name stands for one transform. */
 import { nearest } from "#core/nearest";
-import { ProtocolId, type Transform, TransformType } from "#core/proposal";
+import { ADDITIONAL_KEY_EXCHANGES, ProtocolId, type Transform, TransformType } from "#core/proposal";
 import { KEY_EXCHANGES, keyExchangeByName } from "#crypto/key-exchange";
 import { PRFS, prfByName } from "#crypto/prf";
 import {
@@ -51,16 +51,6 @@ const SYNONYMS: ReadonlyMap<string, string> = new Map([
 const ELSEWHERE =
   /^(blowfish\d*|camellia\d*(ctr|ccm\d*)?|cast128|serpent\d*|twofish\d*|idea|camelliaxcbc|prfcamelliaxcbc|sha1_160|sha256_96|md5_128|modp1024s160|modp2048s(224|256)|modpnull|ecp(192|224)(bp)?|ntru\d+|newhope\d*)$/;
 
-const ADDITIONAL = [
-  TransformType.ADDKE1,
-  TransformType.ADDKE2,
-  TransformType.ADDKE3,
-  TransformType.ADDKE4,
-  TransformType.ADDKE5,
-  TransformType.ADDKE6,
-  TransformType.ADDKE7,
-] as const;
-
 export function parseAlgorithm(written: string, protocol: ProtocolId): Algorithm | AlgorithmProblem {
   const name = canonical(written.toLowerCase());
   return (
@@ -100,7 +90,7 @@ function keyExchange(name: string): Algorithm | undefined {
 /** RFC 9370: "ke1_mlkem768"; "ke1_none" makes it optional. */
 function additionalKeyExchange(name: string): Algorithm | undefined {
   const [, number, method = ""] = /^ke([1-7])_(.+)$/.exec(name) ?? [];
-  const type = ADDITIONAL[Number(number) - 1];
+  const type = ADDITIONAL_KEY_EXCHANGES[Number(number) - 1];
   const algorithm = keyExchange(method);
   return type === undefined || algorithm === undefined ? undefined : { ...algorithm, name, type };
 }

@@ -203,6 +203,10 @@ function readMethod(reader: SectionReader): Method {
     reader.wrong("auth", `'${text}' is not there yet`, "choose psk or pubkey");
     return PUBKEY;
   }
+  if (/^(kerberos|krb5?|gss(-?api)?)$/.test(text)) {
+    reader.wrong("auth", `Kerberos ('${text}') is not there yet (docs/requirements.md S42)`, "choose psk or pubkey");
+    return PUBKEY;
+  }
   const schemes = text.split(/[,+]|-(?=ike:)/);
   // With `ike:` in front of some, the others are for certificates alone.
   const forIke = schemes.filter((scheme) => scheme.startsWith("ike:"));

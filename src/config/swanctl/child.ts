@@ -1,5 +1,6 @@
 /** A section of `children`: what one pair of SAs carries and how long it lives. */
 import type { ChildAction, ChildConfig } from "#core/connection";
+import { type Octets, octets } from "#core/units";
 import { readFallback } from "./fallback.ts";
 import type { Section } from "./inherit.ts";
 import { readChildLifetime } from "./lifetimes.ts";
@@ -48,6 +49,7 @@ export function readChild(section: Section, connection: SectionReader, policy: O
     local: readSelectors(reader, "local_ts"),
     remote: readSelectors(reader, "remote_ts"),
     lifetime: readChildLifetime(reader, policy.level),
+    expectedRate: readExpectedRate(reader),
     startAction: readAction(reader, "start_action"),
     closeAction: readAction(reader, "close_action"),
     dpdAction: readDpdAction(reader),
@@ -61,6 +63,12 @@ export function readChild(section: Section, connection: SectionReader, policy: O
     updown: reader.text("updown"),
   };
   return { config, reader };
+}
+
+/** Octets a second; 0 says nothing. */
+function readExpectedRate(reader: SectionReader): Octets | undefined {
+  const rate = reader.count("expected_rate");
+  return rate === undefined || rate === 0 ? undefined : octets(rate);
 }
 
 /** Inbound pass-through (S81). */

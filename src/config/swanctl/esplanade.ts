@@ -5,6 +5,7 @@ import type { HostPattern } from "#core/connection";
 import type { CryptoChoice, GatewayConfig, InterfaceAddress, TunConfig } from "#core/policy";
 import type { PlacedConnection } from "./connection.ts";
 import type { Findings } from "./findings.ts";
+import { readHttp } from "./http.ts";
 import type { Section } from "./inherit.ts";
 import { type ListItem, SectionReader } from "./section-reader.ts";
 
@@ -19,7 +20,7 @@ const IKE_PORT = 500;
 /** A pair takes two, its successor two more while it is rekeyed. */
 const SLOTS_PER_CHILD = 4;
 
-export type GatewayFrame = Pick<GatewayConfig, "tun" | "listen" | "lanes" | "slots" | "crypto" | "offload">;
+export type GatewayFrame = Pick<GatewayConfig, "tun" | "listen" | "lanes" | "slots" | "crypto" | "offload" | "http">;
 
 export function readEsplanade(
   section: Section | undefined,
@@ -46,6 +47,7 @@ export function readEsplanade(
     slots: readSlots(reader, slots, children),
     crypto: reader.choice("crypto", CRYPTO, "auto"),
     offload: reader.boolean("offload", true),
+    http: readHttp(section.sections.get("http"), findings),
   };
 }
 

@@ -1,6 +1,7 @@
 /** What is allowed and unwise, by the documents (S18, S71, S75) and by what a level offers. */
 import type { ChildConfig, Connection } from "#core/connection";
 import { type Proposal, TransformType } from "#core/proposal";
+import { octets } from "#core/units";
 import { ENCRYPTION_TRANSFORMS } from "#crypto/transforms";
 import type { PlacedChild } from "./child.ts";
 import type { OfferPolicy } from "./offers.ts";
@@ -13,6 +14,7 @@ const SMALL_BLOCK = 8;
 const MANY = 1000;
 /** A pair of the standard level ends before that. */
 const LONG_LIFE = 70 * 60_000;
+const SECOND = 1000;
 const MINUTE = 60_000;
 
 export function lintConnection(
@@ -26,7 +28,10 @@ export function lintConnection(
     if (child.config.mode === "pass" || child.config.mode === "drop") continue;
     lintOctets(child);
     lintKeys(config, child, policy);
-    if (config.version === 1) lintLives(child, policy);
+    if (config.version === 1) {
+      lintLives(child, policy);
+      lintSelectors(child);
+    }
   }
 }
 
@@ -61,6 +66,15 @@ function smallBlockCipher(proposals: readonly Proposal[]): string | undefined {
   return ENCRYPTION_TRANSFORMS.find(({ id, blockOctets }) => ids.has(id) && blockOctets === SMALL_BLOCK)?.name;
 }
 
+/**
+ * Session keys that one master key makes for a child by the octets that a key may carry, at the rate that is expected; 0 where
+ * nothing is known.
+ */
+export function keysByOctets({ lifetime, expectedRate = octets(0) }: ChildConfig, ikeLife: number): number {
+  const most = Math.min(lifetime.rekeyOctets, lifetime.lifeOctets);
+  return expectedRate > 0 && Number.isFinite(most) ? Math.ceil(((ikeLife / SECOND) * expectedRate) / most) : 0;
+}
+
 /** Session keys that one master key makes for a child, as far as lifetimes in seconds say it. */
 export function keysOfOneMaster({ lifetime }: Pick<ChildConfig, "lifetime">, ikeLife: number): number {
   const life = Math.min(lifetime.rekeyTime, lifetime.lifeTime);
@@ -69,14 +83,31 @@ export function keysOfOneMaster({ lifetime }: Pick<ChildConfig, "lifetime">, ike
 
 /** S71: known plaintext under many keys of one origin. */
 function lintKeys({ refreshLimit }: Connection, { config, reader }: PlacedChild, { ikeLife }: OfferPolicy): void {
-  const keys = keysOfOneMaster(config, ikeLife);
+  const byTime = keysOfOneMaster(config, ikeLife);
+  const byOctets = keysByOctets(config, ikeLife);
+  const keys = Math.max(byTime, byOctets);
   if (keys <= MANY || (refreshLimit > 0 && refreshLimit <= MANY)) return;
   const many = Number.isFinite(keys) ? `about ${keys}` : "any number of";
+  const [by, at] = byOctets > byTime ? (["_bytes", " at expected_rate"] as const) : (["_time", ""] as const);
   reader.warn(
-    ["rekey_time", "life_time"].find((key) => reader.has(key)) ?? "rekey_time",
-    `one master key makes ${many} session keys of this child`,
-    `lengthen its rekey_time, shorten the connection's, or say refresh_limit = ${MANY} in the connection`,
+    [`rekey${by}`, `life${by}`, "expected_rate"].find((key) => reader.has(key)) ?? "rekey_time",
+    `one master key makes ${many} session keys of this child${at}`,
+    `lengthen its rekey${by}, shorten the connection's rekey_time, or say refresh_limit = ${MANY} in the connection`,
   );
+}
+
+/** RFC 2409 §5.5: a quick mode has one identity each. strongSwan takes the first as well. */
+function lintSelectors({ config, reader }: PlacedChild): void {
+  for (const [key, all] of [
+    ["local_ts", config.local],
+    ["remote_ts", config.remote],
+  ] as const)
+    if (all.length > 1)
+      reader.warn(
+        key,
+        `IKEv1 negotiates one selector a side, so ${all.length} in '${key}' never share a pair of SAs`,
+        "make a child of each, or say version = 2; otherwise each pair is for those of the packet that asked, or the first",
+      );
 }
 
 /** S75: without its main mode SA a pair goes on until its own end. */

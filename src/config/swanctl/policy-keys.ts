@@ -8,6 +8,8 @@ type Method = "psk" | "signature" | "any";
 
 const NEVER = Number.POSITIVE_INFINITY;
 const REFRESH = { minimum: 0, maximum: 2 ** 31 - 1 };
+/** Each takes two of the 2^20 rows that there may be. */
+const PAIRS = { minimum: 1, maximum: 2 ** 19 };
 const TRIES = { minimum: 1, maximum: 20 };
 const { v1: V1, retransmission: RETRANSMISSION } = DEFAULT_CONNECTION_POLICY;
 /** Keys that IKEv2 has no use for. */
@@ -26,13 +28,14 @@ export function readPolicy(
   policy: OfferPolicy,
   local: Method | undefined,
   remote: Method,
-): Pick<Connection, "v1" | "refreshLimit" | "masterPfs" | "retransmission" | "alternatives"> {
+): Pick<Connection, "v1" | "refreshLimit" | "masterPfs" | "pairsLimit" | "retransmission" | "alternatives"> {
   if (policy.version === 2)
     for (const key of VERSION_1_ONLY)
       if (reader.has(key)) reader.warn(key, `'${key}' is for IKEv1, and this connection says version = 2`, "remove it");
   return {
     v1: readVersion1(reader, policy, local === "psk" || remote !== "signature"),
     ...readRefreshLimit(reader),
+    pairsLimit: reader.integer("pairs_limit", PAIRS, DEFAULT_CONNECTION_POLICY.pairsLimit),
     retransmission: readRetransmission(reader),
     alternatives: reader.boolean("alternatives", false),
   };

@@ -51,7 +51,8 @@ export type SchemaName =
   | "key"
   | "authority"
   | "esplanade"
-  | "tun";
+  | "tun"
+  | "http";
 
 export const SCHEMA: Readonly<Record<SchemaName, SectionSchema>> = {
   file: {
@@ -86,6 +87,7 @@ export const SCHEMA: Readonly<Record<SchemaName, SectionSchema>> = {
       "allow_weak",
       "refresh_limit",
       "master_pfs",
+      "pairs_limit",
       "retransmit_tries",
       "retransmit_timeout",
       "retransmit_limit",
@@ -160,6 +162,7 @@ export const SCHEMA: Readonly<Record<SchemaName, SectionSchema>> = {
       "rekey_packets",
       "life_packets",
       "rand_packets",
+      "expected_rate",
       "updown",
       "priority",
       "replay_window",
@@ -216,9 +219,10 @@ export const SCHEMA: Readonly<Record<SchemaName, SectionSchema>> = {
   esplanade: {
     keys: ["lanes", "slots", "crypto", "offload", "listen"],
     idle: {},
-    sections: ["tun"],
+    sections: ["tun", "http"],
     idleSections: {},
   },
+  http: { keys: ["listen", "socket", "remote", "hosts"], idle: {}, sections: [], idleSections: {} },
   tun: { keys: ["name", "mtu", "addresses"], idle: {}, sections: [], idleSections: {} },
 };
 

@@ -3,9 +3,13 @@
 //                <--  HDR, SA, KE, Nr, IDir, [CERT …,] HASH_R | SIG_R [, VID …] [, NAT-D, NAT-D]
 //   HDR*, [CERT …,] HASH_I | SIG_I [, NAT-D, NAT-D]    -->
 // Identities are in clear, and with a pre-shared key HASH_R lets anybody guess the key off line.
+
 import type { Connection } from "#core/connection";
 import type { JobResult } from "#core/ike-job";
 import { equalOctets, wipe } from "#crypto/octets";
+import { connectionNow } from "#ike/configured";
+import { freshNonce, randomOctets } from "#ike/host";
+import { isListed } from "#ike/pad";
 import { IKE_HEADER_LENGTH } from "#wire/ike/header";
 import { attributeValue } from "#wire/ike/v1/attributes";
 import { decodeChain, decodeDecrypted, encodeChain, type Payload } from "#wire/ike/v1/chain";
@@ -16,7 +20,7 @@ import { awaitConfirmation } from "./confirm.ts";
 import { endSetup, refusePeer } from "./end.ts";
 import { establish, refusesTwin } from "./establish.ts";
 import { offeredConnection } from "./export-downgrade.ts";
-import { freshNonce, type Host, randomOctets } from "./host.ts";
+import type { Host } from "./host.ts";
 import type {
   AggressiveOpening,
   Claim,
@@ -423,10 +427,6 @@ export function answerOpening(
 }
 
 /** Every place the peer may be at is one address that the configuration names. */
-function isListed({ remoteAddresses }: Connection): boolean {
-  return remoteAddresses.length > 0 && remoteAddresses.every(({ kind }) => kind === "address");
-}
-
 /** Message 3; peers that do not encipher it are understood too. */
 export function onProofRequest(
   host: Host,
@@ -462,7 +462,7 @@ export function onProofRequest(
     refusePeer(host, sa, handshake, check);
     return;
   }
-  sa.line.connection = check.connection;
+  sa.line.connection = connectionNow(host.connections, check.connection);
   const contact = N.some(({ type }) => type === NotifyType.INITIAL_CONTACT);
   const shownClaim = { ...claim, initialContact: contact };
   if (check.kind === "holds") {

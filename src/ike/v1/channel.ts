@@ -13,7 +13,8 @@ import { sha1 } from "#crypto/sha1";
 import { earliest } from "#ike/agenda";
 import type { Counter } from "#ike/counters";
 import { DEFAULT_DATAGRAM_LIMIT, messageRoomTo, SMALL_DATAGRAM_LIMIT } from "#ike/message-room";
-import { encodeHeader, IKE_HEADER_LENGTH, type IkeHeader } from "#wire/ike/header";
+import { IKE_HEADER_LENGTH, type IkeHeader } from "#wire/ike/header";
+import { messageOf } from "#wire/ike/message";
 import { encodeChain, type Payload } from "#wire/ike/v1/chain";
 import { Exchange, IsakmpFlag } from "#wire/ike/v1/numbers";
 import { cut, FragmentAssembler } from "./fragments.ts";
@@ -302,11 +303,7 @@ export class Channel {
       flags,
       messageId,
     };
-    const length = IKE_HEADER_LENGTH + body.length;
-    const message = new Uint8Array(length);
-    message.set(encodeHeader({ ...header, nextPayload: firstType, length }));
-    message.set(body, IKE_HEADER_LENGTH);
-    return { message, header };
+    return { message: messageOf(header, { firstType, octets: body }), header };
   }
 
   #encipher(cipher: IsakmpCipher, conversation: Conversation, plain: Uint8Array): Uint8Array {

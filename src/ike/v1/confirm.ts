@@ -8,7 +8,8 @@
  *                                <--   HDR*, HASH(1), N(R-U-THERE-ACK)
  */
 import { millis } from "#core/units";
-import { type Host, randomOctets } from "./host.ts";
+import { randomOctets } from "#ike/host";
+import type { Host } from "./host.ts";
 import { askAreYouThere } from "./informational.ts";
 import type { IsakmpSa } from "./isakmp-sa.ts";
 import { sendDatagrams } from "./phase1-send.ts";

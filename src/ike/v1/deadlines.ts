@@ -1,9 +1,10 @@
 /** What time brings an ISAKMP SA: repeats, giving up, renewal, the end of its life. */
 import { millis } from "#core/units";
+import type { Failure } from "#ike/host";
 import { onUnconfirmed } from "./confirm.ts";
 import { closeIsakmp } from "./delete.ts";
 import { endSetup } from "./end.ts";
-import type { Failure, Host } from "./host.ts";
+import type { Host } from "./host.ts";
 import type { IsakmpSa } from "./isakmp-sa.ts";
 import type { PeerLine } from "./peer-line.ts";
 import { sendDatagrams } from "./phase1-send.ts";

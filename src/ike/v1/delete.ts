@@ -10,18 +10,19 @@
 import { ProtocolId } from "#core/proposal";
 import { millis, type Spi } from "#core/units";
 import { joinOctets } from "#crypto/octets";
+import { freshNonce } from "#ike/host";
 import type { Payload } from "#wire/ike/v1/chain";
 import { type DeletePayload, deletePayload } from "#wire/ike/v1/delete";
 import { notify } from "#wire/ike/v1/notify";
 import { Exchange, NotifyType } from "#wire/ike/v1/numbers";
-import { freshNonce, type Host } from "./host.ts";
+import type { Host } from "./host.ts";
 import { protocolId } from "./install-pair.ts";
 import type { IsakmpSa, Live } from "./isakmp-sa.ts";
 import { hasHeir, type Pair } from "./pairs.ts";
 import type { PeerLine } from "./peer-line.ts";
 import { withHash1 } from "./phase2-hash.ts";
 import { hasTwin, removePair } from "./succession.ts";
-import type { DisownedSpi } from "./tasks.ts";
+import type { Disown, Disowned } from "./tasks.ts";
 
 /** After the first time, and between the following ones. */
 const AGAIN_AFTER: readonly number[] = [1_000, 5_000];
@@ -33,6 +34,8 @@ const WHEN_HEARD_AFTER: readonly number[] = [5_001, 20_000];
 const LAST_WHEN_HEARD_AFTER: readonly number[] = [...WHEN_HEARD_AFTER, 50_000, 110_000];
 /** Acknowledged ones, each with its repeats: over other ISAKMP SAs, or after a silence. */
 const MAX_TRIES = 3;
+/** In a message of less than any path's MTU. */
+const SPIS_A_MESSAGE = 64;
 
 export function spiOctets(value: Spi): Uint8Array {
   return Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value);
@@ -64,7 +67,7 @@ function isAcknowledged({ peer, line }: IsakmpSa): boolean {
   return line.connection.v1.microsoft && peer.windows !== undefined;
 }
 
-function sendAcknowledged(host: Host, sa: IsakmpSa, live: Live, of: "isakmp-sa" | DisownedSpi): void {
+function sendAcknowledged(host: Host, sa: IsakmpSa, live: Live, of: "isakmp-sa" | Disowned): void {
   const messageId = host.drawMessageId(sa);
   const nonce = freshNonce(host);
   const payload = of === "isakmp-sa" ? isakmpDelete(sa) : spiDelete(of);
@@ -78,8 +81,8 @@ function sendAcknowledged(host: Host, sa: IsakmpSa, live: Live, of: "isakmp-sa" 
   });
 }
 
-function spiDelete({ protocol, spi }: DisownedSpi): DeletePayload {
-  return deletePayload(protocolId(protocol), [spiOctets(spi)]);
+function spiDelete({ protocol, spis }: Disowned): DeletePayload {
+  return deletePayload(protocolId(protocol), spis.map(spiOctets));
 }
 
 function sayGoodbye(host: Host, sa: IsakmpSa, live: Live): void {
@@ -88,20 +91,31 @@ function sayGoodbye(host: Host, sa: IsakmpSa, live: Live): void {
 }
 
 /** The acknowledgement came, or will not come any more. */
-export function onDeleteOver(host: Host, sa: IsakmpSa, live: Live, of: "isakmp-sa" | DisownedSpi): void {
+export function onDeleteOver(host: Host, sa: IsakmpSa, live: Live, of: "isakmp-sa" | Disowned): void {
   const { phase } = live;
   if (of === "isakmp-sa") host.destroy(sa, phase.kind === "Closing" ? phase.reason : "deleted");
   else if (phase.kind === "Closing") sayGoodbye(host, sa, live);
 }
 
 /** Its ISAKMP SA is gone before it was acknowledged, or the peer is silent: once more, when the peer is heard. */
-export function deleteAgain(host: Host, line: PeerLine, own: DisownedSpi): void {
+export function deleteAgain(host: Host, line: PeerLine, own: Disowned): void {
   if (own.tries < MAX_TRIES) addDisown(host, line, own, 1, true);
 }
 
-function addDisown(host: Host, line: PeerLine, own: DisownedSpi, wait: number, whenHeard: boolean): void {
-  const work = { kind: "disown", own: { ...own, tries: own.tries + 1 }, whenHeard } as const;
-  line.tasks.push({ work, trigger: "close", tries: 0, notBefore: millis(host.now + wait) });
+function addDisown(
+  host: Host,
+  line: PeerLine,
+  { protocol, spis, tries }: Disowned,
+  wait: number,
+  whenHeard: boolean,
+): void {
+  for (const spi of spis)
+    line.tasks.push({
+      work: { kind: "disown", protocol, spi, tries: tries + 1, whenHeard },
+      trigger: "close",
+      tries: 0,
+      notBefore: millis(host.now + wait),
+    });
   host.touch(line);
 }
 
@@ -112,8 +126,8 @@ export function speaking(host: Host, line: PeerLine): { readonly sa: IsakmpSa; r
   return undefined;
 }
 
-/** One delete of what we receive by; nobody is told where no ISAKMP SA is (S74: the peer's counters end it). */
-export function sendDelete(host: Host, line: PeerLine, own: DisownedSpi): "once" | "until acknowledged" | "not" {
+/** Of what we receive by; nobody is told where no ISAKMP SA is (S74: the peer's counters end it). */
+function sendDelete(host: Host, line: PeerLine, own: Disowned): "once" | "until acknowledged" | "not" {
   const over = speaking(host, line);
   if (over === undefined) return "not";
   if (isAcknowledged(over.sa)) {
@@ -122,6 +136,21 @@ export function sendDelete(host: Host, line: PeerLine, own: DisownedSpi): "once"
   }
   inform(host, over.sa, over.live, [spiDelete(own)]);
   return "once";
+}
+
+/**
+ * Several deletes once more, in as few messages as they fit in: strongSwan remembers its latest four exchanges, and would lose
+ * the quick mode that it waits for among more of ours.
+ */
+export function repeatDeletes(host: Host, line: PeerLine, disowned: readonly Disown[]): void {
+  for (const protocol of ["esp", "ah"] as const) {
+    const all = disowned.filter((one) => one.protocol === protocol);
+    for (let first = 0; first < all.length; first += SPIS_A_MESSAGE) {
+      const some = all.slice(first, first + SPIS_A_MESSAGE);
+      const tries = Math.max(...some.map((one) => one.tries));
+      sendDelete(host, line, { protocol, spis: [...new Set(some.map(({ spi }) => spi))], tries });
+    }
+  }
 }
 
 /** Of aggressive mode, which must not say it itself (RFC 2407 §4.6.3); nobody answers, so it is said more than once. */
@@ -142,7 +171,7 @@ export function deletePair(host: Host, line: PeerLine, pair: Pair, reason: strin
   removePair(host, line, pair, true, reason);
   const later = hasHeir(pair) || hasTwin(line, pair) ? WHEN_HEARD_AFTER : LAST_WHEN_HEARD_AFTER;
   for (const { protocol, inboundSpi } of pair.parts) {
-    const own: DisownedSpi = { protocol, spi: inboundSpi, tries: 0 };
+    const own: Disowned = { protocol, spis: [inboundSpi], tries: 0 };
     if (sendDelete(host, line, own) !== "once") continue;
     for (const wait of AGAIN_AFTER) addDisown(host, line, own, wait, false);
     for (const wait of later) addDisown(host, line, own, wait, true);

@@ -1,9 +1,10 @@
 /** The end of all that is between us and one peer: pairs, quick modes under way, ISAKMP SAs, and what waited for them. */
 import { ProtocolId } from "#core/proposal";
 import type { EndCause } from "#ike/effects";
+import { report } from "#ike/host";
 import { type DeletePayload, deletePayload } from "#wire/ike/v1/delete";
 import { closeIsakmp, deletePair, spiOctets } from "./delete.ts";
-import { type Host, report } from "./host.ts";
+import type { Host } from "./host.ts";
 import { protocolId } from "./install-pair.ts";
 import type { IsakmpSa, Live } from "./isakmp-sa.ts";
 import type { PeerLine } from "./peer-line.ts";

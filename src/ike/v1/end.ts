@@ -1,10 +1,11 @@
 /** How main modes and ISAKMP SAs end: keys are wiped, what waited for them is told, pairs of the line stay (S74). */
 import { compareAddresses } from "#core/address";
 import { millis } from "#core/units";
+import type { Failure } from "#ike/host";
 import { deletePayload } from "#wire/ike/v1/delete";
 import { notify } from "#wire/ike/v1/notify";
 import { Exchange, NotifyType, notifyName, Protocol } from "#wire/ike/v1/numbers";
-import type { Failure, Host } from "./host.ts";
+import type { Host } from "./host.ts";
 import { type Handshake, type IsakmpSa, wipeState } from "./isakmp-sa.ts";
 import type { PeerLine } from "./peer-line.ts";
 import * as phase2 from "./phase2.ts";

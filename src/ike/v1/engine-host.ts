@@ -8,10 +8,12 @@ import type { Attempts } from "#ike/attempts";
 import type { Counter, Counters } from "#ike/counters";
 import type { IkeEffect, IkeWorld } from "#ike/effects";
 import type { HalfOpen } from "#ike/half-open";
+import { type Failure, randomOctets, report, type Way } from "#ike/host";
+import { isListed } from "#ike/pad";
 import type { Numbers } from "#ike/version-engine";
 import * as aggressiveMode from "./aggressive-mode.ts";
 import { endSetup } from "./end.ts";
-import { type Failure, type Host, type JobRoad, type Phase2Send, randomOctets, report, type Way } from "./host.ts";
+import type { Host, JobRoad, Phase2Send } from "./host.ts";
 import { IsakmpSa, wipeState } from "./isakmp-sa.ts";
 import * as mainMode from "./main-mode.ts";
 import { follow } from "./path.ts";
@@ -23,6 +25,8 @@ import type { Registry } from "./registry.ts";
 /** Key exchanges of strangers that may be under way: of all, and of one source. */
 const STRANGERS_JOBS = 64;
 const SOURCE_JOBS = 8;
+/** Of those so many are for peers whose addresses a configuration lists. */
+const LISTED_JOBS = 16;
 
 interface Waiting {
   readonly sa: IsakmpSa;
@@ -119,10 +123,12 @@ export class EngineHost implements Host {
     return waiting;
   }
 
-  mayCompute(_sa: IsakmpSa, { remote }: Way): boolean {
-    if (this.#strangersJobs >= STRANGERS_JOBS) return false;
+  mayCompute({ line, mode }: IsakmpSa, { remote }: Way): boolean {
+    // In aggressive mode nobody has shown yet to be at that address.
+    const listed = mode === "main" && isListed(line.connection);
+    if (this.#strangersJobs >= (listed ? STRANGERS_JOBS : STRANGERS_JOBS - LISTED_JOBS)) return false;
     if ((this.#sources.get(sourceOf(remote.address)) ?? 0) >= SOURCE_JOBS) return false;
-    return this.#halfOpen.spend(remote.address, this.now);
+    return listed ? this.#halfOpen.spendOwn(remote.address, this.now) : this.#halfOpen.spend(remote.address, this.now);
   }
 
   // ── ISAKMP SAs ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -6,16 +6,20 @@
  *     phase 2 → deciphered, decoded → phase2.ts: HASH, quick mode, informational exchanges
  *   → effects → what the line has to do next (pump)
  */
+
 import { ProtocolError, WireError } from "#core/errors";
+import type { JobResult } from "#core/ike-job";
 import type { IkeSaSnapshot } from "#core/ike-state";
 import type { Millis } from "#core/units";
 import { Agenda, earliest } from "#ike/agenda";
 import { Attempts } from "#ike/attempts";
+import { configuredNow, tasksNow } from "#ike/configured";
 import type { Counters } from "#ike/counters";
 import type { IkeEffect, IkeInput, IkeWorld } from "#ike/effects";
 import { DEFAULT_HALF_OPEN_LIMITS, HalfOpen, type HalfOpenLimits } from "#ike/half-open";
+import { discard, type Way } from "#ike/host";
 import type { Numbers, VersionEngine } from "#ike/version-engine";
-import { decodeHeader, IKE_HEADER_LENGTH, type IkeHeader, LENGTH } from "#wire/ike/header";
+import { IKE_HEADER_LENGTH, type IkeHeader, readHeader } from "#wire/ike/header";
 import { decodeChain, decodeDecrypted } from "#wire/ike/v1/chain";
 import { Exchange, FIRST_STATUS_NOTIFY, IsakmpFlag, notifyName, PayloadType } from "#wire/ike/v1/numbers";
 import { shape } from "#wire/ike/v1/shape";
@@ -27,10 +31,9 @@ import { EngineHost } from "./engine-host.ts";
 import { promote } from "./establish.ts";
 import { downgradeMainMode } from "./export-downgrade.ts";
 import { FirstMessages } from "./first-message.ts";
-import type { Way } from "./host.ts";
 import type { IsakmpSa } from "./isakmp-sa.ts";
 import { PeerLine } from "./peer-line.ts";
-import { discard, onPhase1Computed, onPhase1Message, onSealedNotice } from "./phase1-routes.ts";
+import { onPhase1Computed, onPhase1Message, onSealedNotice } from "./phase1-routes.ts";
 import { sendDatagrams } from "./phase1-send.ts";
 import * as phase2 from "./phase2.ts";
 import { Registry } from "./registry.ts";
@@ -110,10 +113,13 @@ export class Ikev1Engine implements VersionEngine {
   /** Lines go on with the connection of the same name. */
   #onConfigured(): void {
     const { connections } = this.#host;
-    this.#attempts.keepOnly(new Set(connections.map(({ name }) => name)));
+    this.#attempts.keepOnly(connections);
     for (const line of this.#registry.lines) {
       const connection = connections.find(({ name }) => name === line.connection.name);
-      if (connection !== undefined && line.peer.kind === "authenticated") line.connection = connection;
+      if (connection === undefined) continue;
+      line.connection = connection;
+      for (const pair of line.pairs.values()) pair.config = configuredNow(connection, pair.config);
+      line.tasks = tasksNow(connection, line.tasks);
     }
   }
 
@@ -164,7 +170,7 @@ export class Ikev1Engine implements VersionEngine {
     }
   }
 
-  #onComputed(job: number, result: Parameters<typeof discard>[1]): void {
+  #onComputed(job: number, result: JobResult): void {
     const host = this.#host;
     const waiting = host.takeJob(job);
     if (result.kind === "failed") host.count("jobs_failed");
@@ -355,13 +361,6 @@ export class Ikev1Engine implements VersionEngine {
       remedy: "make the IKE proposals and the authentication equal on both sides",
     });
   }
-}
-
-/** Before anything that may throw: most noise ends here. */
-function readHeader(octets: Uint8Array): IkeHeader | undefined {
-  if (octets.length < IKE_HEADER_LENGTH) return undefined;
-  if (new DataView(octets.buffer, octets.byteOffset).getUint32(LENGTH) !== octets.length) return undefined;
-  return decodeHeader(octets);
 }
 
 /** undefined: it was enciphered with other keys, or it is no message of phase 2. */

@@ -6,16 +6,21 @@
  * deletes it. Otherwise the newer one stays, and its initiator deletes the former. The other side does so much later, should
  * the first not: both never delete different ones.
  */
+
 import { compareAddresses } from "#core/address";
 import type { Connection } from "#core/connection";
 import { type Millis, millis } from "#core/units";
 import { identitiesEqual } from "#crypto/identity";
 import { wipe } from "#crypto/octets";
+import { authenticationOf1 } from "#ike/authentications";
+import { connectionNow } from "#ike/configured";
+import { report } from "#ike/host";
 import { addGreetings } from "./delete.ts";
 import { join } from "./end.ts";
 import { endLine } from "./end-line.ts";
-import { type Host, randomBelow, report } from "./host.ts";
+import type { Host } from "./host.ts";
 import { forgetFormer, RESTARTED } from "./initial-contact.ts";
+import { renewal, shortenLife } from "./isakmp-life.ts";
 import type { Claim, Handshake, IsakmpSa, Live, OwnIdentity } from "./isakmp-sa.ts";
 import { move } from "./path.ts";
 import type { PeerLine } from "./peer-line.ts";
@@ -30,8 +35,6 @@ const TWIN_SETTLES = 1_000;
 const OVERLAP = 10_000;
 /** The other side has not deleted it: we do. */
 const EXPECTED = 60_000;
-/** An agreed life that is shorter than what we would have: renewed after this part of it. */
-const RENEW_PART = 0.9;
 
 /** Lines of the same two identities. */
 function twins(host: Host, connection: Connection, claim: Claim, own: OwnIdentity): PeerLine[] {
@@ -75,7 +78,7 @@ export function establish(
     host.registry.rehome(sa, home);
     join(host, begun, home);
   }
-  home.connection = connection;
+  home.connection = connectionNow(host.connections, connection);
   meetElsewhere(host, home, same, claim);
   if (home.peer.kind === "unknown") {
     const { identity: localIdentity } = own;
@@ -85,6 +88,7 @@ export function establish(
   if (!sa.initiator) giveUpOwn(host, home);
   const others = host.registry.sasOf(home).filter((other) => other !== sa);
   const live = enliven(host, sa, handshake);
+  if (sa.initiator) shortenLife(host, sa, live, claim.life);
   const isFirst = !same.some((other) => host.registry.holdsAnything(other, sa));
   if (sa.mode === "aggressive" && isFirst && connection.unique !== "never") addGreetings(host, sa);
   const former = home.current;
@@ -94,6 +98,8 @@ export function establish(
   for (const other of others) meet(host, sa, live, other, handshake.startedAt, claim);
   host.settled(sa);
   host.count("ike_established");
+  const method = authenticationOf1(handshake.suite.method);
+  if (method !== undefined) host.count(`auth_v1_${method}`);
   const ike = isakmpSnapshot(sa);
   if (former === undefined) report(host, { kind: "ike-up", ike, took: millis(host.now - handshake.startedAt) });
   else if (home.current === sa)
@@ -151,19 +157,6 @@ function enliven(host: Host, sa: IsakmpSa, { suite, keys, keyedAt, initiatorNonc
   deadlines.renewAt = renewal(host, line.connection, suite.lifeTime);
   deadlines.expireAt = Number.isFinite(suite.lifeTime) ? millis(host.now + suite.lifeTime) : undefined;
   return live;
-}
-
-/**
- * Make-before-break. Without `overTime` nothing is renewed: it expires, and the next quick mode brings another main mode (S75).
- */
-function renewal(
-  host: Host,
-  { rekeyTime, reauthTime, overTime, randTime }: Connection,
-  lifeTime: Millis,
-): Millis | undefined {
-  const time = Math.min(rekeyTime, reauthTime, lifeTime * RENEW_PART);
-  if (!(overTime > 0) || !Number.isFinite(Math.min(rekeyTime, reauthTime)) || time <= 0) return undefined;
-  return millis(host.now + Math.max(1, time - randomBelow(host, Math.min(randTime, time))));
 }
 
 /** Two of one line. */

@@ -6,8 +6,9 @@
 import type { Connection } from "#core/connection";
 import { type Proposal, TransformType } from "#core/proposal";
 import { Encryption } from "#crypto/transforms";
+import { report } from "#ike/host";
 import { NotifyType } from "#wire/ike/v1/numbers";
-import { type Host, report } from "./host.ts";
+import type { Host } from "./host.ts";
 import type { IsakmpSa } from "./isakmp-sa.ts";
 import { exportDowngraded } from "./phase1-offers.ts";
 import { configOf, type QuickTask } from "./tasks.ts";

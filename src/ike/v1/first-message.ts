@@ -2,11 +2,12 @@
  * First messages of strangers: what they may cost, and what is kept of them. Answers are not longer than the question; a
  * flood pushes out what is oldest and has shown nothing, so that honest peers get through.
  */
-import { addressToString } from "#core/address";
+import { addressToString, type IpAddress } from "#core/address";
 import type { Connection } from "#core/connection";
 import { type Millis, millis } from "#core/units";
 import type { HalfOpen, HalfOpenLimits } from "#ike/half-open";
-import { connectionsFor } from "#ike/pad";
+import { report, type Way } from "#ike/host";
+import { connectionsFor, isListed } from "#ike/pad";
 import { IKE_HEADER_LENGTH, type IkeHeader } from "#wire/ike/header";
 import { type DecodedPayload, decodeChain, encodeChain } from "#wire/ike/v1/chain";
 import { Exchange, IsakmpFlag, NotifyType, notifyName } from "#wire/ike/v1/numbers";
@@ -14,7 +15,6 @@ import { shape } from "#wire/ike/v1/shape";
 import * as aggressiveMode from "./aggressive-mode.ts";
 import { encodeAlternatives } from "./alternatives.ts";
 import type { EngineHost } from "./engine-host.ts";
-import { report, type Way } from "./host.ts";
 import { IsakmpSa, type Terms } from "./isakmp-sa.ts";
 import * as mainMode from "./main-mode.ts";
 import { PeerLine } from "./peer-line.ts";
@@ -76,7 +76,7 @@ export class FirstMessages {
       host.count("drop_not_configured");
       return;
     }
-    if (this.#halfOpen.count >= this.#limits.total) this.#pushOut();
+    this.#makeRoom(address);
     if (this.#halfOpen.judge(address, host.now) === "refuse") {
       host.count("drop_half_open_limit");
       return;
@@ -96,13 +96,47 @@ export class FirstMessages {
     sendDatagrams(this.#host, received.datagrams, way);
   }
 
-  #pushOut(): void {
-    for (const oldest of this.#unproven) {
-      this.#unproven.delete(oldest);
-      this.#host.count("drop_half_open_limit");
-      this.#host.destroy(oldest, "others came");
-      return;
+  /**
+   * Anybody may write an address into a first message: those without a third one give way to others of the same address,
+   * not as often as somebody likes. In all, the source that has most gives way.
+   */
+  #makeRoom(address: IpAddress): void {
+    const { total, blockPerSource } = this.#limits;
+    const own = this.#halfOpen.ofSource(address);
+    if (own.length >= blockPerSource) {
+      const forgeable = this.#firstUnproven(own);
+      if (forgeable !== undefined && this.#halfOpen.look(this.#host.now)) this.#pushOut(forgeable);
+    } else if (this.#halfOpen.count >= total) {
+      const crowd = this.#halfOpen.crowd();
+      this.#pushOut(crowd === undefined ? this.#loner(total) : (this.#firstUnproven(crowd) ?? firstOf(crowd)));
     }
+  }
+
+  /** No source has two. Half of the room is for those with a third message, and a peer that is listed stays. */
+  #loner(total: number): number | undefined {
+    const isProven = (sa: IsakmpSa) => !this.#unproven.has(sa);
+    const spared = 2 * this.#unproven.size >= total ? isProven : () => false;
+    for (const id of this.#halfOpen.all()) {
+      const sa = this.#host.registry.byId(id);
+      if (sa !== undefined && !spared(sa) && !isListed(sa.line.connection)) return id;
+    }
+    return firstOf(this.#halfOpen.all());
+  }
+
+  #firstUnproven(ids: Iterable<number>): number | undefined {
+    for (const id of ids) {
+      const sa = this.#host.registry.byId(id);
+      if (sa !== undefined && this.#unproven.has(sa)) return id;
+    }
+    return undefined;
+  }
+
+  #pushOut(id: number | undefined): void {
+    const sa = id === undefined ? undefined : this.#host.registry.byId(id);
+    if (sa === undefined) return;
+    this.#unproven.delete(sa);
+    this.#host.count("half_open_displaced");
+    this.#host.destroy(sa, "others came");
   }
 
   #onAggressive(
@@ -267,6 +301,7 @@ export class FirstMessages {
   }
 }
 
-function isListed({ remoteAddresses }: Connection): boolean {
-  return remoteAddresses.length > 0 && remoteAddresses.every(({ kind }) => kind === "address");
+function firstOf<T>(items: Iterable<T>): T | undefined {
+  for (const item of items) return item;
+  return undefined;
 }

@@ -5,7 +5,8 @@
 import { type Millis, millis } from "#core/units";
 import { joinOctets } from "#crypto/octets";
 import { IKE_HEADER_LENGTH, type IkeHeader } from "#wire/ike/header";
-import { encodeMessage, PAYLOAD_HEADER_LENGTH } from "#wire/ike/v1/chain";
+import { PAYLOAD_HEADER_LENGTH } from "#wire/ike/message";
+import { encodeMessage } from "#wire/ike/v1/chain";
 import type { FragPayload } from "#wire/ike/v1/frag";
 
 export const MAX_FRAGMENTS = 64;

@@ -1,12 +1,8 @@
 /** What an exchange may ask of the engine it runs in, and how it sends. */
-import type { Endpoint } from "#core/address";
-import type { Connection, Credentials } from "#core/connection";
 import type { Job } from "#core/ike-job";
-import type { IkeReport, Trigger } from "#core/ike-state";
-import type { Millis } from "#core/units";
+import type { Trigger } from "#core/ike-state";
 import type { Attempts } from "#ike/attempts";
-import type { Counter } from "#ike/counters";
-import type { IkeEffect, IkeWorld } from "#ike/effects";
+import type { Failure, IkeHost, Way } from "#ike/host";
 import type { Payload } from "#wire/ike/v1/chain";
 import type { Repeats } from "./channel.ts";
 import type { IsakmpSa } from "./isakmp-sa.ts";
@@ -15,22 +11,6 @@ import type { Registry } from "./registry.ts";
 
 /** Which of an ISAKMP SA's roads a job's result goes: phase 1, or the phase 2 exchange of this M-ID. */
 export type JobRoad = "phase1" | number;
-
-/** From where to where a message goes. */
-export interface Way {
-  readonly local: Endpoint;
-  readonly remote: Endpoint;
-}
-
-/** Why an attempt failed, in words: `IkeReport` "failed" without the names. */
-export interface Failure {
-  readonly child: string | undefined;
-  readonly stage: string;
-  readonly notify: string | undefined;
-  readonly from: "us" | "peer" | "nobody";
-  readonly reason: string;
-  readonly remedy: string;
-}
 
 export interface Phase2Send {
   /** QUICK_MODE or INFORMATIONAL. */
@@ -43,32 +23,20 @@ export interface Phase2Send {
   readonly repeats: Repeats;
 }
 
-export interface Host {
-  readonly now: Millis;
-  readonly world: IkeWorld;
-  readonly connections: readonly Connection[];
-  readonly credentials: Credentials;
+export interface Host extends IkeHost {
   readonly attempts: Attempts;
   /** Lines, ISAKMP SAs and pairs, by all that names them. */
   readonly registry: Registry;
-  emit(effect: IkeEffect): void;
-  count(counter: Counter): void;
   /** Gives work away; its result comes back on the road, if that still waits for it. */
   compute(sa: IsakmpSa, road: JobRoad, work: Job): number;
   /** A stranger's key exchange; false = it costs more than its source, or all strangers, may cost now. */
   mayCompute(sa: IsakmpSa, way: Way): boolean;
-  /** For lines, ISAKMP SAs and pairs: unique in the process. */
-  nextId(): number;
   /** It is half-open no longer. */
   settled(sa: IsakmpSa): void;
   /** Something happened to it: what waits may start. */
   touch(line: PeerLine): void;
   /** An attempt ended without what was asked; the engine tells it, and tries again later where that makes sense. */
   failed(line: PeerLine, failure: Failure): void;
-  /** Endpoints of ours, as far as they were told. */
-  readonly localEndpoints: readonly Endpoint[];
-  /** Where the message that is being handled came from; undefined outside of that. */
-  readonly way: Way | undefined;
   /** A message ID that no phase 2 exchange of this ISAKMP SA has (RFC 2408 §3.1); not 0. */
   drawMessageId(sa: IsakmpSa): number;
   /** One message of a phase 2 exchange; repeated questions of the peer get it again until `endPhase2`, and a while longer. */
@@ -79,25 +47,4 @@ export interface Host {
   renew(line: PeerLine, trigger: Trigger, weaker?: boolean): void;
   /** The ISAKMP SA is gone at once and nobody is told; the line's pairs stay (S74). For others see delete.ts. */
   destroy(sa: IsakmpSa, reason: string): void;
-}
-
-export function report(host: Host, what: IkeReport): void {
-  host.emit({ kind: "report", report: what });
-}
-
-export function randomOctets(host: Host, length: number): Uint8Array {
-  const octets = new Uint8Array(length);
-  host.world.random.fill(octets);
-  return octets;
-}
-
-/** RFC 2409 §5: 8 to 256 octets; 32 are enough for every PRF. */
-export function freshNonce(host: Host): Uint8Array {
-  return randomOctets(host, 32);
-}
-
-/** A number from 0 up to but not with `span`. */
-export function randomBelow(host: Host, span: number): number {
-  const draw = new DataView(randomOctets(host, 4).buffer).getUint32(0) / 2 ** 32;
-  return Number.isFinite(span) ? draw * span : 0;
 }

@@ -9,14 +9,16 @@
 import { ProtocolId } from "#core/proposal";
 import { type Spi, spi } from "#core/units";
 import { equalOctets } from "#crypto/octets";
+import { freshNonce, report } from "#ike/host";
 import type { DeletePayload } from "#wire/ike/v1/delete";
 import { type NotifyPayload, notify } from "#wire/ike/v1/notify";
 import { Exchange, FIRST_STATUS_NOTIFY, NotifyType } from "#wire/ike/v1/numbers";
 import { shape } from "#wire/ike/v1/shape";
 import { cookieOctets, inform, onDeleteOver } from "./delete.ts";
 import { believe, heard } from "./hearing.ts";
-import { freshNonce, type Host, report } from "./host.ts";
+import type { Host } from "./host.ts";
 import { onInitialContact } from "./initial-contact.ts";
+import { shortenLife, toldIsakmpLife } from "./isakmp-life.ts";
 import type { IsakmpSa, Live } from "./isakmp-sa.ts";
 import { isKept, type Pair, pairByOutbound } from "./pairs.ts";
 import type { PeerLine } from "./peer-line.ts";
@@ -115,6 +117,9 @@ function onNotify(host: Host, sa: IsakmpSa, live: Live, messageId: number, paylo
     case NotifyType.CONNECTED:
       onConnected(host, sa, live, messageId);
       return;
+    case NotifyType.RESPONDER_LIFETIME:
+      onResponderLifetime(host, sa, live, payload);
+      return;
     case NotifyType.INVALID_SPI:
       onInvalidSpi(host, line, payload);
       return;
@@ -141,6 +146,16 @@ export function askAreYouThere(host: Host, sa: IsakmpSa, live: Live, sequence: n
 
 function dpdNotify(sa: IsakmpSa, type: number, data: Uint8Array): NotifyPayload {
   return notify(type, ProtocolId.IKE, cookieOctets(sa.cookies), data);
+}
+
+/**
+ * RFC 2407 §4.6.3: also by itself, after phase 1 is done. Of a pair it belongs into quick mode: the lanes count by what was
+ * agreed on then, and the peer ends what has become too old for it.
+ */
+function onResponderLifetime(host: Host, sa: IsakmpSa, live: Live, payload: NotifyPayload): void {
+  const isOurs = payload.protocol === ProtocolId.IKE && equalOctets(payload.spi, cookieOctets(sa.cookies));
+  if (isOurs && sa.initiator) shortenLife(host, sa, live, toldIsakmpLife([payload]));
+  else host.count("lifetime_ignored");
 }
 
 /** The peer has no SA for what we send: a new pair takes this one's place. */

@@ -1,14 +1,17 @@
 /** A quick mode that both sides agree on becomes a pair: keys, what is remembered of it, the data plane's order. */
+
 import type { Protocol, ProtocolSpec } from "#core/child-sa-spec";
 import { assert } from "#core/errors";
 import { ProtocolId } from "#core/proposal";
 import { type Millis, millis } from "#core/units";
 import { wipe } from "#crypto/octets";
+import { configuredNow } from "#ike/configured";
 import type { Outbound } from "#ike/effects";
+import { report } from "#ike/host";
 import { type ChildKeys, wipeChildKeys } from "#ike/keymat";
 import { hasMasterPfs } from "#ike/refresh-limit";
 import { childSuiteName, suiteIds } from "#ike/suite";
-import { type Host, report } from "./host.ts";
+import type { Host } from "./host.ts";
 import type { IsakmpSa, Live } from "./isakmp-sa.ts";
 import { quickModeKeys } from "./keymat.ts";
 import { lowestOf, type Pair, type PairPart } from "./pairs.ts";
@@ -78,7 +81,7 @@ export function installPair(
   const pair: Pair = {
     id: host.nextId(),
     ike: sa.id,
-    config: plan.config,
+    config: configuredNow(connection, plan.config),
     mode: plan.mode,
     encapsulation: plan.encapsulation,
     suite: suiteName(plan),
@@ -104,6 +107,7 @@ export function installPair(
       ike: sa.id,
       connection: connection.name,
       child: plan.config.name,
+      config: plan.config,
       esn: inner.suite.esn,
       outerAh: outer === undefined || outerKeys === undefined ? undefined : specOf(plan, outer, outerKeys),
       agreedLifetime: plan.lifetime,

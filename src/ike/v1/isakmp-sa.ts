@@ -20,6 +20,7 @@ import type { Payload } from "#wire/ike/v1/chain";
 import type { SaPayload } from "#wire/ike/v1/sa";
 import { Channel, type Opened } from "./channel.ts";
 import { type IsakmpKeys, wipeIsakmpKeys } from "./keymat.ts";
+import type { Lifetime } from "./lifetimes.ts";
 import type { NatDialect } from "./nat-t.ts";
 import type { PeerLine } from "./peer-line.ts";
 import type { Phase2Exchange } from "./phase2.ts";
@@ -57,7 +58,8 @@ export type Phase =
 
 export interface Live {
   readonly kind: "Live";
-  readonly suite: IsakmpSuite;
+  /** Its lives may become shorter: isakmp-life.ts. */
+  suite: IsakmpSuite;
   readonly keys: IsakmpKeys;
   readonly keyedAt: Millis;
   readonly establishedAt: Millis;
@@ -112,6 +114,8 @@ export interface Claim {
   /** Protocol and port are those of phase 1 (RFC 2407 §4.6.2). */
   readonly wellFormed: boolean;
   readonly initialContact: boolean;
+  /** What RESPONDER-LIFETIME beside it says of this ISAKMP SA. */
+  readonly life: Lifetime;
 }
 
 /** Who we say we are. */

@@ -1,9 +1,10 @@
 /** What happens by itself to a line as time passes: dead peer detection, an idle main mode, deletes that are said again. */
 import { type Millis, millis } from "#core/units";
 import { earliest } from "#ike/agenda";
+import { randomOctets, report } from "#ike/host";
 import { closeIsakmp, onFarewells } from "./delete.ts";
 import { endLine } from "./end-line.ts";
-import { type Host, randomOctets, report } from "./host.ts";
+import type { Host } from "./host.ts";
 import { askAreYouThere } from "./informational.ts";
 import type { Live } from "./isakmp-sa.ts";
 import type { PeerLine } from "./peer-line.ts";

@@ -6,9 +6,12 @@
 //   HDR*, IDii, [CERT …,] HASH_I | SIG_I [, N]  -->
 //                                               <--  HDR*, IDir, [CERT …,] HASH_R | SIG_R [, N]
 // The initiator repeats; the responder has no timer and answers a repeated question as before.
+
 import type { Connection } from "#core/connection";
 import type { JobResult } from "#core/ike-job";
 import { equalOctets, wipe } from "#crypto/octets";
+import { connectionNow } from "#ike/configured";
+import { type Failure, freshNonce } from "#ike/host";
 import { decodeChain, decodeDecrypted, type Payload } from "#wire/ike/v1/chain";
 import { IsakmpMethod, NotifyType, notifyName } from "#wire/ike/v1/numbers";
 import type { SaPayload } from "#wire/ike/v1/sa";
@@ -17,7 +20,8 @@ import type { Opened } from "./channel.ts";
 import { endSetup, refuse, refusePeer, stageOf } from "./end.ts";
 import { establish, refusesTwin } from "./establish.ts";
 import { offeredConnection } from "./export-downgrade.ts";
-import { type Failure, freshNonce, type Host } from "./host.ts";
+import type { Host } from "./host.ts";
+import { toldIsakmpLife } from "./isakmp-life.ts";
 import type { Claim, Handshake, IsakmpSa, IsakmpSaState, OwnIdentity, Proof, Terms } from "./isakmp-sa.ts";
 import { checkPhase1Answer, isakmpLifetime, type Phase1Policy, phase1Offer } from "./phase1-offers.ts";
 import {
@@ -306,6 +310,7 @@ export function claimOf(id: DecodedOf<"ID">, notifies: readonly DecodedOf<"N">[]
     wellFormed: isPhase1Id(id.protocol, id.port),
     idBody: id.body,
     initialContact: notifies.some(({ type }) => type === NotifyType.INITIAL_CONTACT),
+    life: toldIsakmpLife(notifies),
   };
 }
 
@@ -407,7 +412,7 @@ export function onProofRequest(
     return;
   }
   const own = ownIdentity(check.connection, path);
-  sa.line.connection = check.connection;
+  sa.line.connection = connectionNow(host.connections, check.connection);
   const asked = { ...handshake, peerAsks: handshake.peerAsks || proof.asks };
   if (check.kind === "holds") {
     prove(host, sa, asked, proof.claim, own, opened);

@@ -33,7 +33,7 @@ const METHOD_NAMES: Readonly<Record<number, string>> = {
   [IsakmpMethod.ECDSA_SHA256_P256]: "ECDSA with SHA-256 on P-256",
   [IsakmpMethod.ECDSA_SHA384_P384]: "ECDSA with SHA-384 on P-384",
   [IsakmpMethod.ECDSA_SHA512_P521]: "ECDSA with SHA-512 on P-521",
-  [IsakmpMethod.GSS_API]: "Kerberos",
+  [IsakmpMethod.GSS_API]: "Kerberos (GSS-API, which is not there yet)",
 };
 
 export function methodName(method: number): string {

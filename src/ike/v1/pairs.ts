@@ -6,9 +6,6 @@ import type { ChildConfig } from "#core/connection";
 import type { TrafficSelector } from "#core/selector";
 import type { Millis, Spi } from "#core/units";
 
-/** Pairs of one line; a peer that wants more is refused. */
-export const MAX_PAIRS = 256;
-
 export type PairState =
   /**
    * `outbound` "later": the peer began, and has not proven yet that it has the pair. "redundant": the peer's half of a
@@ -36,7 +33,8 @@ export interface Pair {
   readonly id: number;
   /** The ISAKMP SA whose quick mode made it; it may be gone. */
   readonly ike: number;
-  readonly config: ChildConfig;
+  /** As configured now: what its successor is negotiated by. */
+  config: ChildConfig;
   readonly mode: Mode;
   readonly encapsulation: "udp" | "none";
   /** "aes256-sha256-modp2048", of a bundle "ah:sha1+esp:3des-sha1". */

@@ -10,7 +10,7 @@ import { Encryption } from "#crypto/transforms";
 import { type IkeSuite, ikeSuite } from "#ike/suite";
 import { transformName } from "#ike/transform-names";
 import { type Attribute, attribute, attributeValue } from "#wire/ike/v1/attributes";
-import { IsakmpAttribute, KEY_IKE, NotifyType, Protocol } from "#wire/ike/v1/numbers";
+import { IsakmpAttribute, IsakmpMethod, KEY_IKE, NotifyType, Protocol } from "#wire/ike/v1/numbers";
 import type { SaPayload, SaTransform } from "#wire/ike/v1/sa";
 import { ISAKMP_ENCRYPTION, ISAKMP_HASH, isGroup } from "./algorithms.ts";
 import { ISAKMP_LIFE, type Lifetime, lifetimeAttributes, readLifetime, shorterLifetime } from "./lifetimes.ts";
@@ -191,12 +191,20 @@ export interface ReadTransform {
   readonly lifetime: Lifetime;
 }
 
+function isKerberos({ attributes }: SaTransform): boolean {
+  return attributes.some(
+    (one) => one.type === IsakmpAttribute.AUTHENTICATION_METHOD && attributeValue(one) === IsakmpMethod.GSS_API,
+  );
+}
+
 /** A text says why it can be chosen by nobody. RFC 2409 §4: four parameters are mandatory. */
 export function readPhase1Transform(transform: SaTransform): ReadTransform | string {
   const at = `transform ${transform.number}`;
   if (transform.id !== KEY_IKE) return `${at} has the ID ${transform.id}, not KEY_IKE`;
   const values = new Map<number, number>();
   for (const one of transform.attributes) {
+    // The place of Kerberos (S42, S44): read so far that a refusal names it.
+    if (one.type === IsakmpAttribute.GSS_IDENTITY_NAME && isKerberos(transform)) continue;
     if (!UNDERSTOOD.has(one.type)) return `${at} has attribute ${one.type}, which we do not know`;
     if (one.type === ISAKMP_LIFE.type || one.type === ISAKMP_LIFE.duration) continue;
     if (values.has(one.type)) return `${at} has attribute ${one.type} twice`;

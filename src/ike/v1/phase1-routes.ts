@@ -1,7 +1,8 @@
 /** The one table of phase 1's states and what they expect; whatever is not in it changes nothing and is counted. */
 import { ProtocolError, WireError } from "#core/errors";
 import type { JobResult } from "#core/ike-job";
-import { equalOctets, wipe } from "#crypto/octets";
+import { equalOctets } from "#crypto/octets";
+import { discard } from "#ike/host";
 import type { Payload } from "#wire/ike/v1/chain";
 import { decodeDecrypted } from "#wire/ike/v1/chain";
 import { FIRST_STATUS_NOTIFY, notifyName } from "#wire/ike/v1/numbers";
@@ -100,12 +101,6 @@ export function onPhase1Computed(host: Host, sa: IsakmpSa, job: number, result: 
     default:
       state satisfies never;
   }
-}
-
-export function discard(host: Host, result: JobResult): void {
-  host.count("jobs_late");
-  if ("shared" in result) wipe(result.shared);
-  if ("privateKey" in result) wipe(result.privateKey);
 }
 
 function onSigned(host: Host, sa: IsakmpSa, { handshake, what }: State<"Signing">, result: JobResult): void {

@@ -58,8 +58,6 @@ export interface Phase2Choice extends Phase2Agreement {
 
 /** Of one protocol. The least preferred ones go. */
 export const PHASE2_TRANSFORMS_LIMIT = 64;
-/** RFC 4303 §2.1: below are reserved values. */
-const FIRST_SPI = 256;
 
 /** Of a child: its hard limits. */
 function lifetimeOf({ child: { lifetime } }: Phase2Policy): Lifetime {
@@ -154,7 +152,7 @@ interface ReadProposal {
 function readProposal(proposal: SaProposal, unreadable: string[]): ReadProposal {
   const transforms = new Map<string, ReadPhase2Transform>();
   const spi = childSpiOf(proposal.spi);
-  if (spi === undefined || spi >>> 0 < FIRST_SPI) {
+  if (spi === undefined) {
     unreadable.push(`proposal ${proposal.number} has an SPI that cannot be`);
     return { proposal, transforms };
   }
@@ -303,7 +301,7 @@ export function checkPhase2Answer(
     const read = readPhase2Transform(own.protocol, transform);
     const spi = childSpiOf(answered.spi);
     if (typeof read === "string") return modified(read);
-    if (spi === undefined || spi >>> 0 < FIRST_SPI) return modified("its SPI cannot be one");
+    if (spi === undefined) return modified("its SPI cannot be one");
     picked.push({ proposal: answered, read });
   }
   // ESP before the AH that is over it.

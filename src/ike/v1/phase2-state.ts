@@ -17,7 +17,7 @@ import type { IdPayload } from "#wire/ike/v1/id";
 import type { SaPayload } from "#wire/ike/v1/sa";
 import type { Lifetime } from "./lifetimes.ts";
 import type { Pair } from "./pairs.ts";
-import type { DisownedSpi, QuickTask } from "./tasks.ts";
+import type { Disowned, QuickTask } from "./tasks.ts";
 
 export interface OwnKe {
   readonly method: number;
@@ -103,7 +103,7 @@ export type Phase2Exchange =
     }
   | ({ readonly kind: "AwaitMessage3"; readonly pair: Pair; readonly commit: boolean } & Nonces)
   /** MS-IKEE §3.8: our delete with a nonce; of the ISAKMP SA it goes over, or of what we received by. */
-  | { readonly kind: "AwaitAcknowledgement"; readonly nonce: Uint8Array; readonly of: "isakmp-sa" | DisownedSpi };
+  | { readonly kind: "AwaitAcknowledgement"; readonly nonce: Uint8Array; readonly of: "isakmp-sa" | Disowned };
 
 /** Message 2 without HASH, nonce and KE. */
 export interface QuickAnswer {

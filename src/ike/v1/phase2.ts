@@ -5,15 +5,15 @@
 import { ProtocolError, WireError } from "#core/errors";
 import type { JobResult } from "#core/ike-job";
 import type { Millis } from "#core/units";
-import { wipe } from "#crypto/octets";
 import type { Attempt } from "#ike/attempts";
+import { discard, type Failure } from "#ike/host";
 import type { DecodedPayload } from "#wire/ike/v1/chain";
 import { Exchange, NotifyType } from "#wire/ike/v1/numbers";
 import type { Opened } from "./channel.ts";
 import { deleteAgain, deletePair, onDeleteOver } from "./delete.ts";
 import { endLine } from "./end-line.ts";
 import { heard } from "./hearing.ts";
-import type { Failure, Host } from "./host.ts";
+import type { Host } from "./host.ts";
 import * as informational from "./informational.ts";
 import type { IsakmpSa, Live } from "./isakmp-sa.ts";
 import * as life from "./line-life.ts";
@@ -157,8 +157,7 @@ export function onPhase2Computed(
 ): void {
   const exchange = live.exchanges.get(messageId);
   if (exchange === undefined || !("job" in exchange) || exchange.job !== job) {
-    host.count("jobs_late");
-    discard(result);
+    discard(host, result);
     return;
   }
   host.touch(sa.line);
@@ -175,11 +174,6 @@ export function onPhase2Computed(
     default:
       exchange satisfies never;
   }
-}
-
-function discard(result: JobResult): void {
-  if (result.kind === "ke-generate") wipe(result.privateKey);
-  if (result.kind === "ke-agree" || result.kind === "ke-respond") wipe(result.shared);
 }
 
 /** Main or aggressive mode is over, the peer has proven itself, and `sa` is its line's current one. */

@@ -4,7 +4,7 @@
  */
 import { type Millis, millis } from "#core/units";
 import { mayMakeSessionKey } from "#ike/refresh-limit";
-import { deletePair, greet, sendDelete, speaking } from "./delete.ts";
+import { deletePair, greet, repeatDeletes, speaking } from "./delete.ts";
 import type { Host } from "./host.ts";
 import type { IsakmpSa, Live } from "./isakmp-sa.ts";
 import { hasHeir, isKept, type Pair, pairByInbound, sameTerms } from "./pairs.ts";
@@ -19,6 +19,8 @@ import { configOf, isQuickTask, MAX_TASKS, type Pardon, type QuickTask, type Tas
 const MAX_AT_ONCE = 8;
 /** A pair is deleted when the peer is known to have the one that took its place, or after this. */
 const PROVEN_WITHIN = 5_000;
+/** Deletes said again go along with the first that is due. */
+const TOGETHER = 500;
 const NEVER: Millis = millis(Number.POSITIVE_INFINITY);
 
 export function pump(host: Host, line: PeerLine): void {
@@ -55,13 +57,20 @@ function ownCount({ exchanges }: Live): number {
 }
 
 function runSpeeches(host: Host, line: PeerLine): void {
-  const due = line.tasks.filter((task) => !isQuickTask(task) && dueAt(host, line, task) <= host.now);
+  const isDue = (task: Task, by: number) => !isQuickTask(task) && dueAt(host, line, task) <= by;
+  const isRepeat = ({ work }: Task) => work.kind === "disown";
+  const early = line.tasks.some((task) => isRepeat(task) && isDue(task, host.now)) ? TOGETHER : 0;
+  const due = line.tasks.filter((task) => isDue(task, host.now + (isRepeat(task) ? early : 0)));
   line.tasks = line.tasks.filter((task) => !due.includes(task));
   for (const { work } of due) {
     if (work.kind === "delete-pair") deletePair(host, line, work.pair, work.reason);
     if (work.kind === "greet") greet(host, work.sa);
-    if (work.kind === "disown") sendDelete(host, line, work.own);
   }
+  repeatDeletes(
+    host,
+    line,
+    due.flatMap(({ work }) => (work.kind === "disown" ? work : [])),
+  );
 }
 
 /** Make before break: message 3 may be lost, and the peer have nothing but the former pair yet. */
@@ -101,7 +110,7 @@ function makesSense(host: Host, line: PeerLine, { work }: Task): boolean {
       return work.sa.state.kind === "Live";
     case "disown":
       // With neither, the next main mode says that nothing is left (INITIAL-CONTACT).
-      if (pairByInbound(line.pairs.values(), work.own.spi, work.own.protocol) !== undefined) return false;
+      if (pairByInbound(line.pairs.values(), work.spi, work.protocol) !== undefined) return false;
       return line.pairs.size > 0 || host.registry.sasOf(line).length > 0;
     default:
       return work satisfies never;

@@ -1,13 +1,14 @@
 /** Quick modes that come to nothing: what was drawn is given back, the peer and people hear why, or a new main mode is tried. */
 import type { Connection } from "#core/connection";
 import { ProtocolId } from "#core/proposal";
+import type { Failure } from "#ike/host";
 import { deletePayload } from "#wire/ike/v1/delete";
 import { type NotifyPayload, notify } from "#wire/ike/v1/notify";
 import { NotifyType, notifyName } from "#wire/ike/v1/numbers";
 import { alternativesDiff, decodeAlternatives } from "./alternatives.ts";
 import { inform, spiOctets } from "./delete.ts";
 import { downgradeQuickMode } from "./export-downgrade.ts";
-import type { Failure, Host } from "./host.ts";
+import type { Host } from "./host.ts";
 import type { IsakmpSa, Live } from "./isakmp-sa.ts";
 import type { PeerLine } from "./peer-line.ts";
 import { drawnSpis, type ExchangeOf, isMaking, type Phase2Exchange, taskOf, wipeExchange } from "./phase2-state.ts";

@@ -6,12 +6,13 @@
 // HASH(4) = prf(SKEYID_a, M-ID | N), as peers with the commit bit do; RFC 2408 §3.1 names an informational exchange instead.
 import type { JobResult } from "#core/ike-job";
 import { wipe } from "#crypto/octets";
+import { freshNonce, report } from "#ike/host";
 import type { Payload } from "#wire/ike/v1/chain";
 import type { NotifyPayload } from "#wire/ike/v1/notify";
 import { Exchange, NotifyType } from "#wire/ike/v1/numbers";
 import { shape } from "#wire/ike/v1/shape";
 import { believe, heard } from "./hearing.ts";
-import { freshNonce, type Host, report } from "./host.ts";
+import type { Host } from "./host.ts";
 import { installPair, keyingText } from "./install-pair.ts";
 import type { IsakmpSa, Live } from "./isakmp-sa.ts";
 import { IPSEC_LIFE, type Lifetime, readResponderLifetime, shorterLifetime, UNLIMITED } from "./lifetimes.ts";

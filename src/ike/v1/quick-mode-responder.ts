@@ -7,6 +7,7 @@
 import type { JobResult } from "#core/ike-job";
 import { ProtocolId } from "#core/proposal";
 import { wipe } from "#crypto/octets";
+import { freshNonce, report } from "#ike/host";
 import { hasMasterPfs, mayMakeSessionKey } from "#ike/refresh-limit";
 import type { Payload } from "#wire/ike/v1/chain";
 import { notify } from "#wire/ike/v1/notify";
@@ -15,11 +16,11 @@ import { shape } from "#wire/ike/v1/shape";
 import { encodeAlternatives } from "./alternatives.ts";
 import { deletePair, spiOctets } from "./delete.ts";
 import { believe, heard } from "./hearing.ts";
-import { freshNonce, type Host, report } from "./host.ts";
+import type { Host } from "./host.ts";
 import { installPair, keyingText, protocolId } from "./install-pair.ts";
 import type { IsakmpSa, Live } from "./isakmp-sa.ts";
 import { IPSEC_LIFE, isShorter, responderLifetime } from "./lifetimes.ts";
-import { currentPair, hasHeir, isKept, MAX_PAIRS, type Pair } from "./pairs.ts";
+import { currentPair, hasHeir, isKept, type Pair } from "./pairs.ts";
 import type { Phase2Message } from "./phase2.ts";
 import { hash1, hash3, holds, withHash1, withHash2 } from "./phase2-hash.ts";
 import { phase2Answer, phase2Offer } from "./phase2-offers.ts";
@@ -112,17 +113,24 @@ function choose(
 ): Chosen | Refused {
   const { line } = sa;
   // S31: "it simply rejects the sender's message and requires a new negotiation".
-  if (hasMasterPfs(line.connection) && !mayMakeSessionKey(line.connection, live.quickModes + makingCount(live)))
+  if (hasMasterPfs(line.connection) && !mayMakeSessionKey(line.connection, live.quickModes + makingCount(live))) {
+    host.count("refresh_refused");
     return refused(
       NotifyType.NO_PROPOSAL_CHOSEN,
       "the peer asks for a second session key of one master key, and we want PFS of the master key",
       "nothing: the peer negotiates a new main mode; or set master_pfs there too",
     );
+  }
   if (asked.ids.length !== 0 && asked.ids.length !== 2)
     return refused(NotifyType.PAYLOAD_MALFORMED, "one ID of two", "the peer is broken");
-  if (line.pairs.size >= MAX_PAIRS) {
+  const { pairsLimit } = line.connection;
+  if (line.pairs.size >= pairsLimit) {
     host.count("child_limit");
-    return refused(NotifyType.NO_PROPOSAL_CHOSEN, `there are ${MAX_PAIRS} pairs with this peer`, "use fewer children");
+    return refused(
+      NotifyType.NO_PROPOSAL_CHOSEN,
+      `there are ${pairsLimit} pairs with this peer`,
+      "use fewer children, or raise pairs_limit",
+    );
   }
   const chosen = chooseTerms(host, sa, live, asked);
   if (chosen.kind === "refused" || isKeyOf(chosen.terms.method, key)) return chosen;

@@ -11,7 +11,8 @@
 
 import { millis } from "#core/units";
 import type { EndCause } from "#ike/effects";
-import { type Host, report } from "./host.ts";
+import { report } from "#ike/host";
+import type { Host } from "./host.ts";
 import { compareNonces, hasHeir, isKept, type Pair, sameTerms } from "./pairs.ts";
 import type { PeerLine } from "./peer-line.ts";
 import type { Pardon, Task } from "./tasks.ts";
@@ -116,7 +117,10 @@ export function usePair(host: Host, pair: Pair): void {
   takeOver(host, pair);
 }
 
-/** We send on it, and do not know more of it than before: the peer may end all of its pairs, and not have this one. */
+/**
+ * We send on it, and do not know more of it than before: the peer may end all of its pairs, and not have this one. Also before
+ * CONNECTED: nothing else is left to send on, and a peer that asked for it has its inbound SA since message 2 (RFC 2408 §3.1).
+ */
 function takeOver(host: Host, pair: Pair): void {
   if (pair.state.kind !== "Installed" || pair.state.outbound !== "later") return;
   pair.state = { kind: "Installed", outbound: "used" };

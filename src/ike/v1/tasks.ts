@@ -16,10 +16,10 @@ export interface PacketSelectors {
 }
 
 /** What we received by, and the peer may still send on. */
-export interface DisownedSpi {
+export interface Disowned {
   readonly protocol: Protocol;
-  readonly spi: Spi;
-  /** Times its delete was begun before. */
+  readonly spis: readonly Spi[];
+  /** Times the delete was begun before. */
   readonly tries: number;
 }
 
@@ -33,13 +33,18 @@ export type TaskWork =
   | { readonly kind: "delete-pair"; readonly pair: Pair; readonly reason: string; readonly unless: Pardon }
   /** INITIAL-CONTACT after aggressive mode. */
   | { readonly kind: "greet"; readonly sa: IsakmpSa }
-  /** The delete of what the peer may hold and we do not. */
-  | {
-      readonly kind: "disown";
-      readonly own: DisownedSpi;
-      /** Only once the peer was heard since `notBefore`: whatever was said in its silence may be lost. */
-      readonly whenHeard: boolean;
-    };
+  | Disown;
+
+/** The delete of what the peer may hold and we do not. */
+export interface Disown {
+  readonly kind: "disown";
+  readonly protocol: Protocol;
+  readonly spi: Spi;
+  /** Times it was begun before. */
+  readonly tries: number;
+  /** Only once the peer was heard since `notBefore`: whatever was said in its silence may be lost. */
+  readonly whenHeard: boolean;
+}
 
 export interface Task {
   readonly work: TaskWork;

@@ -1,9 +1,10 @@
 /** What follows a message that verified and is malformed: an answer where it was a request, an end where nothing else helps. */
 import { ProtocolError, type WireError } from "#core/errors";
+import { report } from "#ike/host";
 import { NotifyType } from "#wire/ike/numbers";
 import { notify } from "#wire/ike/v2/notify";
 import { dropOwn, dropPeer, endSetup, refuseSetup, removeChild } from "./end.ts";
-import { type Host, report, sendResponse } from "./host.ts";
+import { type Host, sendResponse } from "./host.ts";
 import type { IkeSa } from "./ike-sa.ts";
 import { ended } from "./informational.ts";
 import { resolveIke } from "./rekey.ts";

@@ -1,4 +1,5 @@
 /** Child SAs as IKE_AUTH and CREATE_CHILD_SA agree on them: offer, choice, check of the answer, keys, installation. */
+
 import type { IpAddress } from "#core/address";
 import type { Mode, Protocol } from "#core/child-sa-spec";
 import type { ChildConfig } from "#core/connection";
@@ -7,6 +8,8 @@ import { ProtocolId, TransformType } from "#core/proposal";
 import type { TrafficSelector } from "#core/selector";
 import { type Millis, millis } from "#core/units";
 import { wipe } from "#crypto/octets";
+import { configuredNow } from "#ike/configured";
+import { type Failure, report } from "#ike/host";
 import { childKeys } from "#ike/keymat";
 import { type Choice, checkAnswer, chooseProposal, numberProposals, withoutKeyExchange } from "#ike/proposal";
 import { childSuite, childSuiteName, suiteIds } from "#ike/suite";
@@ -24,7 +27,7 @@ import { childSpiOctets, childSpiOf } from "#wire/ike/spi";
 import { type NotifyPayload, notify } from "#wire/ike/v2/notify";
 import type { SaPayload, SaProposal } from "#wire/ike/v2/sa";
 import { type TsPayload, tsPayload } from "#wire/ike/v2/ts";
-import { type Failure, type Host, report } from "./host.ts";
+import type { Host } from "./host.ts";
 import type { ChildOffer, ChildPlan, ChildRequest, IkeSa } from "./ike-sa.ts";
 import { has } from "./nat-t.ts";
 import { type Child, isKept, type PacketSelectors, type Session } from "./session.ts";
@@ -325,7 +328,7 @@ export function installChild(host: Host, sa: IkeSa, plan: ChildPlan, shared: rea
   const outbound = former !== undefined ? "later" : "use";
   const child: Child = {
     id: host.nextId(),
-    config: plan.config,
+    config: configuredNow(session.connection, plan.config),
     protocol: plan.protocol,
     mode: plan.mode,
     suite: childSuiteName(suite),
@@ -354,6 +357,7 @@ export function installChild(host: Host, sa: IkeSa, plan: ChildPlan, shared: rea
       ike: sa.id,
       connection: connection.name,
       child: config.name,
+      config,
       protocol,
       mode,
       suite: suiteIds(suite),

@@ -1,11 +1,12 @@
 /** What follows where CREATE_CHILD_SA does not bring what was asked for: again, another way, or the end of it (RFC 7296 §2.25). */
 import { type Proposal, TransformType } from "#core/proposal";
 import { millis } from "#core/units";
+import { randomBelow, report } from "#ike/host";
 import { NotifyType } from "#wire/ike/numbers";
 import type { NotifyPayload } from "#wire/ike/v2/notify";
 import { protocolId } from "./child-sa.ts";
 import { dropOwn, removeChild } from "./end.ts";
-import { type Host, randomBelow, report } from "./host.ts";
+import type { Host } from "./host.ts";
 import type { IkeSa, Live, OwnExchange } from "./ike-sa.ts";
 import { resolveIke } from "./rekey.ts";
 import { type Child, hasHeir, type Task } from "./session.ts";
@@ -55,10 +56,33 @@ export function onRefusal(
         ? onChildNotFound(host, sa, work.child, task)
         : refused(host, sa, live, task, error.type, undefined);
       return;
+    case NotifyType.NO_ADDITIONAL_SAS:
+      onNoAdditional(host, sa, live, task);
+      return;
     default:
       refused(host, sa, live, task, error.type, undefined);
       return;
   }
+}
+
+/**
+ * S31: the peer lets one IKE SA make no more session keys. Another IKE SA makes the next one: by a rekey, or by beginning anew
+ * where the peer has no CREATE_CHILD_SA at all (RFC 7296 §4, §2.8).
+ */
+function onNoAdditional(host: Host, sa: IkeSa, live: Live, task: Task): void {
+  const { session, childKeys } = sa;
+  const { kind } = task.work;
+  const waiting = session.tasks.some(({ work }) => work.kind === "rekey-child");
+  if (kind === "rekey-ike" && waiting && session.peer.kind === "authenticated") {
+    dropOwn(host, sa);
+    session.tasks = session.tasks.filter(({ work }) => work.kind !== "rekey-child");
+    session.peer = { ...session.peer, reauthAt: host.now };
+    host.touch(session);
+  } else if (kind !== "rekey-ike" && childKeys > 0 && task.tries < MAX_TRIES) {
+    putBack(host, sa, live, task);
+    if (!session.tasks.some(({ work }) => work.kind === "rekey-ike"))
+      session.addFirst({ kind: "rekey-ike" }, task.trigger, host.now);
+  } else refused(host, sa, live, task, NotifyType.NO_ADDITIONAL_SAS, undefined);
 }
 
 /** RFC 7296 §2.25.1: the peer has it no more; ours goes, and a new one is made where no other took over. */

@@ -13,7 +13,9 @@ import type { JobResult } from "#core/ike-job";
 import { type Proposal, ProtocolId, TransformType } from "#core/proposal";
 import { millis } from "#core/units";
 import { wipe } from "#crypto/octets";
+import { freshNonce, randomOctets, report } from "#ike/host";
 import { type Choice, checkAnswer, chooseProposal, numberProposals, wantedKe } from "#ike/proposal";
+import { hasMasterPfs, mayMakeSessionKey } from "#ike/refresh-limit";
 import { childSuite, ikeSuite } from "#ike/suite";
 import type { Payload } from "#wire/ike/chain";
 import { ExchangeType, FIRST_STATUS_NOTIFY, NotifyType } from "#wire/ike/numbers";
@@ -33,11 +35,11 @@ import {
 import { CREATE_CHILD_SA, fail, onRefusal, proposalsOf, putBack } from "./create-child-failures.ts";
 import { dropPeer } from "./end.ts";
 import * as followUpKe from "./follow-up-ke.ts";
-import { freshNonce, type Host, randomOctets, report, sendRequest, sendResponse } from "./host.ts";
+import { type Host, sendRequest, sendResponse } from "./host.ts";
 import type { ChildRequest, IkePlan, IkeSa, KeyRun, Live, OwnExchange, OwnKe, PeerExchange } from "./ike-sa.ts";
 import { dataOf, has } from "./nat-t.ts";
 import { settle } from "./rekey.ts";
-import { type Child, hasHeir, isKept, MAX_CHILDREN, type Task } from "./session.ts";
+import { type Child, hasHeir, isKept, type Task } from "./session.ts";
 import { keName, mismatch } from "./words.ts";
 
 /** Request and response alike. */
@@ -82,6 +84,12 @@ export function onKeGenerated(host: Host, sa: IkeSa, live: Live, own: Own<"Gener
   }
   // RFC 7296 §2.25.2: the peer's exchange came first.
   if (live.peer.kind !== "Idle" && (own.task.work.kind === "rekey-ike" || live.peer.run.plan.kind === "ike")) {
+    wipe(result.privateKey);
+    putBack(host, sa, live, own.task);
+    return;
+  }
+  // The peer has made its own of what one master key may make.
+  if (own.task.work.kind !== "rekey-ike" && !mayMakeSessionKey(sa.session.connection, sa.childKeys)) {
     wipe(result.privateKey);
     putBack(host, sa, live, own.task);
     return;
@@ -275,10 +283,22 @@ export function onRequest(host: Host, sa: IkeSa, live: Live, payloads: readonly 
   const rekey = N.find(({ type }) => type === NotifyType.REKEY_SA);
   const rekeyed = rekey && rekeyedChild(host, sa, live, rekey);
   if (rekey !== undefined && rekeyed === undefined) return;
-  if (rekeyed === undefined && session.children.size >= MAX_CHILDREN) {
+  if (rekeyed === undefined && session.children.size >= session.connection.pairsLimit) {
     host.count("child_limit");
     deny(host, sa, NotifyType.NO_ADDITIONAL_SAS);
     return;
+  }
+  if (hasMasterPfs(session.connection)) {
+    if (isOwn(live, "new-child", "rekey-child")) {
+      deny(host, sa, NotifyType.TEMPORARY_FAILURE);
+      return;
+    }
+    // S31: "it simply rejects the sender's message and requires a new negotiation" (RFC 7296 §1.3: unwilling to take more).
+    if (!mayMakeSessionKey(session.connection, sa.childKeys)) {
+      host.count("refresh_refused");
+      deny(host, sa, NotifyType.NO_ADDITIONAL_SAS);
+      return;
+    }
   }
   const transport = has(N, NotifyType.USE_TRANSPORT_MODE);
   const request = {

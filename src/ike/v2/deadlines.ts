@@ -1,9 +1,10 @@
 /** What happens by itself as time passes on one IKE SA; a late or early call is harmless. */
 import { addressToString } from "#core/address";
 import { millis } from "#core/units";
+import type { Failure } from "#ike/host";
 import { closeIke, destroy, dropPeer, endSession, endSetup } from "./end.ts";
 import { hasTwin } from "./heirs.ts";
-import { type Failure, type Host, sendDatagrams } from "./host.ts";
+import { type Host, sendDatagrams } from "./host.ts";
 import type { IkeSa, Live } from "./ike-sa.ts";
 import { ended } from "./informational.ts";
 

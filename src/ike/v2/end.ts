@@ -1,8 +1,9 @@
 /** How IKE SAs and Child SAs end: everything that hung on them goes, keys are wiped, and somebody is told. */
 import { millis } from "#core/units";
 import type { EndCause } from "#ike/effects";
+import { type Failure, report } from "#ike/host";
 import { passOn } from "./heirs.ts";
-import { type Failure, type Host, report } from "./host.ts";
+import type { Host } from "./host.ts";
 import { type ChildOffer, type IkeSa, wipeOwn, wipePeer, wipeState } from "./ike-sa.ts";
 import { type Child, hasHeir, isKept, type Session, type Task } from "./session.ts";
 

@@ -8,6 +8,7 @@
 import { addressToString } from "#core/address";
 import type { Connection } from "#core/connection";
 import { ProtocolError, WireError } from "#core/errors";
+import type { JobResult } from "#core/ike-job";
 import type { IkeSaSnapshot } from "#core/ike-state";
 import type { Millis } from "#core/units";
 import { Agenda, earliest } from "#ike/agenda";
@@ -15,10 +16,11 @@ import { Attempts } from "#ike/attempts";
 import type { Counter, Counters } from "#ike/counters";
 import type { IkeEffect, IkeInput, IkeWorld } from "#ike/effects";
 import { DEFAULT_HALF_OPEN_LIMITS, HalfOpen, type HalfOpenLimits } from "#ike/half-open";
+import { discard, type Way } from "#ike/host";
 import { connectionsFor } from "#ike/pad";
 import type { Numbers, VersionEngine } from "#ike/version-engine";
 import { decodeChain } from "#wire/ike/chain";
-import { decodeHeader, IKE_HEADER_LENGTH, type IkeHeader, LENGTH } from "#wire/ike/header";
+import { IKE_HEADER_LENGTH, type IkeHeader, readHeader } from "#wire/ike/header";
 import { ExchangeType, IkeFlag, NotifyType, PayloadType } from "#wire/ike/numbers";
 import { notify } from "#wire/ike/v2/notify";
 import { onBrokenRequest, onBrokenResponse } from "./broken.ts";
@@ -26,12 +28,12 @@ import { type CookieRequest, Cookies } from "./cookies.ts";
 import { onSaTimeout } from "./deadlines.ts";
 import { destroy, endSetup } from "./end.ts";
 import { EngineHost } from "./engine-host.ts";
-import type { JobRoad, Way } from "./host.ts";
+import type { JobRoad } from "./host.ts";
 import { IkeSa } from "./ike-sa.ts";
 import * as ikeSaInit from "./ike-sa-init.ts";
 import { follow } from "./mobike.ts";
 import { Registry } from "./registry.ts";
-import { discard, expectsRequest, type Message, onComputed, onRequest, onResponse } from "./routes.ts";
+import { expectsRequest, type Message, onComputed, onRequest, onResponse } from "./routes.ts";
 import { Session } from "./session.ts";
 import { ikeSnapshot } from "./snapshot.ts";
 import { Strangers } from "./strangers.ts";
@@ -92,7 +94,7 @@ export class Ikev2Engine implements VersionEngine {
       case "configure":
         host.connections = input.config.connections;
         host.credentials = input.config.credentials;
-        this.#attempts.keepOnly(new Set(host.connections.map(({ name }) => name)));
+        this.#attempts.keepOnly(host.connections);
         this.#wishes.onConfigured();
         break;
       case "datagram":
@@ -172,7 +174,7 @@ export class Ikev2Engine implements VersionEngine {
     }
   }
 
-  #onComputed(job: number, result: Parameters<typeof discard>[1]): void {
+  #onComputed(job: number, result: JobResult): void {
     const waiting = this.#jobs.get(job);
     this.#jobs.delete(job);
     if (result.kind === "failed") this.#counters.count("jobs_failed");
@@ -188,7 +190,7 @@ export class Ikev2Engine implements VersionEngine {
 
   #onDatagram(octets: Uint8Array, way: Way): void {
     const host = this.#host;
-    const header = this.#header(octets);
+    const header = readHeader(octets);
     if (header === undefined) {
       host.count("drop_malformed_header");
       return;
@@ -217,18 +219,6 @@ export class Ikev2Engine implements VersionEngine {
       return;
     }
     this.#onSealed(sa, octets, header, way);
-  }
-
-  #header(octets: Uint8Array): IkeHeader | undefined {
-    if (octets.length < IKE_HEADER_LENGTH) return undefined;
-    // Before anything that may throw: most noise ends here.
-    if (new DataView(octets.buffer, octets.byteOffset).getUint32(LENGTH) !== octets.length) return undefined;
-    try {
-      return decodeHeader(octets);
-    } catch (error) {
-      if (error instanceof WireError) return undefined;
-      throw error;
-    }
   }
 
   /** RFC 7296 §2.5; version 1 never comes here. */

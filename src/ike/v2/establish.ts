@@ -4,9 +4,10 @@ import type { Connection } from "#core/connection";
 import { type Millis, millis } from "#core/units";
 import { identitiesEqual } from "#crypto/identity";
 import { wipe } from "#crypto/octets";
+import { randomBelow, report } from "#ike/host";
 import { endSession } from "./end.ts";
 import { inherit, lostItsHeirs, stays, takePlaceOf } from "./heirs.ts";
-import { type Host, randomBelow, report } from "./host.ts";
+import type { Host } from "./host.ts";
 import type { AuthRequest, AuthResponse, Handshake, IkeSa, Live } from "./ike-sa.ts";
 import type { Session } from "./session.ts";
 import { ikeSnapshot } from "./snapshot.ts";
@@ -70,6 +71,7 @@ export function establish(host: Host, sa: IkeSa, handshake: Handshake, claims: A
   }
   host.settled(sa);
   host.count("ike_established");
+  if (claims.method !== undefined) host.count(`auth_v2_${claims.method}`);
   report(host, { kind: "ike-up", ike: ikeSnapshot(sa), took: millis(host.now - handshake.startedAt) });
 }
 

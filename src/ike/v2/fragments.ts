@@ -1,6 +1,8 @@
 /** IKE message fragmentation (RFC 7383): cutting what is too long for the path, putting together what came in pieces. */
+
 import { type Millis, millis } from "#core/units";
 import { joinOctets, wipe } from "#crypto/octets";
+import type { Chain } from "#wire/ike/message";
 import type { MessageSealer, Opened } from "./sealed.ts";
 
 export const MAX_FRAGMENTS = 64;
@@ -18,7 +20,7 @@ const MAX_SINGLE_OCTETS = 65_000;
 export function sealInPieces(
   sealer: MessageSealer,
   header: Uint8Array,
-  chain: { readonly firstType: number; readonly octets: Uint8Array },
+  chain: Chain,
   room: number,
 ): readonly Uint8Array[] | undefined {
   const { firstType, octets } = chain;

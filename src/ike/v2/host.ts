@@ -1,11 +1,6 @@
 /** What an exchange may ask of the engine it runs in, and how it sends. */
-import type { Endpoint } from "#core/address";
-import type { Connection, Credentials } from "#core/connection";
 import type { Job } from "#core/ike-job";
-import type { IkeReport } from "#core/ike-state";
-import type { Millis } from "#core/units";
-import type { Counter } from "#ike/counters";
-import type { IkeEffect, IkeWorld } from "#ike/effects";
+import type { Failure, IkeHost, Way } from "#ike/host";
 import type { Payload } from "#wire/ike/chain";
 import type { ExchangeType } from "#wire/ike/numbers";
 import type { Plain } from "./channel.ts";
@@ -17,37 +12,13 @@ import type { Datagrams } from "./window.ts";
 /** Which of an IKE SA's three roads a job's result goes: setting up, an exchange of ours, one of the peer's. */
 export type JobRoad = "setup" | "own" | "peer";
 
-/** From where to where a message goes. */
-export interface Way {
-  readonly local: Endpoint;
-  readonly remote: Endpoint;
-}
-
-/** Why an attempt failed, in words: `IkeReport` "failed" without the names. */
-export interface Failure {
-  readonly child: string | undefined;
-  readonly stage: string;
-  readonly notify: string | undefined;
-  readonly from: "us" | "peer" | "nobody";
-  readonly reason: string;
-  readonly remedy: string;
-}
-
-export interface Host {
-  readonly now: Millis;
-  readonly world: IkeWorld;
-  readonly connections: readonly Connection[];
-  readonly credentials: Credentials;
+export interface Host extends IkeHost {
   /** The authenticated sessions. */
   readonly peers: Peers;
   /** All IKE SAs of a session, its rekeyed ones too. */
   sasOf(session: Session): readonly IkeSa[];
-  emit(effect: IkeEffect): void;
-  count(counter: Counter): void;
   /** Gives work away; its result comes to the IKE SA's road, if that still waits for it. */
   compute(sa: IkeSa, road: JobRoad, work: Job): number;
-  /** For sessions, IKE SAs and children: unique in the process. */
-  nextId(): number;
   /** Not 0 and nobody's yet. */
   drawIkeSpi(): bigint;
   /** From now on datagrams find it. */
@@ -66,31 +37,6 @@ export interface Host {
   refused(session: Session, failure: Failure): void;
   /** IKE SAs are rekeyed from this message ID on, in whichever direction (RFC 7296 §2.2). */
   readonly rekeyAtMessageId: number;
-  /** Endpoints of ours, as far as they were told. */
-  readonly localEndpoints: readonly Endpoint[];
-  /** The IKE SA that was answered where the request came from. */
-  readonly way: Way | undefined;
-}
-
-export function report(host: Host, what: IkeReport): void {
-  host.emit({ kind: "report", report: what });
-}
-
-export function randomOctets(host: Host, length: number): Uint8Array {
-  const octets = new Uint8Array(length);
-  host.world.random.fill(octets);
-  return octets;
-}
-
-/** RFC 7296 §2.10: at least half the PRF's key; 32 octets are that for all of them. */
-export function freshNonce(host: Host): Uint8Array {
-  return randomOctets(host, 32);
-}
-
-/** A number from 0 up to but not with `span`. */
-export function randomBelow(host: Host, span: number): number {
-  const draw = new DataView(randomOctets(host, 4).buffer).getUint32(0) / 2 ** 32;
-  return Number.isFinite(span) ? draw * span : 0;
 }
 
 export function sendDatagrams(host: Host, datagrams: Datagrams, way: Way): void {

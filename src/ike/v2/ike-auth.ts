@@ -10,6 +10,8 @@ import { ProtocolError } from "#core/errors";
 import type { JobResult } from "#core/ike-job";
 import { identityMatch } from "#crypto/identity";
 import { wipe } from "#crypto/octets";
+import { authenticationOf2 } from "#ike/authentications";
+import type { Failure } from "#ike/host";
 import { connectionForPeer, connectionsFor, type PeerClaim } from "#ike/pad";
 import { chooseProposal } from "#ike/proposal";
 import type { Payload } from "#wire/ike/chain";
@@ -34,7 +36,7 @@ import { chooseTerms, installChild, offerChild, offerPayloads, refusalOf, select
 import { endSetup, refuseSetup } from "./end.ts";
 import { establish, refusesTwin } from "./establish.ts";
 import { childAnswer, firstChild, takeChild } from "./first-child.ts";
-import { type Failure, type Host, sendRequest, sendResponse } from "./host.ts";
+import { type Host, sendRequest, sendResponse } from "./host.ts";
 import type {
   AuthOffer,
   AuthRequest,
@@ -242,6 +244,7 @@ export function onResponse(
   const response: AuthResponse = {
     localIdentity: auth.localIdentity,
     remoteIdentity: IDr.identity,
+    method: authenticationOf2(AUTH.method, AUTH.data),
     mobike: connection.mobike && has(rest.N, NotifyType.MOBIKE_SUPPORTED),
     additional: additionalOf(rest.N, session.path),
     initialContact: has(rest.N, NotifyType.INITIAL_CONTACT),
@@ -346,6 +349,7 @@ export function onRequest(
         ? IDr.identity
         : ownIdentity(connection, session.path),
     remoteIdentity: IDi.identity,
+    method: authenticationOf2(AUTH.method, AUTH.data),
     messageId,
     child,
     initialContact: has(N, NotifyType.INITIAL_CONTACT),

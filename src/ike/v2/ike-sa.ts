@@ -18,6 +18,7 @@ import type { TrafficSelector } from "#core/selector";
 import type { Millis, Spi } from "#core/units";
 import { wipe } from "#crypto/octets";
 import { earliest } from "#ike/agenda";
+import type { Authentication } from "#ike/authentications";
 import { type IkeKeys, wipeIkeKeys } from "#ike/keymat";
 import type { IkeSuite } from "#ike/suite";
 import type { Payload } from "#wire/ike/chain";
@@ -95,6 +96,8 @@ export interface AuthRequest {
   readonly connection: Connection;
   readonly localIdentity: Identity;
   readonly remoteIdentity: Identity;
+  /** By which the peer proves it. */
+  readonly method: Authentication | undefined;
   readonly messageId: number;
   readonly child: ChildRequest | undefined;
   readonly initialContact: boolean;
@@ -116,6 +119,8 @@ export interface AuthOffer {
 export interface AuthResponse {
   readonly localIdentity: Identity;
   readonly remoteIdentity: Identity;
+  /** By which the peer proves it. */
+  readonly method: Authentication | undefined;
   readonly mobike: boolean;
   readonly additional: readonly Endpoint[];
   readonly initialContact: boolean;

@@ -3,6 +3,7 @@
 //                                <--  HDR, SK {[N,] [D,] [CP,] …}
 import { ProtocolId } from "#core/proposal";
 import type { EndCause } from "#ike/effects";
+import type { Way } from "#ike/host";
 import type { Payload } from "#wire/ike/chain";
 import { ExchangeType, NotifyType } from "#wire/ike/numbers";
 import { shape } from "#wire/ike/shape";
@@ -10,7 +11,7 @@ import { childSpiOctets, childSpiOf } from "#wire/ike/spi";
 import type { DeletePayload } from "#wire/ike/v2/delete";
 import { protocolId } from "./child-sa.ts";
 import { destroy, endSession, linger, removeChild, retireChild } from "./end.ts";
-import { type Host, sendRequest, sendResponse, type Way } from "./host.ts";
+import { type Host, sendRequest, sendResponse } from "./host.ts";
 import type { IkeSa, Live, OwnExchange } from "./ike-sa.ts";
 import * as mobike from "./mobike.ts";
 import { addressPayloads } from "./mobike-addresses.ts";

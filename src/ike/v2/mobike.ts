@@ -4,11 +4,12 @@
 //                     <--  HDR, SK {N(NAT_DETECTION_SOURCE_IP), N(NAT_DETECTION_DESTINATION_IP), N(COOKIE2)}
 import { compareAddresses, type Endpoint } from "#core/address";
 import { equalOctets } from "#crypto/octets";
+import { randomOctets, report, type Way } from "#ike/host";
 import type { Payload } from "#wire/ike/chain";
 import { ExchangeType, FIRST_STATUS_NOTIFY, NotifyType } from "#wire/ike/numbers";
 import { type NotifyPayload, notify } from "#wire/ike/v2/notify";
 import { encapsulation } from "./child-sa.ts";
-import { type Host, randomOctets, report, sendDatagrams, sendRequest, type Way } from "./host.ts";
+import { type Host, sendDatagrams, sendRequest } from "./host.ts";
 import type { IkeSa, Live, OwnExchange } from "./ike-sa.ts";
 import { additionalOf } from "./mobike-addresses.ts";
 import { dataOf, has, natFindings, natNotifies, natOf } from "./nat-t.ts";

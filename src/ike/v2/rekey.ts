@@ -11,11 +11,12 @@
 import type { Trigger } from "#core/ike-state";
 import { millis } from "#core/units";
 import { wipe } from "#crypto/octets";
+import { report } from "#ike/host";
 import { rekeyedIkeKeys } from "#ike/keymat";
 import { compareNonces, installChild, lowestNonce } from "./child-sa.ts";
 import { closeIke, dropOwn, removeChild, retireChild, useChild } from "./end.ts";
 import { enliven } from "./establish.ts";
-import { type Host, report } from "./host.ts";
+import type { Host } from "./host.ts";
 import { applyKeys, type ChildPlan, type IkePlan, IkeSa, type KeyRun, wipeRun } from "./ike-sa.ts";
 import { type Child, hasHeir, isKept, type Session } from "./session.ts";
 import { ikeSnapshot } from "./snapshot.ts";

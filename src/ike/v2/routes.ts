@@ -1,13 +1,13 @@
 /** The one table of states and what they expect; whatever is not in it changes nothing and is counted. */
 import type { JobResult } from "#core/ike-job";
-import { wipe } from "#crypto/octets";
+import { discard, type Way } from "#ike/host";
 import type { Payload } from "#wire/ike/chain";
 import { ExchangeType, NotifyType } from "#wire/ike/numbers";
 import { notify } from "#wire/ike/v2/notify";
 import type { Plain } from "./channel.ts";
 import * as createChildSa from "./create-child-sa.ts";
 import * as followUpKe from "./follow-up-ke.ts";
-import { type Host, type JobRoad, sendResponse, type Way } from "./host.ts";
+import { type Host, type JobRoad, sendResponse } from "./host.ts";
 import * as ikeAuth from "./ike-auth.ts";
 import * as ikeIntermediate from "./ike-intermediate.ts";
 import type { IkeSa, IkeSaState, Live } from "./ike-sa.ts";
@@ -132,12 +132,6 @@ export function onComputed(host: Host, sa: IkeSa, road: JobRoad, job: number, re
     return;
   }
   discard(host, result);
-}
-
-export function discard(host: Host, result: JobResult): void {
-  host.count("jobs_late");
-  if ("shared" in result) wipe(result.shared);
-  if ("privateKey" in result) wipe(result.privateKey);
 }
 
 function onSetupComputed(

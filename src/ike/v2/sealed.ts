@@ -5,8 +5,8 @@
 import { assert } from "#core/errors";
 import type { RandomSource } from "#core/ports";
 import { wipe } from "#crypto/octets";
-import { PAYLOAD_HEADER_LENGTH } from "#wire/ike/chain";
 import { IKE_HEADER_LENGTH, LENGTH, NEXT_PAYLOAD } from "#wire/ike/header";
+import { PAYLOAD_HEADER_LENGTH } from "#wire/ike/message";
 import { PayloadType } from "#wire/ike/numbers";
 import { type DirectionKeys, makeProtection, type Protection } from "./protection.ts";
 

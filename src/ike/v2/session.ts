@@ -8,8 +8,6 @@ import type { TrafficSelector } from "#core/selector";
 import type { Millis, Spi } from "#core/units";
 import type { IkeSa } from "./ike-sa.ts";
 
-/** Child SAs of one session; a peer that wants more hears NO_ADDITIONAL_SAS. */
-export const MAX_CHILDREN = 256;
 /** Things to do that may wait. */
 export const MAX_TASKS = 512;
 
@@ -43,7 +41,8 @@ export interface Successor<T> {
 /** A pair of Child SAs. */
 export interface Child {
   readonly id: number;
-  readonly config: ChildConfig;
+  /** As configured now: what its successor is negotiated by. */
+  config: ChildConfig;
   readonly protocol: Protocol;
   readonly mode: Mode;
   readonly suite: string;

@@ -4,10 +4,12 @@ import { compareAddresses } from "#core/address";
 import type { ChildConfig, Connection } from "#core/connection";
 import type { Trigger } from "#core/ike-state";
 import { type Attempt, Attempts } from "#ike/attempts";
+import { configuredNow, tasksNow } from "#ike/configured";
 import type { IkeInput } from "#ike/effects";
+import { report } from "#ike/host";
 import { closeIke, destroy, useChild } from "./end.ts";
 import { inherit, isAlive, stays } from "./heirs.ts";
-import { type Host, report } from "./host.ts";
+import type { Host } from "./host.ts";
 import { IkeSa } from "./ike-sa.ts";
 import * as ikeSaInit from "./ike-sa-init.ts";
 import { follow, onAddresses } from "./mobike.ts";
@@ -372,7 +374,10 @@ export class Wishes {
   onConfigured(): void {
     for (const session of this.#registry.sessions) {
       const connection = this.#host.connections.find(({ name }) => name === session.connection.name);
-      if (connection !== undefined && session.peer.kind === "authenticated") session.connection = connection;
+      if (connection === undefined) continue;
+      session.connection = connection;
+      for (const child of session.children.values()) child.config = configuredNow(connection, child.config);
+      session.tasks = tasksNow(connection, session.tasks);
     }
   }
 

@@ -5,10 +5,10 @@ import { type Proposal, type Transform, TransformType } from "#core/proposal";
 import { selectorToString, type TrafficSelector } from "#core/selector";
 import { identityToString } from "#crypto/identity";
 import { keyExchangeById } from "#crypto/key-exchange";
+import type { Failure } from "#ike/host";
 import type { OfferedProposal } from "#ike/proposal";
 import { explainMismatch, suiteToString } from "#ike/transform-names";
 import { NotifyType, nameOf } from "#wire/ike/numbers";
-import type { Failure } from "./host.ts";
 
 /** Proposals and selectors in one message. */
 const LISTED = 4;

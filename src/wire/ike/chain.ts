@@ -2,10 +2,11 @@
 import { assert } from "#core/errors";
 import { Reader } from "#core/reader";
 import { Writer } from "#core/writer";
-import { encodeHeader, IKE_HEADER_LENGTH, type IkeHeader } from "./header.ts";
+import { type CertPayload, decodeCert, encodeCert } from "./cert.ts";
+import type { IkeHeader } from "./header.ts";
+import { type Chain, messageOf, PAYLOAD_HEADER_LENGTH, writePayload } from "./message.ts";
 import { PayloadType } from "./numbers.ts";
 import { type AuthPayload, decodeAuth, encodeAuth } from "./v2/auth.ts";
-import { type CertPayload, decodeCert, encodeCert } from "./v2/cert.ts";
 import { type CertreqPayload, decodeCertreq, encodeCertreq } from "./v2/certreq.ts";
 import { type CpPayload, decodeCp, encodeCp } from "./v2/cp.ts";
 import { type DeletePayload, decodeDelete, encodeDelete } from "./v2/delete.ts";
@@ -19,8 +20,7 @@ import { decodeSkf, encodeSkf, type SkfPayload } from "./v2/skf.ts";
 import { decodeTs, encodeTs, type TsPayload } from "./v2/ts.ts";
 import { decodeVendor, encodeVendor, type VendorPayload } from "./v2/vendor.ts";
 
-// RFC 7296 §3.2: next payload (1 octet), critical bit and reserved (1), length (2).
-export const PAYLOAD_HEADER_LENGTH = 4;
+/** RFC 7296 §3.2: the flag of the generic header; the others are reserved. */
 const CRITICAL = 0x80;
 /** A message of ours has below twenty; certificates chains and traffic of extensions leave room. */
 export const PAYLOADS_LIMIT = 100;
@@ -120,13 +120,16 @@ function isSealed(payload: Payload): payload is SkPayload | SkfPayload {
   return payload.kind === "SK" || payload.kind === "SKF";
 }
 
-/** The other way; an SK or SKF may only be the last. `firstType` is 0 where there are none. */
-export function encodeChain(payloads: readonly Payload[]): {
-  readonly firstType: number;
-  readonly octets: Uint8Array;
-} {
+/** The other way; an SK or SKF may only be the last. */
+export function encodeChain(payloads: readonly Payload[]): Chain {
   const writer = new Writer();
-  writeChain(payloads, writer);
+  payloads.forEach((payload, i) => {
+    const following = payloads[i + 1];
+    assert(!isSealed(payload) || following === undefined, "a payload behind the sealed one");
+    const next = isSealed(payload) ? payload.firstType : typeOf(following);
+    const flags = payload.kind === "Unknown" && payload.critical ? CRITICAL : 0;
+    writePayload(writer, next, flags, () => encodePayload(payload, writer));
+  });
   return { firstType: typeOf(payloads[0]), octets: writer.finish() };
 }
 
@@ -135,25 +138,7 @@ export function encodeMessage(
   header: Omit<IkeHeader, "nextPayload" | "length">,
   payloads: readonly Payload[],
 ): Uint8Array {
-  const { firstType, octets } = encodeChain(payloads);
-  const length = IKE_HEADER_LENGTH + octets.length;
-  const message = new Uint8Array(length);
-  message.set(encodeHeader({ ...header, nextPayload: firstType, length }));
-  message.set(octets, IKE_HEADER_LENGTH);
-  return message;
-}
-
-function writeChain(payloads: readonly Payload[], writer: Writer): void {
-  payloads.forEach((payload, i) => {
-    const start = writer.length;
-    const next = payloads[i + 1];
-    assert(!isSealed(payload) || next === undefined, "a payload behind the sealed one");
-    writer.u8(isSealed(payload) ? payload.firstType : typeOf(next));
-    writer.u8(payload.kind === "Unknown" && payload.critical ? CRITICAL : 0);
-    writer.u16(0);
-    encodePayload(payload, writer);
-    writer.patch16(start + 2, writer.length - start);
-  });
+  return messageOf(header, encodeChain(payloads));
 }
 
 function typeOf(payload: Payload | undefined): number {

@@ -53,6 +53,13 @@ export function decodeHeader(octets: Uint8Array): IkeHeader {
   };
 }
 
+/** The same of what may be noise; undefined, without a throw, where `decodeHeader` complains. */
+export function readHeader(octets: Uint8Array): IkeHeader | undefined {
+  if (octets.length < IKE_HEADER_LENGTH) return undefined;
+  if (new DataView(octets.buffer, octets.byteOffset).getUint32(LENGTH) !== octets.length) return undefined;
+  return decodeHeader(octets);
+}
+
 /** 28 octets. */
 export function encodeHeader(header: IkeHeader): Uint8Array {
   const writer = new Writer(IKE_HEADER_LENGTH);

@@ -1,26 +1,17 @@
-/** Which payloads may stand in a message, as a table, and the typed record a message makes of it. */
+/** Messages of IKEv2 by their tables: wire/ike/sorting.ts with the critical bit before it. */
 import { ProtocolError } from "#core/errors";
 import type { Payload, PayloadKind } from "./chain.ts";
 import { NotifyType } from "./numbers.ts";
+import { type Sorted, sortPayloads, type Table } from "./sorting.ts";
 
-export type Occurrence = "one" | "optional" | "many";
-export type ShapeTable = Readonly<Partial<Record<PayloadKind, Occurrence>>>;
-export type PayloadOf<Kind> = Extract<Payload, { readonly kind: Kind }>;
-
-/** one → T, optional → T | undefined, many → T[]. */
-export type Shape<Table extends ShapeTable> = {
-  readonly [Kind in keyof Table]: Table[Kind] extends "one"
-    ? PayloadOf<Kind>
-    : Table[Kind] extends "optional"
-      ? PayloadOf<Kind> | undefined
-      : readonly PayloadOf<Kind>[];
-};
+export type ShapeTable = Table<PayloadKind>;
+export type Shape<T extends ShapeTable> = Sorted<Payload, T>;
 
 /**
  * Sorts payloads by a table. Throws ProtocolError: UNSUPPORTED_CRITICAL_PAYLOAD for unknown critical ones,
  * INVALID_SYNTAX for missing and doubled ones. Those the table does not name are left out (RFC 7296 §2.5).
  */
-export function shape<const Table extends ShapeTable>(table: Table, payloads: readonly Payload[]): Shape<Table> {
+export function shape<const T extends ShapeTable>(table: T, payloads: readonly Payload[]): Shape<T> {
   // RFC 7296 §2.5: with the type of the first such payload as data.
   for (const payload of payloads) {
     if (payload.kind === "Unknown" && payload.critical) {
@@ -28,24 +19,5 @@ export function shape<const Table extends ShapeTable>(table: Table, payloads: re
       throw new ProtocolError(NotifyType.UNSUPPORTED_CRITICAL_PAYLOAD, `unknown payload ${payload.type}`, data);
     }
   }
-  const sorted: Record<string, unknown> = {};
-  for (const [kind, occurrence] of Object.entries(table)) {
-    const found = payloads.filter((payload) => payload.kind === kind);
-    if (found.length > 1 && occurrence !== "many") {
-      throw new ProtocolError(NotifyType.INVALID_SYNTAX, `${kind} ${found.length} times`);
-    }
-    if (found.length === 0 && occurrence === "one") {
-      throw new ProtocolError(NotifyType.INVALID_SYNTAX, `${kind} missing`);
-    }
-    sorted[kind] = occurrence === "many" ? found : found[0];
-  }
-  if (!isSorted(table, sorted)) throw new ProtocolError(NotifyType.INVALID_SYNTAX, "payloads");
-  return sorted;
-}
-
-function isSorted<Table extends ShapeTable>(
-  table: Table,
-  sorted: Readonly<Record<string, unknown>>,
-): sorted is Shape<Table> & Record<string, unknown> {
-  return Object.keys(table).every((kind) => kind in sorted);
+  return sortPayloads(table, payloads, NotifyType.INVALID_SYNTAX);
 }

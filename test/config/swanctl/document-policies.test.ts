@@ -203,6 +203,34 @@ test("S71: many session keys from one master key are told, unless a refresh limi
   assert.match(told({ connection: "rekey_time = 0" }, lint).join(), /any number of session keys/);
 });
 
+test("S71: octets are reckoned with at the rate that is expected", () => {
+  const lint = /one master key makes/;
+  // 4 h 24 m at 125 MB/s: 19,800 keys of 100 MB.
+  const child = "rekey_bytes = 100M";
+  assert.deepEqual(told({ child }, lint), [], "nobody knows the rate");
+  assert.match(
+    told({ child: `${child}\nexpected_rate = 125M` }, lint).join(),
+    /^hq\.conf:10:9: one master key makes about 19800 session keys of this child at expected_rate; lengthen its rekey_bytes/,
+  );
+  assert.deepEqual(told({ child: `${child}\nexpected_rate = 6M` }, lint), []);
+  assert.deepEqual(told({ child: `${child}\nexpected_rate = 125M`, connection: "refresh_limit = 1000" }, lint), []);
+});
+
+test("several selectors a side are told of where IKEv1 negotiates one (RFC 2409 §5.5)", () => {
+  const lint = /one selector a side/;
+  const child = "remote_ts = 10.2.0.0/24, 10.3.0.0/24";
+  assert.match(
+    told({ connection: "version = 1", child }, lint).join(),
+    /so 2 in 'remote_ts' never share a pair of SAs/,
+  );
+  assert.deepEqual(told({ child }, lint), [], "IKEv2 takes them all");
+});
+
+test("S56: how many pairs a peer may have is configured", () => {
+  assert.equal(connectionOf({}).pairsLimit, 256);
+  assert.equal(connectionOf({ connection: "pairs_limit = 20000" }).pairsLimit, 20_000);
+});
+
 test("S75: a quick mode SA that may stay long after its main mode SA is told", () => {
   const lint = /after its main mode SA/;
   const connection = "version = 1\nrekey_time = 8h\nover_time = 0";

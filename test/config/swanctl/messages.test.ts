@@ -290,6 +290,17 @@ const ERRORS: readonly Row[] = [
     "hq.conf:16:22: '1.2.3' is no address with or without a port; for example 192.0.2.1, [::]:4500",
     "hq.conf:16:22: nowhere to listen; remove it to listen on every address",
   ],
+  [
+    "an HTTP interface that others reach, unless it is said",
+    { file: "esplanade { http { listen = 0.0.0.0:9850 } }" },
+    "hq.conf:16:29: '0.0.0.0:9850' can be reached from other hosts, and who reaches it sees all tunnels; give 127.0.0.1, or write remote = yes if a firewall stands before it",
+  ],
+  [
+    "an HTTP socket without a path and a host without a name",
+    { file: "esplanade { http { socket = http.sock\n hosts = a_b } }" },
+    "hq.conf:16:29: 'http.sock' is no path of a socket; give a path from the root of at most 107 octets",
+    "hq.conf:17:10: 'a_b' is no name of a host; for example gw.example.org",
+  ],
 ];
 
 for (const [what, lines, ...complaints] of ERRORS)

@@ -5,6 +5,7 @@ import type { Connection, Credentials, IkeConfig } from "#core/connection";
 import { type Identity, IdType } from "#core/identity";
 import { type KeyKind, makeAuthority, makeCertificate, makeKey } from "#crypto/x509/certificate-maker";
 import { der, primitive } from "#crypto/x509/der";
+import { authentications } from "#test/sim/authentications";
 import { seededRandom } from "../../sim/gateway-pair.ts";
 import { credentials, id, localAuth, remoteAuth } from "../../sim/ike-config.ts";
 import { initiate, twoNodes } from "../../sim/ike-established.ts";
@@ -64,6 +65,8 @@ for (const kind of ["rsa2048", "ecdsa256", "ecdsa384", "ecdsa521"] as const)
     sim.driveFor(5_000);
     assert.deepEqual([states(a), states(b)], [["established"], ["established"]]);
     assert.equal(b.sas[0]?.remoteIdentity, "a.example");
+    const counter = `auth_v1_${kind === "rsa2048" ? "rsa" : "ecdsa"}`;
+    assert.deepEqual([a, b].map(authentications), [{ [counter]: 1 }, { [counter]: 1 }], "S29");
     assert.equal(a.children.length, 1);
     const wire = sim.sent.map(({ octets }) => Buffer.from(octets).toString("latin1")).join("\n");
     assert.ok(!wire.includes("a.example") && !wire.includes("b.example"), "S44: no certificate and no name in clear");

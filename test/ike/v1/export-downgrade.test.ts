@@ -12,7 +12,7 @@ import { decodeHeader } from "#wire/ike/header";
 import { encodeMessage } from "#wire/ike/v1/chain";
 import { notify } from "#wire/ike/v1/notify";
 import { Exchange, NotifyType } from "#wire/ike/v1/numbers";
-import { mainModes, pairOf, proposal, quickModes, rekey } from "./phase2-pair.ts";
+import { mainModes, pairOf, proposal, quickModes, rekey, sentOf } from "./phase2-pair.ts";
 
 const { ENCR, INTEG } = TransformType;
 const ON: Partial<Connection> = { v1: { ...DEFAULT_CONNECTION_POLICY.v1, exportDowngrade: true } };
@@ -109,5 +109,103 @@ test("S77: nothing but NO-PROPOSAL-CHOSEN, and nothing after the peer has chosen
     made.sim.arrive({ octets: refusal, from: first.to, to: first.from });
     assert.deepEqual([made.a.counter("export_downgrades"), warnings(made)], [0, []]);
     assert.equal(made.a.reportsOf("failed").length, 1);
+  }
+});
+
+const AGGRESSIVE = { aggressive: true, aggressivePsk: true } as const;
+
+/** The same with aggressive mode, which both sides were told to take. */
+function aggressivePair(main: number, { v1, ...over }: Partial<Connection> = ON): EstablishedPair {
+  const { v1: defaults } = DEFAULT_CONNECTION_POLICY;
+  const made = pairOf({
+    a: { ...isakmp(TRIPLE_DES), ...over, v1: { ...(v1 ?? defaults), ...AGGRESSIVE } },
+    b: { ...isakmp(main), v1: { ...defaults, ...AGGRESSIVE } },
+    childA: esp(TRIPLE_DES),
+    childB: esp(TRIPLE_DES),
+    options: { jobs: "real" },
+  });
+  initiate(made.a);
+  made.sim.driveFor(10_000);
+  return made;
+}
+
+/** Aggressive modes by the cookie of who began. */
+function aggressiveModes(made: EstablishedPair): number {
+  return new Set(sentOf(made, Exchange.AGGRESSIVE).map(({ octets }) => decodeHeader(octets).initiatorSpi)).size;
+}
+
+test("S77: aggressive mode refused with 3DES is repeated once with DES, in a new aggressive mode, and said aloud", () => {
+  const made = aggressivePair(DES);
+  assert.deepEqual([states(made.a), states(made.b)], [["established"], ["established"]]);
+  assert.equal(made.a.sas[0]?.suite, "des-sha1-modp1024");
+  assert.deepEqual([aggressiveModes(made), mainModes(made)], [2, 0]);
+  assert.deepEqual([made.a.children.length, made.b.children.length], [1, 1]);
+  assert.equal(warnings(made).filter((text) => /refused 3des.*des for IKE/.test(text)).length, 1);
+  assert.equal(made.a.counter("export_downgrades"), 1);
+  assert.deepEqual(made.a.reportsOf("failed"), []);
+  assert.deepEqual([made.a.loose.size, made.b.loose.size], [0, 0]);
+});
+
+test("S77: aggressive mode, a peer that takes 3DES: nothing is weakened; its renewal begins with 3DES too", () => {
+  const made = aggressivePair(TRIPLE_DES);
+  assert.equal(made.a.sas[0]?.suite, "3des-sha1-modp1024");
+  assert.deepEqual([aggressiveModes(made), made.a.counter("export_downgrades")], [1, 0]);
+  made.a.give({ kind: "rekey-ike", ike: made.a.sas[0]?.id ?? 0, trigger: "operator" });
+  made.sim.driveFor(60_000);
+  assert.equal(made.a.sas.at(-1)?.suite, "3des-sha1-modp1024");
+  assert.deepEqual([aggressiveModes(made), made.a.counter("export_downgrades")], [2, 0]);
+});
+
+test("S77: aggressive mode, a renewal of one with DES begins with 3DES again, and every DES is said aloud", () => {
+  const made = aggressivePair(DES);
+  made.a.give({ kind: "rekey-ike", ike: made.a.sas[0]?.id ?? 0, trigger: "operator" });
+  made.sim.driveFor(60_000);
+  assert.deepEqual([aggressiveModes(made), made.a.counter("export_downgrades")], [4, 2]);
+  assert.equal(made.a.sas.at(-1)?.suite, "des-sha1-modp1024");
+  assert.equal(warnings(made).filter((text) => /des for IKE/.test(text)).length, 2);
+});
+
+test("S77: aggressive mode, a peer that has neither: one attempt each, then it fails as ever", () => {
+  const made = aggressivePair(Encryption.AES_CBC, { ...ON, keyingTries: 1 });
+  assert.equal(aggressiveModes(made), 2);
+  assert.deepEqual([made.a.sas, made.a.counter("export_downgrades")], [[], 1]);
+  assert.deepEqual(
+    made.a.reportsOf("failed").map(({ notify: type, from, stage }) => [type, from, stage]),
+    [["NO-PROPOSAL-CHOSEN", "peer", "aggressive mode"]],
+  );
+});
+
+test("S77: off by default, aggressive mode fails then", () => {
+  const made = aggressivePair(DES, { keyingTries: 1 });
+  assert.deepEqual([aggressiveModes(made), made.a.counter("export_downgrades")], [1, 0]);
+  assert.equal(made.a.reportsOf("failed")[0]?.notify, "NO-PROPOSAL-CHOSEN");
+  assert.deepEqual(
+    warnings(made).filter((text) => /des for/.test(text)),
+    [],
+  );
+});
+
+test("S77: aggressive mode is not weakened by another notification, nor by one after the peer has answered", () => {
+  for (const [type, answered] of [
+    [NotifyType.PAYLOAD_MALFORMED, false],
+    [NotifyType.UNSUPPORTED_EXCHANGE_TYPE, false],
+    [NotifyType.NO_PROPOSAL_CHOSEN, true],
+  ] as const) {
+    const { v1 } = DEFAULT_CONNECTION_POLICY;
+    const both = { ...isakmp(TRIPLE_DES), keyingTries: 1, v1: { ...v1, ...AGGRESSIVE, exportDowngrade: true } };
+    const made = pairOf({ both });
+    made.sim.held = [];
+    initiate(made.a);
+    made.sim.runJobs();
+    const [first] = made.sim.sent;
+    assert.ok(first !== undefined);
+    if (answered) for (const node of [made.b, made.a]) made.sim.deliver(node);
+    const { initiatorSpi, responderSpi } = decodeHeader(made.sim.sent.at(-1)?.octets ?? first.octets);
+    const outer = { initiatorSpi, responderSpi, majorVersion: 1, minorVersion: 0, flags: 0, messageId: 7 };
+    const refusal = encodeMessage({ ...outer, exchangeType: Exchange.INFORMATIONAL }, [notify(type, 1)]);
+    made.sim.arrive({ octets: refusal, from: first.to, to: first.from });
+    assert.equal(made.a.counter("export_downgrades"), 0);
+    assert.equal(made.a.reportsOf("failed").length, answered ? 0 : 1);
+    assert.deepEqual(states(made.a), answered ? ["established"] : []);
   }
 });

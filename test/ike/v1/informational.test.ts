@@ -1,6 +1,7 @@
 // Informational exchanges (RFC 2409 §5.7): under HASH only; deletes, dead peer detection (RFC 3706), what the peer tells.
 import assert from "node:assert/strict";
 import test from "node:test";
+import { compareAddresses } from "#core/address";
 import { DEFAULT_CONNECTION_POLICY } from "#core/connection";
 import { ProtocolId } from "#core/proposal";
 import { millis } from "#core/units";
@@ -89,6 +90,26 @@ test("a pair is deleted on both sides by one message, said again in case it was 
   sim.driveFor(10 * SECOND);
   assertOnePair(pair);
   assert.equal(mainModes(pair), 1);
+});
+
+test("deletes said again go together: among many exchanges strongSwan forgets the quick mode that it waits for", () => {
+  const pair = established();
+  const { sim, a, b } = pair;
+  const said = () =>
+    sentOf(pair, Exchange.INFORMATIONAL).filter(({ from }) => compareAddresses(from.address, a.address) === 0).length;
+  for (let i = 0; i < 10; i++) {
+    const newest = [...a.installed.keys()].at(-1);
+    assert.ok(newest !== undefined);
+    a.give({ kind: "rekey-child", id: newest, trigger: "octets" });
+    sim.driveFor(400);
+  }
+  sim.driveFor(30 * SECOND);
+  const before = said();
+  // All of them, each for the last times, when the peer is heard: by the first message of a quick mode of its own.
+  rekey(pair, b);
+  assert.equal(said(), before + 1);
+  sim.driveFor(30 * SECOND);
+  assertOnePair(pair);
 });
 
 test("both delete the same pair at once: no quarrel (CVE-2023-38712's place)", () => {

@@ -8,6 +8,7 @@ import { KeMethod } from "#crypto/key-exchange";
 import { mayMakeSessionKey } from "#ike/refresh-limit";
 import { childSuite } from "#ike/suite";
 import { pairKeys } from "#ike/v1/install-pair";
+import { authentications } from "#test/sim/authentications";
 import { childConfig, NET_A, NET_B } from "#test/sim/ike-config";
 import { type EstablishedPair, initiate, only } from "#test/sim/ike-established";
 import { decodeHeader } from "#wire/ike/header";
@@ -133,6 +134,11 @@ test("S29: PFS of the master key is one main mode for each quick mode", () => {
   for (let i = 0; i < 4; i++) rekey(pair, pair.a);
   assert.deepEqual([mainModes(pair), quickModes(pair)], [5, 5]);
   assertOnePair(pair);
+  // What it costs: without it one authentication would do.
+  assert.deepEqual([pair.a, pair.b].map(authentications), [{ auth_v1_psk: 5 }, { auth_v1_psk: 5 }]);
+  const without = established();
+  for (let i = 0; i < 4; i++) rekey(without, without.a);
+  assert.deepEqual([without.a, without.b].map(authentications), [{ auth_v1_psk: 1 }, { auth_v1_psk: 1 }]);
 });
 
 test("S31: a responder with PFS of the master key rejects the second quick mode; the initiator renews main mode and succeeds by itself", () => {

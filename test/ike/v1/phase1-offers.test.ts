@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Proposal } from "#core/proposal";
 import { millis, octets } from "#core/units";
+import { authenticationOf1 } from "#ike/authentications";
 import { ikeSuiteName } from "#ike/suite";
 import {
   checkPhase1Answer,
@@ -170,6 +171,55 @@ test("S42: the authentication method is mandatory, and both sides have to allow 
   );
   const both = policy("3des-sha1-modp1024", [IsakmpMethod.ECDSA_SHA256_P256, RSA_SIGNATURES]);
   assert.equal(chosen(choosePhase1(sa, [both])).method, IsakmpMethod.ECDSA_SHA256_P256);
+});
+
+/** What Windows offers by default: Kerberos, with the machine's name in UTF-16LE (draft-ietf-ipsec-isakmp-gss-auth §3.2.1). */
+const MACHINE = new Uint8Array(Buffer.from("east$@LAB.TEST", "utf16le"));
+function kerberosOffer(): SaPayload {
+  const sa = one(FOUR[0], FOUR[1], [IsakmpAttribute.AUTHENTICATION_METHOD, IsakmpMethod.GSS_API], FOUR[3]);
+  const named = { type: IsakmpAttribute.GSS_IDENTITY_NAME, value: MACHINE, short: false };
+  return {
+    ...sa,
+    proposals: sa.proposals.map((proposal) => ({
+      ...proposal,
+      transforms: proposal.transforms.map((each) => ({ ...each, attributes: [...each.attributes, named] })),
+    })),
+  };
+}
+
+test("S42: Kerberos has its number (65001) and its place: an offer of it is read, and refused by a reason that names it", () => {
+  assert.equal(authenticationOf1(65001), "kerberos");
+  const { why, notify } = refused(choosePhase1(kerberosOffer(), [policy("3des-sha1-modp1024")]));
+  assert.equal(
+    why,
+    "no common authentication method: we allow pre-shared key; the peer offers Kerberos (GSS-API, which is not there yet)",
+  );
+  assert.equal(notify, NotifyType.NO_PROPOSAL_CHOSEN);
+});
+
+test("S42: beside Kerberos another method that both allow is chosen", () => {
+  const [kerberos, psk] = [kerberosOffer(), offer(policy("3des-sha1-modp1024"))];
+  const transforms = [kerberos, psk].flatMap(({ proposals }) => proposals.flatMap((each) => [...each.transforms]));
+  const proposals = kerberos.proposals.map((each) => ({
+    ...each,
+    transforms: transforms.map((transform, i) => ({ ...transform, number: i + 1 })),
+  }));
+  const { method, answer } = chosen(choosePhase1({ kind: "SA", proposals }, [policy("3des-sha1-modp1024")]));
+  assert.equal(method, PRE_SHARED_KEY);
+  // S44: nobody's name is in the answer.
+  assert.ok(!values(answer.proposals[0]?.transforms[0]).some(([type]) => type === IsakmpAttribute.GSS_IDENTITY_NAME));
+});
+
+test("S44: the name that Kerberos shows in clear is no attribute of other methods, and is in no reason for people", () => {
+  const sa = one(...FOUR, [IsakmpAttribute.GSS_IDENTITY_NAME, 1]);
+  assert.equal(
+    refused(choosePhase1(sa, [policy("3des-sha1-modp1024")])).why,
+    "transform 1 has attribute 16384, which we do not know",
+  );
+  assert.ok(!refused(choosePhase1(kerberosOffer(), [policy("3des-sha1-modp1024")])).why.includes("east"));
+  for (const methods of [[PRE_SHARED_KEY], [RSA_SIGNATURES]])
+    for (const each of offer(policy("3des-sha1-modp1024", methods)).proposals[0]?.transforms ?? [])
+      assert.ok(!values(each).some(([type]) => type === IsakmpAttribute.GSS_IDENTITY_NAME));
 });
 
 test("S43: an offer names its Diffie-Hellman group; without one, and with a group of its own making, it is refused", () => {

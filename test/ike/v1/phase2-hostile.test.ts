@@ -11,9 +11,13 @@ import { PrfId, prfById } from "#crypto/prf";
 import { encryptionByName } from "#crypto/transforms";
 import { Attempts } from "#ike/attempts";
 import type { IkeEffect } from "#ike/effects";
+import type { Failure } from "#ike/host";
 import { EXCHANGES_LIMIT, type Opened } from "#ike/v1/channel";
-import type { Failure, Host, Phase2Send } from "#ike/v1/host";
+import { cookieOctets } from "#ike/v1/delete";
+import type { Host, Phase2Send } from "#ike/v1/host";
+import { toldIsakmpLife } from "#ike/v1/isakmp-life";
 import { IsakmpSa, type Live } from "#ike/v1/isakmp-sa";
+import { ISAKMP_LIFE, responderLifetime, UNLIMITED } from "#ike/v1/lifetimes";
 import { PeerLine } from "#ike/v1/peer-line";
 import { onPhase2Message } from "#ike/v1/phase2";
 import { withHash1 } from "#ike/v1/phase2-hash";
@@ -26,7 +30,8 @@ import { endpoint } from "#test/sim/ike-pair";
 import { decodeDecrypted, encodeChain, type Payload } from "#wire/ike/v1/chain";
 import { deletePayload } from "#wire/ike/v1/delete";
 import { idPayload } from "#wire/ike/v1/id";
-import { Exchange, notifyName } from "#wire/ike/v1/numbers";
+import { notify } from "#wire/ike/v1/notify";
+import { Exchange, NotifyType, notifyName } from "#wire/ike/v1/numbers";
 import { esp } from "./phase2-pair.ts";
 
 const NOW = millis(1_000_000);
@@ -113,16 +118,21 @@ interface Rig {
   give(messageId: number, payloads: readonly Payload[], exchangeType?: number, forged?: boolean): void;
 }
 
-function rig(pfs = false): Rig {
+function rig(pfs = false, { initiator }: Pick<IsakmpSa, "initiator"> = { initiator: false }): Rig {
   const child = childConfig(NET_B, NET_A, { proposals: [pfs ? esp(KeMethod.ECP_256) : esp()] });
-  const config = connection(B, A, { version: 1, children: [child] });
+  const config = connection(B, A, {
+    version: 1,
+    children: [child],
+    rekeyTime: millis(14_400_000),
+    overTime: millis(600_000),
+  });
   const host = new Desk([config]);
   const path = { local: endpoint(B, 500), remote: endpoint(A, 500), natLocal: false, natRemote: false };
   const line = new PeerLine({ id: 1, connection: config, path, trigger: "peer", now: NOW });
   const sa = new IsakmpSa({
     id: 2,
     line,
-    initiator: false,
+    initiator,
     mode: "main",
     trigger: "peer",
     initiatorCookie: 7n,
@@ -342,4 +352,46 @@ test("deletes of SPIs that nobody has change nothing, however many", () => {
   }
   assert.equal(one.sa.line.pairs.size, 1);
   assert.equal(one.host.sent.length, 1);
+});
+
+/** RESPONDER-LIFETIME by itself, as many seconds. */
+function told(seconds: number, protocol: number, of: Uint8Array): Payload {
+  return responderLifetime(ISAKMP_LIFE, protocol, of, { time: millis(seconds * 1000), octets: octets(Infinity) });
+}
+const COOKIES = cookieOctets({ initiatorCookie: 7n, responderCookie: 8n });
+
+test("RESPONDER-LIFETIME by itself shortens the ISAKMP SA of who began it, never below a minute (RFC 2407 §4.6.3, §4.6.3.1)", () => {
+  const { sa, live, give } = rig(false, { initiator: true });
+  give(30, [told(1800, ProtocolId.IKE, COOKIES)], Exchange.INFORMATIONAL);
+  assert.deepEqual([live.suite.lifeTime, sa.deadlines.expireAt], [1_800_000, NOW + 1_800_000]);
+  const renewAt = sa.deadlines.renewAt ?? Number.NaN;
+  assert.ok(renewAt > NOW && renewAt <= NOW + 0.9 * 1_800_000, `${renewAt - NOW}`);
+  give(31, [told(7200, ProtocolId.IKE, COOKIES)], Exchange.INFORMATIONAL);
+  assert.equal(sa.deadlines.expireAt, NOW + 1_800_000);
+  give(32, [told(1, ProtocolId.IKE, COOKIES)], Exchange.INFORMATIONAL);
+  assert.equal(sa.deadlines.expireAt, NOW + 60_000);
+});
+
+test("RESPONDER-LIFETIME by itself changes nothing and is counted: to a responder, of another SA, of a pair; forged ones are dropped", () => {
+  for (const [initiator, payload] of [
+    [false, told(1800, ProtocolId.IKE, COOKIES)],
+    [true, told(1800, ProtocolId.IKE, key(7).subarray(0, 16))],
+    [true, told(1800, ProtocolId.ESP, Uint8Array.of(0, 0, 0x50, 0))],
+  ] as const) {
+    const { host, sa, give } = rig(false, { initiator });
+    give(30, [payload], Exchange.INFORMATIONAL);
+    assert.equal(host.counts.get("lifetime_ignored"), 1);
+    assert.equal(sa.deadlines.expireAt, undefined);
+  }
+  const { host, sa, give } = rig(false, { initiator: true });
+  give(30, [told(1800, ProtocolId.IKE, COOKIES)], Exchange.INFORMATIONAL, true);
+  assert.deepEqual([host.counts.get("drop_not_verified"), sa.deadlines.expireAt], [1, undefined]);
+});
+
+test("RESPONDER-LIFETIME in the last message of main mode is heard (RFC 2407 §4.6.3)", () => {
+  const notifies = [
+    notify(NotifyType.RESPONDER_LIFETIME, ProtocolId.IKE, COOKIES, Uint8Array.of(0x80, 11, 0, 1, 0x80, 12, 14, 16)),
+  ];
+  assert.deepEqual(toldIsakmpLife(notifies), { time: 3_600_000, octets: Infinity });
+  assert.deepEqual(toldIsakmpLife([]), UNLIMITED);
 });

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import { test } from "node:test";
 import { PrfId } from "#crypto/prf";
-import { extendIntAuth, intAuth, sharedKeyAuth, signedOctets } from "#ike/auth-octets";
+import { extendIntAuth, intAuth, sharedKeyAuth, signedOctets } from "#ike/v2/auth-octets";
 import { hex, toHex } from "#test/vectors/load";
 
 const SK_p = hex("9a".repeat(32));

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import type { Connection, Credentials, IkeConfig } from "#core/connection";
 import { type KeyKind, makeAuthority, makeCertificate, makeKey } from "#crypto/x509/certificate-maker";
+import { authentications } from "#test/sim/authentications";
 import { seededRandom } from "#test/sim/gateway-pair";
 import { credentials, id, localAuth, mirrored, remoteAuth } from "#test/sim/ike-config";
 import { assertSettled, initiate, twoNodes } from "#test/sim/ike-established";
@@ -58,6 +59,8 @@ for (const kind of ["rsa2048", "ecdsa256", "ecdsa384", "ed25519"] as const)
     initiate(pair.a);
     assertSettled(pair);
     assert.equal(pair.b.sas[0]?.remoteIdentity, "a.example");
+    const method = kind === "rsa2048" ? "rsa" : kind === "ed25519" ? "eddsa" : "ecdsa";
+    assert.deepEqual([pair.a, pair.b].map(authentications), Array(2).fill({ [`auth_v2_${method}`]: 1 }));
   });
 
 test("an expired certificate of the initiator: the responder says which and when, nothing is installed", () => {

@@ -67,7 +67,7 @@ test("TEMPORARY_FAILURE: asked again later and later, and not for ever; the pair
   ]);
 });
 
-for (const type of ["NO_ADDITIONAL_SAS", "NO_PROPOSAL_CHOSEN", "TS_UNACCEPTABLE"] as const)
+for (const type of ["NO_PROPOSAL_CHOSEN", "TS_UNACCEPTABLE"] as const)
   test(`${type}: told once, not repeated by the engine; the pair and its IKE SA go on (RFC 7296 §1.3)`, () => {
     const pair = established();
     const { sim, a } = pair;
@@ -81,6 +81,22 @@ for (const type of ["NO_ADDITIONAL_SAS", "NO_PROPOSAL_CHOSEN", "TS_UNACCEPTABLE"
     assert.equal(a.sas[0]?.state, "established");
     assert.equal(pair.b.children.length, 1);
   });
+
+test("NO_ADDITIONAL_SAS: a rekey of the IKE SA is tried, and where the peer has none either the two begin anew before the old one ends (RFC 7296 §4)", () => {
+  const pair = established({ pfsPreflight: false });
+  const { sim, a, b } = pair;
+  const [former, ike] = [only(a), a.sas[0]?.initiatorSpi];
+  const asked = refuse(sim, a, NotifyType.NO_ADDITIONAL_SAS, 60_000);
+  // The insider has spoken for b, whose own old IKE SA hears of no end.
+  assert.deepEqual(
+    asked.map(({ kinds }) => kinds.includes(NotifyType.REKEY_SA)),
+    [true, false],
+  );
+  assert.notEqual(only(a), former);
+  assert.notEqual(a.sas[0]?.initiatorSpi, ike);
+  assert.equal(a.sas.length, 1);
+  assert.ok(b.sas.some(({ initiatorSpi }) => initiatorSpi === a.sas[0]?.initiatorSpi));
+});
 
 test("message IDs that run out bring a new IKE SA, which begins at 0 again (RFC 7296 §2.2)", () => {
   const pair = established({}, {}, { engine: { rekeyAtMessageId: 20 } });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bodyOf } from "#test/wire/ike/codec-rows";
-import { decodeHeader, encodeHeader, IKE_HEADER_LENGTH, type IkeHeader } from "#wire/ike/header";
+import { decodeHeader, encodeHeader, IKE_HEADER_LENGTH, type IkeHeader, readHeader } from "#wire/ike/header";
 import { ExchangeType, IkeFlag, PayloadType } from "#wire/ike/numbers";
 
 const OCTETS = bodyOf("0102030405060708 1112131415161718 2e 20 23 28 00000007 0000001c");
@@ -19,6 +19,7 @@ const HEADER: IkeHeader = {
 
 test("the header's octets and value are each other's (RFC 7296 §3.1)", () => {
   assert.deepEqual(decodeHeader(OCTETS), HEADER);
+  assert.deepEqual(readHeader(OCTETS), HEADER);
   assert.deepEqual(encodeHeader(HEADER), OCTETS);
 });
 
@@ -34,6 +35,7 @@ test("SPIs, message ID and length are unsigned to their last bit", () => {
 test("row 21: 1 to 27 octets are no header", () => {
   for (let length = 0; length < IKE_HEADER_LENGTH; length++) {
     assert.throws(() => decodeHeader(OCTETS.subarray(0, length)), { name: "WireError" }, `${length} octets`);
+    assert.equal(readHeader(OCTETS.subarray(0, length)), undefined, `${length} octets`);
   }
 });
 
@@ -44,6 +46,7 @@ test("row 21: a length that is not the datagram's is refused, whatever it is", (
   for (const length of [0, 27, 28, 39, 41, 0x1c00, 0x7fffffff, 0x80000000, 0xffffffff]) {
     data.setUint32(24, length);
     assert.throws(() => decodeHeader(datagram), { name: "WireError", message: "length at octet 24" }, `${length}`);
+    assert.equal(readHeader(datagram), undefined, `${length}`);
   }
   data.setUint32(24, 40);
   assert.equal(decodeHeader(datagram).length, 40);

@@ -1,8 +1,9 @@
 /** The walk from payload to payload (RFC 2408 §3.2). */
 import { Reader } from "#core/reader";
 import { Writer } from "#core/writer";
-import { encodeHeader, IKE_HEADER_LENGTH, type IkeHeader } from "#wire/ike/header";
-import { type CertPayload, decodeCert, encodeCert } from "./cert.ts";
+import { type CertPayload, decodeCert, encodeCert } from "#wire/ike/cert";
+import type { IkeHeader } from "#wire/ike/header";
+import { type Chain, messageOf, PAYLOAD_HEADER_LENGTH, writePayload } from "#wire/ike/message";
 import { type CrPayload, decodeCr, encodeCr } from "./cr.ts";
 import { type DeletePayload, decodeDelete, encodeDelete } from "./delete.ts";
 import { decodeFrag, encodeFrag, type FragPayload } from "./frag.ts";
@@ -18,8 +19,6 @@ import { decodeSa, encodeSa, type SaPayload } from "./sa.ts";
 import { decodeSig, encodeSig, type SigPayload } from "./sig.ts";
 import { decodeVendor, encodeVendor, type VendorPayload } from "./vendor.ts";
 
-// RFC 2408 §3.2: next payload (1 octet), reserved (1), length (2).
-export const PAYLOAD_HEADER_LENGTH = 4;
 /** Main mode of a peer with every vendor ID and a chain of certificates has below fifty. */
 export const PAYLOADS_LIMIT = 100;
 
@@ -135,18 +134,11 @@ function decodePayload(type: number, body: Reader): Payload {
   }
 }
 
-/** The other way. `firstType` is 0 where there are none. */
-export function encodeChain(payloads: readonly Payload[]): {
-  readonly firstType: number;
-  readonly octets: Uint8Array;
-} {
+/** The other way. */
+export function encodeChain(payloads: readonly Payload[]): Chain {
   const writer = new Writer();
   payloads.forEach((payload, i) => {
-    const start = writer.length;
-    writer.u8(typeOf(payloads[i + 1]));
-    writer.zeros(3);
-    encodePayload(payload, writer);
-    writer.patch16(start + 2, writer.length - start);
+    writePayload(writer, typeOf(payloads[i + 1]), 0, () => encodePayload(payload, writer));
   });
   return { firstType: typeOf(payloads[0]), octets: writer.finish() };
 }
@@ -156,12 +148,7 @@ export function encodeMessage(
   header: Omit<IkeHeader, "nextPayload" | "length">,
   payloads: readonly Payload[],
 ): Uint8Array {
-  const { firstType, octets } = encodeChain(payloads);
-  const length = IKE_HEADER_LENGTH + octets.length;
-  const message = new Uint8Array(length);
-  message.set(encodeHeader({ ...header, nextPayload: firstType, length }));
-  message.set(octets, IKE_HEADER_LENGTH);
-  return message;
+  return messageOf(header, encodeChain(payloads));
 }
 
 /** A payload without its generic header: SAi_b, IDii_b, … of RFC 2409 §3.2, of a payload that we send. */

@@ -1,4 +1,5 @@
 /** Numbers of IKEv1 that messages carry, once: IANA's "Internet Key Exchange (IKE) Attributes", "ISAKMP Registries". */
+import { nameOf } from "#wire/ike/numbers";
 
 /** RFC 2408 §3.1. */
 export const IsakmpFlag = { ENCRYPTION: 0x01, COMMIT: 0x02, AUTHENTICATION_ONLY: 0x04 } as const;
@@ -99,8 +100,7 @@ export type NotifyType = (typeof NotifyType)[keyof typeof NotifyType];
 
 /** "NO-PROPOSAL-CHOSEN", as the RFCs write it; "unknown (n)" for others. */
 export function notifyName(type: number): string {
-  for (const [name, number] of Object.entries(NotifyType)) if (number === type) return name.replaceAll("_", "-");
-  return `unknown (${type})`;
+  return nameOf(NotifyType, type).replaceAll("_", "-");
 }
 
 /** RFC 2407 §4.4.2: KEY_IKE, the one transform of phase 1. */
@@ -124,6 +124,8 @@ export const IsakmpAttribute = {
   KEY_LENGTH: 14,
   FIELD_SIZE: 15,
   GROUP_ORDER: 16,
+  /** draft-ietf-ipsec-isakmp-gss-auth §3.2.1 (private use): who a side is, in clear. */
+  GSS_IDENTITY_NAME: 16384,
 } as const;
 
 /** RFC 2409 appendix A, RFC 3602 §5.1 for AES. */

@@ -1,7 +1,7 @@
 import type { Reader } from "#core/reader";
 import type { Writer } from "#core/writer";
 
-/** RFC 7296 §3.6: encoding (1 octet), data. */
+/** RFC 7296 §3.6, RFC 2408 §3.9: encoding (1 octet), data. */
 export interface CertPayload {
   readonly kind: "CERT";
   /** A `CertEncoding`, or another number. */

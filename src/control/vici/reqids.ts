@@ -1,0 +1,13 @@
+/** strongSwan numbers policies from 1 on; here each child of the configuration has one number as long as the gateway runs. */
+export class Reqids {
+  readonly #numbers = new Map<string, number>();
+
+  of(connection: string, child: string): number {
+    const name = `${connection}/${child}`;
+    const known = this.#numbers.get(name);
+    if (known !== undefined) return known;
+    const next = this.#numbers.size + 1;
+    this.#numbers.set(name, next);
+    return next;
+  }
+}

@@ -1,0 +1,163 @@
+/**
+ * Another configuration takes the place of the running one. What did not change keeps its SAs; what is gone or was agreed on in
+ * another way ends at the peer first, while packets of its policy wait; then policies, routes and guards go over as one; then
+ * what is new or renewed begins.
+ *
+ *     ends ──► policies: lanes, routes, guards ──► engine ──► starts, rekeys
+ */
+import { ikeChanges } from "#config/diff/changes";
+import type { ConfigChanges } from "#core/config-changes";
+import type { IkeConfig } from "#core/connection";
+import type { IkeSaSnapshot } from "#core/ike-state";
+import type { Millis } from "#core/units";
+import type { IkeInput } from "#ike/effects";
+import { childPolicyName } from "./child-policies.ts";
+import type { ChildStarts } from "./child-starts.ts";
+import type { ControlCommands } from "./control-commands.ts";
+import type { ControlEffect } from "./control-doors.ts";
+import type { DirectorInput } from "./director-doors.ts";
+import type { PairKeeper } from "./pair-keeper.ts";
+import type { RekeyDirector } from "./rekey-director.ts";
+import type { Tunnels } from "./tunnels.ts";
+
+const GONE = "it is not configured any more";
+const CHANGED = "its configuration has changed";
+
+export interface ReconfigurationParts {
+  readonly director: RekeyDirector;
+  readonly starts: ChildStarts;
+  readonly commands: ControlCommands;
+  readonly tunnels: Tunnels;
+  readonly keeper: PairKeeper;
+  ikeSas(): readonly IkeSaSnapshot[];
+  isInstalled(id: number): boolean;
+  engine(input: IkeInput, now: Millis): void;
+  direct(input: DirectorInput, now: Millis): void;
+  tell(...effects: readonly ControlEffect[]): void;
+}
+
+/** A connection, or one child of it. */
+interface Subject {
+  readonly connection: string;
+  readonly child: string | undefined;
+}
+
+export class Reconfiguration {
+  readonly #parts: ReconfigurationParts;
+  #running: IkeConfig | undefined;
+
+  constructor(parts: ReconfigurationParts) {
+    this.#parts = parts;
+  }
+
+  /** `exchange`: policies and engine go over to `next`. */
+  take(next: IkeConfig, exchange: () => void, now: Millis): void {
+    const former = this.#running;
+    this.#running = next;
+    if (former === undefined) {
+      exchange();
+      this.#parts.starts.configure(next.connections, now);
+      return;
+    }
+    const changes = ikeChanges(former, next);
+    const renewed = this.#renewed(changes);
+    for (const { connection, child, fate } of changes.details) {
+      if (fate !== "ended" && fate !== "renewed") continue;
+      // Children of a connection that ends as a whole go with it.
+      if (child === undefined) this.#endConnection(connection, fate === "renewed", now);
+      else if (!isWhole(changes, connection)) this.#endChild({ connection, child }, fate === "renewed", now);
+    }
+    exchange();
+    const { starts } = this.#parts;
+    starts.configure(next.connections, now, renewed);
+    this.#hurry(changes, next, now);
+    for (const { connection, child, fate } of changes.details)
+      if (fate === "rekeyed") this.#rekey({ connection, child }, now);
+  }
+
+  /** Children that start as at first. */
+  #renewed({ details }: ConfigChanges): ReadonlySet<string> {
+    const subjects = details.filter(({ fate }) => fate === "renewed");
+    const isMeant = (connection: string, child: string) =>
+      subjects.some((one) => one.connection === connection && (one.child ?? child) === child);
+    return new Set(
+      [...this.#parts.tunnels.all].flatMap(({ connection, child }) =>
+        isMeant(connection, child) ? [childPolicyName(connection, child)] : [],
+      ),
+    );
+  }
+
+  #endConnection(connection: string, again: boolean, now: Millis): void {
+    const { engine } = this.#parts;
+    const reason = again ? CHANGED : GONE;
+    const sas = this.#parts.ikeSas().filter((sa) => sa.connection === connection);
+    // Those of IKEv2 end with their IKE SA.
+    const whole = new Set(sas.filter(({ version }) => version === 2).flatMap((sa) => sa.children.map(({ id }) => id)));
+    const subject = { connection, child: undefined };
+    for (const { id, name } of this.#pairsOf(subject)) {
+      this.#end(id, name, again);
+      if (!whole.has(id)) engine({ kind: "delete-child", id, reason }, now);
+    }
+    for (const { id } of sas) engine({ kind: "delete-ike", ike: id, reason }, now);
+    this.#disappoint(subject, reason);
+  }
+
+  #endChild(subject: Subject, again: boolean, now: Millis): void {
+    const reason = again ? CHANGED : GONE;
+    for (const { id, name } of this.#pairsOf(subject)) {
+      this.#end(id, name, again);
+      this.#parts.engine({ kind: "delete-child", id, reason }, now);
+    }
+    this.#disappoint(subject, reason);
+  }
+
+  #end(id: number, name: string, again: boolean): void {
+    if (again) this.#parts.keeper.renew(id, name);
+    else this.#parts.keeper.ending.add(id);
+  }
+
+  /** Whoever waits for what is not to come hears of it. */
+  #disappoint({ connection, child }: Subject, why: string): void {
+    const { commands, tunnels } = this.#parts;
+    for (const tunnel of tunnels.all)
+      if (tunnel.connection === connection && (child ?? tunnel.child) === tunnel.child)
+        this.#parts.tell(...commands.failed(`up ${childPolicyName(connection, tunnel.child)}`, why));
+    if (child === undefined) this.#parts.tell(...commands.failed(`up ${connection}`, why));
+  }
+
+  /** What IKE knows of; those that only listen any more end by themselves. */
+  *#pairsOf({ connection, child }: Subject): Generator<{ readonly id: number; readonly name: string }> {
+    const { tunnels, director } = this.#parts;
+    for (const tunnel of [...tunnels.all]) {
+      if (tunnel.connection !== connection || (child ?? tunnel.child) !== tunnel.child) continue;
+      const name = childPolicyName(connection, tunnel.child);
+      for (const { id, forgotten } of [...(director.family(tunnel.policy)?.pairs() ?? [])])
+        if (!forgotten && this.#parts.isInstalled(id)) yield { id, name };
+    }
+  }
+
+  /** What failed until now may go well with what has changed. */
+  #hurry(changes: ConfigChanges, next: IkeConfig, now: Millis): void {
+    const changed = new Set(changes.changed);
+    for (const { name, children } of next.connections)
+      if (changes.credentials || changed.has(name))
+        for (const child of children) this.#parts.starts.hurry(childPolicyName(name, child.name), now);
+  }
+
+  /** What our side of the pairs carries comes with their successors, without loss. */
+  #rekey({ connection, child }: Subject, now: Millis): void {
+    const { tunnels, director } = this.#parts;
+    for (const tunnel of [...tunnels.all]) {
+      if (tunnel.connection !== connection || (child ?? tunnel.child) !== tunnel.child) continue;
+      const newest = director.family(tunnel.policy)?.newest;
+      if (newest !== undefined) this.#parts.direct({ kind: "rekey", id: newest.id, trigger: "operator" }, now);
+    }
+  }
+}
+
+function isWhole({ details }: ConfigChanges, connection: string): boolean {
+  return details.some(
+    (one) =>
+      one.connection === connection && one.child === undefined && (one.fate === "ended" || one.fate === "renewed"),
+  );
+}

@@ -1,0 +1,72 @@
+/** The HTTP interface of a running gateway: its places, its page, its streams. */
+import { readFileSync } from "node:fs";
+import { BODY_LIMIT, COMMON_HEADERS } from "#control/http/message";
+import { answerQuestion, type HttpFile, type HttpWorld } from "#control/http/routes";
+import { addressToString } from "#core/address";
+import type { OperatedGateway } from "#core/operator";
+import type { HttpConfig } from "#core/policy";
+import { type HttpPlace, type HttpServer, listenHttp } from "#io/http-server";
+import { packageFile } from "#io/package-file";
+import { EventStreams } from "./event-streams.ts";
+
+/** Path → file of page/, and what it is. */
+const FILES = [
+  ["/", "index.html", "text/html; charset=utf-8"],
+  ["/page.css", "page.css", "text/css; charset=utf-8"],
+  ["/page.js", "page.js", "text/javascript; charset=utf-8"],
+  ["/plots.js", "plots.js", "text/javascript; charset=utf-8"],
+  ["/icon.svg", "icon.svg", "image/svg+xml"],
+  ["/v1/openapi.json", "openapi.json", "application/json; charset=utf-8"],
+] as const;
+
+export interface HttpServiceParts {
+  readonly gateway: OperatedGateway;
+  metrics(): AsyncIterable<string>;
+  ready(): boolean;
+}
+
+/** Throws SystemError when a place cannot be had; then none is left open. */
+export async function openHttp(config: HttpConfig, parts: HttpServiceParts): Promise<AsyncDisposable> {
+  const streams = new EventStreams(parts.gateway);
+  const world: HttpWorld = {
+    gateway: parts.gateway,
+    metrics: () => parts.metrics(),
+    ready: () => parts.ready(),
+    stream: (after, status) => streams.open(after, status),
+    files: readPage(),
+    hosts: config.hosts,
+  };
+  const servers: HttpServer[] = [];
+  const close = async () => {
+    streams[Symbol.dispose]();
+    await Promise.all(servers.map((server) => server.close()));
+  };
+  try {
+    for (const place of placesOf(config)) {
+      const via = place.kind;
+      const answer: Parameters<typeof listenHttp>[1]["answer"] = (request) =>
+        answerQuestion({ ...request, via }, world);
+      servers.push(await listenHttp(place, { headers: COMMON_HEADERS, bodyLimit: BODY_LIMIT, answer }));
+    }
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { [Symbol.asyncDispose]: close };
+}
+
+function placesOf({ listen, socket }: HttpConfig): readonly HttpPlace[] {
+  return [
+    ...listen.map(({ address, port }): HttpPlace => ({ kind: "tcp", host: addressToString(address), port })),
+    ...(socket === undefined ? [] : [{ kind: "unix", path: socket } as const]),
+  ];
+}
+
+/** Read once: nothing that is asked for names a file. */
+function readPage(): ReadonlyMap<string, HttpFile> {
+  return new Map(
+    FILES.map(([path, name, type]) => {
+      return [path, { type, body: readFileSync(packageFile(`page/${name}`), "utf8") }] as const;
+    }),
+  );
+}
