@@ -86,13 +86,9 @@ const IMPOSSIBLE = [
   "child_limit",
 ] as const;
 
-/** Version 1 knows a repeat by the exchange's last message alone; older ones that come late do not decipher (RFC 2409 appendix B). */
-const BY_LATENESS: ReadonlySet<string> = new Set(["drop_not_verified", "drop_malformed"]);
-
-export function unexpectedCounts(node: IkeNode, version: 1 | 2 = 2): string[] {
+export function unexpectedCounts(node: IkeNode): string[] {
   const { counters } = node.engine.snapshot();
   return IMPOSSIBLE.flatMap((name) => {
-    if (version === 1 && BY_LATENESS.has(name)) return [];
     const count = counters[name] ?? 0;
     return count === 0 ? [] : [`${node.name} counted ${count} ${name}`];
   });

@@ -197,12 +197,7 @@ class Life {
     const ender = this.#schedule.seed % 2 === 0 ? a : b;
     this.#onIke("delete-ike", ender);
     this.#sim.driveFor(AFTERWARDS);
-    const version = this.#schedule.ikev1 === undefined ? 2 : 1;
-    return [a, b].flatMap((node) => [
-      ...leftovers(node),
-      ...unexpectedCounts(node, version),
-      ...this.#secrets.notWiped(node),
-    ]);
+    return [a, b].flatMap((node) => [...leftovers(node), ...unexpectedCounts(node), ...this.#secrets.notWiped(node)]);
   }
 }
 

@@ -16,6 +16,7 @@ import { decodeChain, decodeDecrypted, encodeChain, type Payload } from "#wire/i
 import { IsakmpAttribute, IsakmpMethod, NotifyType, notifyName } from "#wire/ike/v1/numbers";
 import type { SaPayload, SaTransform } from "#wire/ike/v1/sa";
 import { type DecodedOf, shape } from "#wire/ike/v1/shape";
+import { awaitConfirmation } from "./confirm.ts";
 import { endSetup, refusePeer } from "./end.ts";
 import { establish, refusesTwin } from "./establish.ts";
 import { offeredConnection } from "./export-downgrade.ts";
@@ -230,7 +231,7 @@ export function onKeAgreed(
     return;
   }
   const keys = deriveKeys(sa, terms, halves, result.shared, secret?.secret);
-  const handshake: Handshake = { ...terms, ...halves, keys, secret, peerAsks };
+  const handshake: Handshake = { ...terms, ...halves, keys, keyedAt: host.now, secret, peerAsks };
   startCipher(sa, handshake);
   const hash = phase1Hash("R", handshake, sa.cookies, proof.claim.idBody);
   const check = checkPeer(host.credentials, handshake, line.path, proof, hash);
@@ -296,7 +297,7 @@ export function sendLast(
     ...natDiscovery(sa, handshake.suite.prf.id),
   ];
   sendPhase1(host, sa, "aggressive", payloads, "once");
-  sa.unconfirmed = true;
+  awaitConfirmation(host, sa);
   establish(host, sa, handshake, claim, own, connection);
 }
 
@@ -366,7 +367,7 @@ export function onKeResponded(
     responderNonce: freshNonce(host),
   };
   const keys = deriveKeys(sa, terms, halves, result.shared, secret?.secret);
-  const handshake: Handshake = { ...terms, ...halves, keys, secret, peerAsks };
+  const handshake: Handshake = { ...terms, ...halves, keys, keyedAt: host.now, secret, peerAsks };
   const own = ownIdentity(line.connection, line.path);
   const hash = phase1Hash("R", handshake, sa.cookies, own.idBody);
   const proof = proveOurselves(line.connection, host.credentials, handshake, hash);

@@ -63,6 +63,7 @@ export type Retransmission = Connection["retransmission"];
 export const EXCHANGES_LIMIT = 256;
 /** Message IDs the peer has used: none begins an exchange twice. */
 const SPENT_LIMIT = 8192;
+const EARLIER_LIMIT = 3;
 /** Repeats that get an answer after an exchange is over: then the peer has had its chances. */
 const ANSWERS_LIMIT = 16;
 
@@ -76,8 +77,9 @@ interface Resend {
 interface Conversation {
   readonly messageId: number;
   iv: Uint8Array;
-  /** Of the last message that was accepted. */
+  /** Of the last message that was accepted, and of those before it: with the IV of today they would not decipher. */
   received: Uint8Array | undefined;
+  readonly earlier: Uint8Array[];
   sent: Datagrams;
   /** What `sent` was before it was cut, for smaller pieces. */
   whole: { readonly message: Uint8Array; readonly header: Omit<IkeHeader, "nextPayload" | "length"> } | undefined;
@@ -152,6 +154,8 @@ export class Channel {
     const digest = sha1([message]);
     if (conversation?.received !== undefined && equalOctets(conversation.received, digest))
       return this.#repeat(conversation);
+    if (conversation?.earlier.some((one) => equalOctets(one, digest)))
+      return { kind: "dropped", counter: "drop_message_id" };
     if (conversation === undefined && messageId !== 0 && this.#spent.has(keyOf(exchangeType, messageId)))
       return { kind: "dropped", counter: "drop_message_id" };
     const encrypted = (header.flags & IsakmpFlag.ENCRYPTION) !== 0;
@@ -199,6 +203,9 @@ export class Channel {
       conversation.iv = nextIv;
       this.#processed += inner.length;
     }
+    // An exchange has at most two of the peer's, phase 1 three.
+    if (conversation.received !== undefined && conversation.earlier.length < EARLIER_LIMIT)
+      conversation.earlier.push(conversation.received);
     conversation.received = digest;
     conversation.answered = false;
     conversation.answers = 0;
@@ -233,6 +240,7 @@ export class Channel {
       messageId,
       iv: this.#firstIv(messageId),
       received: undefined,
+      earlier: [],
       sent: [],
       whole: undefined,
       answered: false,
@@ -251,6 +259,11 @@ export class Channel {
     const id = new Uint8Array(4);
     new DataView(id.buffer).setUint32(0, messageId);
     return this.#hash([this.#conversations.get(0)?.iv ?? NOTHING, id]).slice(0, cipher.blockOctets);
+  }
+
+  /** There is, or was a moment ago, an exchange of this kind and message ID: none begins with it. */
+  knows({ exchangeType, messageId }: { readonly exchangeType: number; readonly messageId: number }): boolean {
+    return this.#conversations.has(keyOf(exchangeType, messageId));
   }
 
   // ── out ────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -2,6 +2,7 @@
 import { type Millis, millis } from "#core/units";
 import { silenceText } from "#ike/failure-details";
 import type { Failure } from "#ike/host";
+import { onUnconfirmed } from "./confirm.ts";
 import { closeIsakmp } from "./delete.ts";
 import { endSetup } from "./end.ts";
 import type { Host } from "./host.ts";
@@ -10,7 +11,7 @@ import type { PeerLine } from "./peer-line.ts";
 import { sendDatagrams } from "./phase1-send.ts";
 import * as phase2 from "./phase2.ts";
 
-/** A superseded one with quick modes under way is given a little longer, and not for ever. */
+/** A superseded one with quick modes under way, or an unproven successor, is given a little longer, and not for ever. */
 const POSTPONED = 1_000;
 const LONGEST_OVERLAP = 90_000;
 /** Renewed after this part of the octets its cipher may process. */
@@ -31,6 +32,7 @@ export function onSaTimeout(host: Host, sa: IsakmpSa): void {
     closeIsakmp(host, sa, "its lifetime is over");
     return;
   }
+  if (isDue(deadlines.confirmAt)) onUnconfirmed(host, sa);
   if (isDue(deadlines.retireAt)) retire(host, sa);
   if (isDue(deadlines.renewAt)) {
     deadlines.renewAt = undefined;
@@ -46,7 +48,7 @@ function repeat(host: Host, sa: IsakmpSa): void {
     if (due.kind === "resend") {
       host.count("retransmissions");
       // The peer may not have our last message of aggressive mode, which has no answer of its own.
-      if (sa.unconfirmed && due.messageId !== 0) sendDatagrams(host, channel.phase1, line.path);
+      if (sa.unconfirmed > 0 && due.messageId !== 0) sendDatagrams(host, channel.phase1, line.path);
       sendDatagrams(host, due.datagrams, line.path);
       continue;
     }
@@ -89,7 +91,9 @@ function retire(host: Host, sa: IsakmpSa): void {
   const { state, deadlines } = sa;
   if (state.kind !== "Live" || deadlines.retireAt === undefined) return;
   const { phase, exchanges } = state;
-  if (phase.kind === "Superseded" && exchanges.size > 0 && host.now - phase.at < LONGEST_OVERLAP) {
+  // The peer may not have the newer one.
+  const unconfirmed = sa.line.current !== undefined && sa.line.current.unconfirmed > 0;
+  if (phase.kind === "Superseded" && (exchanges.size > 0 || unconfirmed) && host.now - phase.at < LONGEST_OVERLAP) {
     deadlines.retireAt = millis(host.now + POSTPONED);
     return;
   }

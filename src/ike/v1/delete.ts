@@ -4,8 +4,9 @@
  *
  *   HDR*, HASH(1), D      -->             HDR*, HASH(1), Ni, D  -->
  *   (again a little later)                                      <--  HDR*, HASH(2), Nr, D
+ *
+ * An ISAKMP SA's delete would take those that are under way over it with it: it waits for their acknowledgements.
  */
-import type { Protocol } from "#core/child-sa-spec";
 import { ProtocolId } from "#core/proposal";
 import { millis, type Spi } from "#core/units";
 import { joinOctets } from "#crypto/octets";
@@ -17,21 +18,22 @@ import { Exchange, NotifyType } from "#wire/ike/v1/numbers";
 import type { Host } from "./host.ts";
 import { protocolId } from "./install-pair.ts";
 import type { IsakmpSa, Live } from "./isakmp-sa.ts";
-import type { Pair } from "./pairs.ts";
+import { hasHeir, type Pair } from "./pairs.ts";
 import type { PeerLine } from "./peer-line.ts";
 import { withHash1 } from "./phase2-hash.ts";
-import { removePair } from "./succession.ts";
-import type { Disown } from "./tasks.ts";
+import { hasTwin, removePair } from "./succession.ts";
+import type { Disown, Disowned } from "./tasks.ts";
 
 /** After the first time, and between the following ones. */
 const AGAIN_AFTER: readonly number[] = [1_000, 5_000];
 /** Of an ISAKMP SA, which one side takes for its current one until it hears of it. */
 const FAREWELLS_AFTER: readonly number[] = [...AGAIN_AFTER, 15_000];
 /** A pair that the peer keeps is found by nobody (RFC 3706 asks for the peer alone), so that its delete outlasts a silence. */
-const REPEATS: readonly (readonly [wait: number, whenHeard: boolean])[] = [
-  ...AGAIN_AFTER.map((wait) => [wait, false] as const),
-  [5_001, true],
-];
+const WHEN_HEARD_AFTER: readonly number[] = [5_001, 20_000];
+/** Of one that nothing replaced: the peer would go on sending on it. */
+const LAST_WHEN_HEARD_AFTER: readonly number[] = [...WHEN_HEARD_AFTER, 50_000, 110_000];
+/** Acknowledged ones, each with its repeats: over other ISAKMP SAs, or after a silence. */
+const MAX_TRIES = 3;
 /** In a message of less than any path's MTU. */
 const SPIS_A_MESSAGE = 64;
 
@@ -65,10 +67,11 @@ function isAcknowledged({ peer, line }: IsakmpSa): boolean {
   return line.connection.v1.microsoft && peer.windows !== undefined;
 }
 
-function sendAcknowledged(host: Host, sa: IsakmpSa, live: Live, payload: DeletePayload, whole: boolean): void {
+function sendAcknowledged(host: Host, sa: IsakmpSa, live: Live, of: "isakmp-sa" | Disowned): void {
   const messageId = host.drawMessageId(sa);
   const nonce = freshNonce(host);
-  live.exchanges.set(messageId, { kind: "AwaitAcknowledgement", nonce, of: whole ? sa : undefined });
+  const payload = of === "isakmp-sa" ? isakmpDelete(sa) : spiDelete(of);
+  live.exchanges.set(messageId, { kind: "AwaitAcknowledgement", nonce, of });
   host.sendPhase2(sa, {
     exchangeType: Exchange.INFORMATIONAL,
     messageId,
@@ -78,6 +81,44 @@ function sendAcknowledged(host: Host, sa: IsakmpSa, live: Live, payload: DeleteP
   });
 }
 
+function spiDelete({ protocol, spis }: Disowned): DeletePayload {
+  return deletePayload(protocolId(protocol), spis.map(spiOctets));
+}
+
+function sayGoodbye(host: Host, sa: IsakmpSa, live: Live): void {
+  for (const { kind } of live.exchanges.values()) if (kind === "AwaitAcknowledgement") return;
+  sendAcknowledged(host, sa, live, "isakmp-sa");
+}
+
+/** The acknowledgement came, or will not come any more. */
+export function onDeleteOver(host: Host, sa: IsakmpSa, live: Live, of: "isakmp-sa" | Disowned): void {
+  const { phase } = live;
+  if (of === "isakmp-sa") host.destroy(sa, phase.kind === "Closing" ? phase.reason : "deleted");
+  else if (phase.kind === "Closing") sayGoodbye(host, sa, live);
+}
+
+/** Its ISAKMP SA is gone before it was acknowledged, or the peer is silent: once more, when the peer is heard. */
+export function deleteAgain(host: Host, line: PeerLine, own: Disowned): void {
+  if (own.tries < MAX_TRIES) addDisown(host, line, own, 1, true);
+}
+
+function addDisown(
+  host: Host,
+  line: PeerLine,
+  { protocol, spis, tries }: Disowned,
+  wait: number,
+  whenHeard: boolean,
+): void {
+  for (const spi of spis)
+    line.tasks.push({
+      work: { kind: "disown", protocol, spi, tries: tries + 1, whenHeard },
+      trigger: "close",
+      tries: 0,
+      notBefore: millis(host.now + wait),
+    });
+  host.touch(line);
+}
+
 /** The ISAKMP SA that deletes and questions go over: the current one, else any that lives. */
 export function speaking(host: Host, line: PeerLine): { readonly sa: IsakmpSa; readonly live: Live } | undefined {
   const all = line.current === undefined ? host.registry.sasOf(line) : [line.current, ...host.registry.sasOf(line)];
@@ -85,25 +126,16 @@ export function speaking(host: Host, line: PeerLine): { readonly sa: IsakmpSa; r
   return undefined;
 }
 
-/** Of SPIs that we receive by. False: the peer acknowledges it, or nobody was told for want of an ISAKMP SA (S74: its counters end it). */
-function sendDelete(host: Host, line: PeerLine, protocol: Protocol, spis: readonly Spi[]): boolean {
+/** Of what we receive by; nobody is told where no ISAKMP SA is (S74: the peer's counters end it). */
+function sendDelete(host: Host, line: PeerLine, own: Disowned): "once" | "until acknowledged" | "not" {
   const over = speaking(host, line);
-  if (over === undefined) return false;
-  const payload = deletePayload(protocolId(protocol), spis.map(spiOctets));
-  const acknowledged = isAcknowledged(over.sa);
-  if (acknowledged) sendAcknowledged(host, over.sa, over.live, payload, false);
-  else inform(host, over.sa, over.live, [payload]);
-  return !acknowledged;
-}
-
-function addRepeats(host: Host, line: PeerLine, protocol: Protocol, spi: Spi): void {
-  for (const [wait, whenHeard] of REPEATS)
-    line.tasks.push({
-      work: { kind: "disown", protocol, spi, whenHeard },
-      trigger: "close",
-      tries: 0,
-      notBefore: millis(host.now + wait),
-    });
+  if (over === undefined) return "not";
+  if (isAcknowledged(over.sa)) {
+    sendAcknowledged(host, over.sa, over.live, own);
+    return "until acknowledged";
+  }
+  inform(host, over.sa, over.live, [spiDelete(own)]);
+  return "once";
 }
 
 /**
@@ -112,13 +144,16 @@ function addRepeats(host: Host, line: PeerLine, protocol: Protocol, spi: Spi): v
  */
 export function repeatDeletes(host: Host, line: PeerLine, disowned: readonly Disown[]): void {
   for (const protocol of ["esp", "ah"] as const) {
-    const spis = disowned.filter((one) => one.protocol === protocol).map(({ spi }) => spi);
-    for (let first = 0; first < spis.length; first += SPIS_A_MESSAGE)
-      sendDelete(host, line, protocol, spis.slice(first, first + SPIS_A_MESSAGE));
+    const all = disowned.filter((one) => one.protocol === protocol);
+    for (let first = 0; first < all.length; first += SPIS_A_MESSAGE) {
+      const some = all.slice(first, first + SPIS_A_MESSAGE);
+      const tries = Math.max(...some.map((one) => one.tries));
+      sendDelete(host, line, { protocol, spis: [...new Set(some.map(({ spi }) => spi))], tries });
+    }
   }
 }
 
-/** The peer's pairs of before are nobody's (RFC 2407 §4.6.3.3); nobody answers, so it is said more than once. */
+/** Of aggressive mode, which must not say it itself (RFC 2407 §4.6.3); nobody answers, so it is said more than once. */
 export function addGreetings(host: Host, sa: IsakmpSa): void {
   for (const wait of [0, ...AGAIN_AFTER])
     sa.line.tasks.push({ work: { kind: "greet", sa }, trigger: "peer", tries: 0, notBefore: millis(host.now + wait) });
@@ -134,8 +169,13 @@ export function greet(host: Host, sa: IsakmpSa): void {
 /** The pair ends on both sides; what is under way to us still comes in for a while. */
 export function deletePair(host: Host, line: PeerLine, pair: Pair, reason: string): void {
   removePair(host, line, pair, true, reason);
-  for (const { protocol, inboundSpi } of pair.parts)
-    if (sendDelete(host, line, protocol, [inboundSpi])) addRepeats(host, line, protocol, inboundSpi);
+  const later = hasHeir(pair) || hasTwin(line, pair) ? WHEN_HEARD_AFTER : LAST_WHEN_HEARD_AFTER;
+  for (const { protocol, inboundSpi } of pair.parts) {
+    const own: Disowned = { protocol, spis: [inboundSpi], tries: 0 };
+    if (sendDelete(host, line, own) !== "once") continue;
+    for (const wait of AGAIN_AFTER) addDisown(host, line, own, wait, false);
+    for (const wait of later) addDisown(host, line, own, wait, true);
+  }
 }
 
 /**
@@ -149,7 +189,7 @@ export function closeIsakmp(host: Host, sa: IsakmpSa, reason: string, ended: rea
   if (line.current === sa) line.current = undefined;
   host.touch(line);
   if (isAcknowledged(sa)) {
-    sendAcknowledged(host, sa, state, isakmpDelete(sa), true);
+    sayGoodbye(host, sa, state);
     return;
   }
   const payloads = [...ended, isakmpDelete(sa)];

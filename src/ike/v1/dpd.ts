@@ -30,6 +30,10 @@ export class Dpd {
     return this.#at;
   }
 
+  isDue(now: Millis): boolean {
+    return this.#at !== undefined && this.#at <= now;
+  }
+
   /** Something verified came from the peer, or the ISAKMP SA stands: silence begins anew. */
   heard(dpdDelay: Millis, now: Millis): void {
     this.#asked = 0;

@@ -242,7 +242,7 @@ export class EngineHost implements Host {
     const { sa, accepted } = incoming;
     if (sa.channel.accepted === accepted) return;
     this.#incoming = undefined;
-    sa.unconfirmed = false;
+    sa.unconfirmed = 0;
     if (sa.state.kind === "Live") follow(this, sa.line, this.way.remote);
   }
 

@@ -19,13 +19,13 @@ import { addGreetings } from "./delete.ts";
 import { join } from "./end.ts";
 import { endLine } from "./end-line.ts";
 import type { Host } from "./host.ts";
+import { forgetFormer, RESTARTED } from "./initial-contact.ts";
 import { renewal, shortenLife } from "./isakmp-life.ts";
 import type { Claim, Handshake, IsakmpSa, Live, OwnIdentity } from "./isakmp-sa.ts";
 import { move } from "./path.ts";
 import type { PeerLine } from "./peer-line.ts";
 import * as phase2 from "./phase2.ts";
 import { isakmpSnapshot } from "./snapshot.ts";
-import { removePair } from "./succession.ts";
 
 /** Lines of one identity beside each other, where `unique` allows them. */
 const MAX_TWINS = 16;
@@ -35,7 +35,6 @@ const TWIN_SETTLES = 1_000;
 const OVERLAP = 10_000;
 /** The other side has not deleted it: we do. */
 const EXPECTED = 60_000;
-const RESTARTED = "the peer started anew (INITIAL-CONTACT)";
 
 /** Lines of the same two identities. */
 function twins(host: Host, connection: Connection, claim: Claim, own: OwnIdentity): PeerLine[] {
@@ -90,12 +89,12 @@ export function establish(
   const others = host.registry.sasOf(home).filter((other) => other !== sa);
   const live = enliven(host, sa, handshake);
   if (sa.initiator) shortenLife(host, sa, live, claim.life);
-  if (sa.mode === "aggressive" && !sa.initiator && home === begun && same.length === 0 && connection.unique !== "never")
-    addGreetings(host, sa);
+  const isFirst = !same.some((other) => host.registry.holdsAnything(other, sa));
+  if (sa.mode === "aggressive" && isFirst && connection.unique !== "never") addGreetings(host, sa);
   const former = home.current;
   home.current = sa;
   home.heardAt = host.now;
-  if (claim.initialContact) forgetFormer(host, home, handshake.startedAt);
+  if (claim.initialContact) forgetFormer(host, home, handshake.keyedAt);
   for (const other of others) meet(host, sa, live, other, handshake.startedAt, claim);
   host.settled(sa);
   host.count("ike_established");
@@ -140,13 +139,14 @@ function isEarly({ state }: IsakmpSa): boolean {
   }
 }
 
-function enliven(host: Host, sa: IsakmpSa, { suite, keys, initiatorNonce, responderNonce }: Handshake): Live {
+function enliven(host: Host, sa: IsakmpSa, { suite, keys, keyedAt, initiatorNonce, responderNonce }: Handshake): Live {
   const { line, deadlines } = sa;
   wipe(initiatorNonce, responderNonce);
   const live: Live = {
     kind: "Live",
     suite,
     keys,
+    keyedAt,
     establishedAt: host.now,
     phase: { kind: "Current" },
     exchanges: new Map(),
@@ -157,15 +157,6 @@ function enliven(host: Host, sa: IsakmpSa, { suite, keys, initiatorNonce, respon
   deadlines.renewAt = renewal(host, line.connection, suite.lifeTime);
   deadlines.expireAt = Number.isFinite(suite.lifeTime) ? millis(host.now + suite.lifeTime) : undefined;
   return live;
-}
-
-/** Pairs of main modes before this one: the peer may have started anew after it began, and after the last of them was made. */
-function forgetFormer(host: Host, line: PeerLine, startedAt: Millis): void {
-  for (const pair of [...line.pairs.values()]) {
-    const maker = host.registry.byId(pair.ike)?.state;
-    const since = maker?.kind === "Live" ? maker.establishedAt : pair.madeAt;
-    if (since < startedAt) removePair(host, line, pair, false, RESTARTED);
-  }
 }
 
 /** Two of one line. */
@@ -219,10 +210,15 @@ export function promote(host: Host, line: PeerLine): void {
     if (state.kind !== "Live" || state.phase.kind === "Closing") continue;
     if (newest === undefined || state.establishedAt > newest.live.establishedAt) newest = { sa, live: state };
   }
-  if (newest === undefined) return;
+  if (newest === undefined) {
+    if (line.pairs.size > 0 && line.dpd.at === undefined) line.dpd.heard(line.connection.dpdDelay, host.now);
+    return;
+  }
   const { sa, live } = newest;
   live.phase = { kind: "Current" };
   sa.deadlines.retireAt = undefined;
   sa.deadlines.renewAt = renewal(host, line.connection, millis(live.suite.lifeTime - (host.now - live.establishedAt)));
   line.current = sa;
+  // Whoever was asked over the former one is to be asked over this one.
+  line.dpd.heard(line.connection.dpdDelay, host.now);
 }

@@ -7,22 +7,24 @@
 //   HDR*, HASH(1), Ni, D  -->
 //                         <--  HDR*, HASH(2), Nr, D
 import { ProtocolId } from "#core/proposal";
-import { type Millis, type Spi, spi } from "#core/units";
+import { type Spi, spi } from "#core/units";
 import { equalOctets } from "#crypto/octets";
 import { freshNonce, report } from "#ike/host";
 import type { DeletePayload } from "#wire/ike/v1/delete";
 import { type NotifyPayload, notify } from "#wire/ike/v1/notify";
 import { Exchange, FIRST_STATUS_NOTIFY, NotifyType } from "#wire/ike/v1/numbers";
 import { shape } from "#wire/ike/v1/shape";
-import { cookieOctets, inform } from "./delete.ts";
+import { cookieOctets, inform, onDeleteOver } from "./delete.ts";
 import { believe, heard } from "./hearing.ts";
 import type { Host } from "./host.ts";
+import { onInitialContact } from "./initial-contact.ts";
 import { shortenLife, toldIsakmpLife } from "./isakmp-life.ts";
 import type { IsakmpSa, Live } from "./isakmp-sa.ts";
 import { isKept, type Pair, pairByOutbound } from "./pairs.ts";
 import type { PeerLine } from "./peer-line.ts";
 import type { Phase2Message } from "./phase2.ts";
 import { hash1, hash2, holds, withHash2 } from "./phase2-hash.ts";
+import type { ExchangeOf } from "./phase2-state.ts";
 import { onRefusal } from "./quick-mode-failures.ts";
 import { onConnected } from "./quick-mode-initiator.ts";
 import { removePair } from "./succession.ts";
@@ -34,7 +36,12 @@ const SEQUENCE_LENGTH = 4;
 export function onMessage(host: Host, sa: IsakmpSa, live: Live, message: Phase2Message): void {
   const waiting = live.exchanges.get(message.messageId);
   if (waiting?.kind === "AwaitAcknowledgement") {
-    onAcknowledgement(host, sa, live, message, waiting.nonce, waiting.of);
+    onAcknowledgement(host, sa, live, message, waiting);
+    return;
+  }
+  // An acknowledgement of what is not waited for any more.
+  if (sa.channel.knows(message)) {
+    host.count("drop_state");
     return;
   }
   if (!holds(message, hash1(live.keys, message.messageId, message.afterHash))) {
@@ -79,8 +86,7 @@ function onAcknowledgement(
   sa: IsakmpSa,
   live: Live,
   message: Phase2Message,
-  nonce: Uint8Array,
-  of: IsakmpSa | undefined,
+  { nonce, of }: ExchangeOf<"AwaitAcknowledgement">,
 ): void {
   const { messageId, afterHash } = message;
   if (!holds(message, hash2(live.keys, messageId, nonce, afterHash))) {
@@ -91,7 +97,7 @@ function onAcknowledgement(
   heard(host, sa.line);
   live.exchanges.delete(messageId);
   host.endPhase2(sa, messageId);
-  if (of !== undefined) host.destroy(of, live.phase.kind === "Closing" ? live.phase.reason : "deleted");
+  onDeleteOver(host, sa, live, of);
 }
 
 // ── notifications ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -150,23 +156,6 @@ function onResponderLifetime(host: Host, sa: IsakmpSa, live: Live, payload: Noti
   const isOurs = payload.protocol === ProtocolId.IKE && equalOctets(payload.spi, cookieOctets(sa.cookies));
   if (isOurs && sa.initiator) shortenLife(host, sa, live, toldIsakmpLife([payload]));
   else host.count("lifetime_ignored");
-}
-
-/** RFC 2407 §4.6.3.3: it remembers nothing of what was before this ISAKMP SA. */
-function onInitialContact(host: Host, sa: IsakmpSa, live: Live): void {
-  const { line } = sa;
-  for (const other of host.registry.sasOf(line))
-    if (other !== sa && other.state.kind === "Live" && other.state.establishedAt <= live.establishedAt)
-      host.destroy(other, RESTARTED);
-  forgetPairs(host, line, live.establishedAt);
-}
-
-const RESTARTED = "the peer started anew (INITIAL-CONTACT)";
-
-/** Pairs that the peer had before it started anew. */
-export function forgetPairs(host: Host, line: PeerLine, before: Millis): void {
-  for (const pair of [...line.pairs.values()])
-    if (pair.madeAt <= before) removePair(host, line, pair, false, RESTARTED);
 }
 
 /** The peer has no SA for what we send: a new pair takes this one's place. */

@@ -61,6 +61,7 @@ export interface Live {
   /** Its lives may become shorter: isakmp-life.ts. */
   suite: IsakmpSuite;
   readonly keys: IsakmpKeys;
+  readonly keyedAt: Millis;
   readonly establishedAt: Millis;
   phase: Phase;
   /** Phase 2 exchanges under way, by M-ID. */
@@ -97,6 +98,8 @@ export interface KeyHalves {
 /** Phase 1 with keys: what HASH_I and HASH_R cover is here, save the identities. */
 export interface Handshake extends Terms, KeyHalves {
   readonly keys: IsakmpKeys;
+  /** When we had them: before the message that let the peer prove itself, or that answered its proof, left. */
+  readonly keyedAt: Millis;
   /** Its owner; undefined: authenticated by signatures. What was chosen by address must be the identity's too. */
   readonly secret: SharedSecret | undefined;
   /** CAs the peer asks a certificate of; undefined = it does not ask. */
@@ -230,6 +233,8 @@ export interface Deadlines {
   retireAt: Millis | undefined;
   renewAt: Millis | undefined;
   expireAt: Millis | undefined;
+  /** Our last message of aggressive mode once more. */
+  confirmAt: Millis | undefined;
 }
 
 export class IsakmpSa {
@@ -247,8 +252,8 @@ export class IsakmpSa {
   /** Its own until the peer has proven itself; then that of the peer, which may have been there before. */
   line: PeerLine;
   state: IsakmpSaState = { kind: "New" };
-  /** Our last message of aggressive mode has no answer: it is said again until something verified came. */
-  unconfirmed = false;
+  /** Times our last message of aggressive mode was said without a sign that it came; 0 = something verified did (confirm.ts). */
+  unconfirmed = 0;
   peer: PeerAbilities = { dpd: false, nat: undefined, fragments: false, windows: undefined };
   readonly channel: Channel = new Channel();
   readonly deadlines: Deadlines = {
@@ -256,6 +261,7 @@ export class IsakmpSa {
     retireAt: undefined,
     renewAt: undefined,
     expireAt: undefined,
+    confirmAt: undefined,
   };
 
   constructor(birth: {

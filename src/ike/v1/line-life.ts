@@ -42,9 +42,24 @@ function onIdle(host: Host, line: PeerLine): void {
   report(host, { kind: "ike-down", ike: current.id, connection: line.connection.name, reason });
 }
 
+/**
+ * Pairs outlive their main mode (S74), and whatever ends them at the peer then can be told to nobody. So where the peer is to
+ * be looked after and is silent, a main mode asks: it fails, or the peer says that it has nothing (INITIAL-CONTACT), or all is well.
+ */
+function onSilence(host: Host, line: PeerLine): void {
+  const { dpd, connection } = line;
+  if (!dpd.isDue(host.now)) return;
+  host.renew(line, "dpd");
+  dpd.heard(connection.dpdDelay, host.now);
+}
+
 function onDpd(host: Host, line: PeerLine): void {
   const { current, dpd, connection } = line;
   const live = liveOf(line);
+  if (current === undefined && line.pairs.size > 0 && connection.dpdDelay > 0) {
+    onSilence(host, line);
+    return;
+  }
   if (current === undefined || live === undefined || !current.peer.dpd) {
     dpd.stop();
     return;

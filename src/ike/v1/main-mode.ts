@@ -198,7 +198,7 @@ export function onKeAgreed(host: Host, sa: IsakmpSa, state: State<"AgreeingKe">,
     return;
   }
   const keys = deriveKeys(sa, terms, halves, result.shared, secret?.secret);
-  const handshake: Handshake = { ...terms, ...halves, keys, secret, peerAsks };
+  const handshake: Handshake = { ...terms, ...halves, keys, keyedAt: host.now, secret, peerAsks };
   startCipher(sa, handshake);
   const own = ownIdentity(line.connection, line.path);
   const proof = proveOurselves(
@@ -384,7 +384,7 @@ export function onKeResponded(host: Host, sa: IsakmpSa, state: State<"Responding
   const halves = { initiatorPublic, responderPublic: result.publicKey, initiatorNonce, responderNonce };
   sendPhase1(host, sa, "main", keyPayloads(host, sa, terms, result.publicKey, responderNonce), "once");
   const keys = deriveKeys(sa, terms, halves, result.shared, secret?.secret);
-  const handshake: Handshake = { ...terms, ...halves, keys, secret, peerAsks };
+  const handshake: Handshake = { ...terms, ...halves, keys, keyedAt: host.now, secret, peerAsks };
   startCipher(sa, handshake);
   sa.state = { kind: "AwaitProofRequest", handshake, claimed: undefined, told: false };
 }

@@ -151,7 +151,8 @@ export function onSealedNotice(host: Host, sa: IsakmpSa, opened: Opened): void {
   const handshake = handshakeOf(sa.state);
   const type = handshake && noticeOf(handshake, opened);
   if (handshake === undefined || type === undefined) {
-    host.count("drop_not_verified");
+    // RFC 2409 appendix B: what overtook the last message of phase 1 has an IV of that message's.
+    host.count("drop_state");
     return;
   }
   if (!believe(host, sa, opened) || type >= FIRST_STATUS_NOTIFY) return;

@@ -122,16 +122,19 @@ function octetsOf(cookie: bigint): Uint8Array {
   return octets;
 }
 
-/** RFC 2407 §4.6.3.3: we know nothing of this peer from before. `claim`: who it is, where that is known. */
+/**
+ * RFC 2407 §4.6.3.3: we have nothing of this peer from before, or no more: what it still has, because our deletes were lost,
+ * goes. `claim`: who it is, where that is known.
+ */
 export function initialContact(host: Host, sa: IsakmpSa, claim: Claim | undefined): Payload[] {
   const { line } = sa;
   const { name, unique } = line.connection;
-  if (unique === "never" || line.peer.kind === "authenticated") return [];
-  const known =
+  if (unique === "never") return [];
+  const lines =
     claim === undefined
-      ? [...host.registry.lines].some((other) => other.connection.name === name && isKnownAt(other, line))
-      : host.registry.linesOf(name, claim.identity).length > 0;
-  if (known) return [];
+      ? [...host.registry.lines].filter((other) => other.connection.name === name && isKnownAt(other, line))
+      : host.registry.linesOf(name, claim.identity);
+  if (lines.some((other) => host.registry.holdsAnything(other, sa))) return [];
   const cookies = new Uint8Array(16);
   cookies.set(octetsOf(sa.initiatorCookie));
   cookies.set(octetsOf(sa.responderCookie), 8);

@@ -15,10 +15,9 @@ import type { ChildSuite } from "#ike/suite";
 import type { Payload } from "#wire/ike/v1/chain";
 import type { IdPayload } from "#wire/ike/v1/id";
 import type { SaPayload } from "#wire/ike/v1/sa";
-import type { IsakmpSa } from "./isakmp-sa.ts";
 import type { Lifetime } from "./lifetimes.ts";
 import type { Pair } from "./pairs.ts";
-import type { QuickTask } from "./tasks.ts";
+import type { Disowned, QuickTask } from "./tasks.ts";
 
 export interface OwnKe {
   readonly method: number;
@@ -103,8 +102,8 @@ export type Phase2Exchange =
       readonly commit: boolean;
     }
   | ({ readonly kind: "AwaitMessage3"; readonly pair: Pair; readonly commit: boolean } & Nonces)
-  /** MS-IKEE §3.8: our delete with a nonce. */
-  | { readonly kind: "AwaitAcknowledgement"; readonly nonce: Uint8Array; readonly of: IsakmpSa | undefined };
+  /** MS-IKEE §3.8: our delete with a nonce; of the ISAKMP SA it goes over, or of what we received by. */
+  | { readonly kind: "AwaitAcknowledgement"; readonly nonce: Uint8Array; readonly of: "isakmp-sa" | Disowned };
 
 /** Message 2 without HASH, nonce and KE. */
 export interface QuickAnswer {

@@ -10,6 +10,7 @@ import { discard, type Failure } from "#ike/host";
 import type { DecodedPayload } from "#wire/ike/v1/chain";
 import { Exchange, NotifyType } from "#wire/ike/v1/numbers";
 import type { Opened } from "./channel.ts";
+import { deleteAgain, deletePair, onDeleteOver } from "./delete.ts";
 import { endLine } from "./end-line.ts";
 import { heard } from "./hearing.ts";
 import type { Host } from "./host.ts";
@@ -23,7 +24,7 @@ import { dropExchange, failOwn, failTask, retryOverNewMainMode } from "./quick-m
 import * as initiator from "./quick-mode-initiator.ts";
 import * as responder from "./quick-mode-responder.ts";
 import { refused } from "./quick-mode-terms.ts";
-import { addDelete, removePair } from "./succession.ts";
+import { addDelete } from "./succession.ts";
 import { configOf, isQuickTask, type QuickTask } from "./tasks.ts";
 import * as wishes from "./wishes.ts";
 
@@ -65,7 +66,9 @@ function onQuickMode(host: Host, sa: IsakmpSa, live: Live, message: Phase2Messag
   const exchange = live.exchanges.get(message.messageId);
   switch (exchange?.kind) {
     case undefined:
-      responder.onMessage1(host, sa, live, message);
+      // An answer to what was broken off.
+      if (sa.channel.knows(message)) host.count("drop_state");
+      else responder.onMessage1(host, sa, live, message);
       return;
     case "AwaitMessage2":
       initiator.onMessage2(host, sa, live, message, exchange);
@@ -111,11 +114,12 @@ export function onUnanswered(host: Host, sa: IsakmpSa, live: Live, messageId: nu
     case "AwaitConnected":
       dropExchange(host, sa, live, messageId);
       if (!exchange.pair.proven)
-        removePair(host, sa.line, exchange.pair, true, "the peer never said CONNECTED, which it promised");
+        deletePair(host, sa.line, exchange.pair, "the peer never said CONNECTED, which it promised");
       return;
     case "AwaitAcknowledgement":
       dropExchange(host, sa, live, messageId);
-      if (exchange.of !== undefined) host.destroy(exchange.of, "deleted");
+      if (exchange.of !== "isakmp-sa") deleteAgain(host, sa.line, exchange.of);
+      onDeleteOver(host, sa, live, exchange.of);
       return;
     case "GeneratingKe":
     case "AgreeingKe":
@@ -181,11 +185,6 @@ export function onEstablished(host: Host, sa: IsakmpSa, _live: Live): void {
   heard(host, line);
 }
 
-/** INITIAL-CONTACT of a main mode that began then: the peer has none of the pairs before. */
-export function onPeerRestarted(host: Host, line: PeerLine, startedAt: Millis): void {
-  informational.forgetPairs(host, line, startedAt);
-}
-
 /** The line's main mode ended without an ISAKMP SA: tasks that wait for one fail, or it is tried again. */
 export function onMainModeFailed(host: Host, line: PeerLine, failure: Failure): void {
   const waiting = line.tasks.filter(isQuickTask);
@@ -208,6 +207,7 @@ export function onEnding(host: Host, sa: IsakmpSa, live: Live, _reason: string):
     wipeExchange(exchange);
     if ((exchange.kind === "AwaitMessage3" || exchange.kind === "AwaitConnected") && !exchange.pair.proven)
       addDelete(host, line, exchange.pair, "the peer never finished its quick mode", FINISHED_WITHIN, "proven");
+    if (exchange.kind === "AwaitAcknowledgement" && exchange.of !== "isakmp-sa") deleteAgain(host, line, exchange.of);
     if (task === undefined) continue;
     if (task.tries === 0) line.tasks.unshift({ ...task, tries: 1, notBefore: host.now });
     else

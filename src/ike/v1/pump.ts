@@ -4,10 +4,10 @@
  */
 import { type Millis, millis } from "#core/units";
 import { mayMakeSessionKey } from "#ike/refresh-limit";
-import { deletePair, greet, repeatDeletes } from "./delete.ts";
+import { deletePair, greet, repeatDeletes, speaking } from "./delete.ts";
 import type { Host } from "./host.ts";
 import type { IsakmpSa, Live } from "./isakmp-sa.ts";
-import { hasHeir, isKept, type Pair, sameTerms } from "./pairs.ts";
+import { hasHeir, isKept, type Pair, pairByInbound, sameTerms } from "./pairs.ts";
 import type { PeerLine } from "./peer-line.ts";
 import { taskOf } from "./phase2-state.ts";
 import { makingCount } from "./quick-mode-failures.ts";
@@ -75,7 +75,8 @@ function runSpeeches(host: Host, line: PeerLine): void {
 
 /** Make before break: message 3 may be lost, and the peer have nothing but the former pair yet. */
 function dueAt(host: Host, line: PeerLine, { work, notBefore }: Task): Millis {
-  if (work.kind === "disown" && work.whenHeard && line.heardAt < notBefore) return NEVER;
+  const mayHear = () => line.heardAt >= notBefore && speaking(host, line) !== undefined;
+  if (work.kind === "disown" && work.whenHeard && !mayHear()) return NEVER;
   if (work.kind !== "delete-pair") return notBefore;
   const heir = unprovenHeir(line, work.pair, host.now);
   return heir === undefined ? notBefore : millis(Math.max(notBefore, heir.madeAt + PROVEN_WITHIN));
@@ -108,7 +109,9 @@ function makesSense(host: Host, line: PeerLine, { work }: Task): boolean {
     case "greet":
       return work.sa.state.kind === "Live";
     case "disown":
-      return host.registry.sasOf(line).length > 0;
+      // With neither, the next main mode says that nothing is left (INITIAL-CONTACT).
+      if (pairByInbound(line.pairs.values(), work.spi, work.protocol) !== undefined) return false;
+      return line.pairs.size > 0 || host.registry.sasOf(line).length > 0;
     default:
       return work satisfies never;
   }

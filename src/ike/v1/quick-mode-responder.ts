@@ -14,7 +14,7 @@ import { notify } from "#wire/ike/v1/notify";
 import { Exchange, NotifyType } from "#wire/ike/v1/numbers";
 import { shape } from "#wire/ike/v1/shape";
 import { encodeAlternatives } from "./alternatives.ts";
-import { spiOctets } from "./delete.ts";
+import { deletePair, spiOctets } from "./delete.ts";
 import { believe, heard } from "./hearing.ts";
 import type { Host } from "./host.ts";
 import { installPair, keyingText, protocolId } from "./install-pair.ts";
@@ -36,7 +36,7 @@ import {
   type Refused,
   refused,
 } from "./quick-mode-terms.ts";
-import { provePair, removePair, settle } from "./succession.ts";
+import { provePair, settle } from "./succession.ts";
 
 const MESSAGE_1 = { SA: "one", NONCE: "one", KE: "optional", ID: "many" } as const;
 
@@ -271,5 +271,5 @@ export function onNoMessage3(
 ): void {
   dropExchange(host, sa, live, messageId);
   if (pair.proven) return;
-  removePair(host, sa.line, pair, true, "the peer never finished its quick mode");
+  deletePair(host, sa.line, pair, "the peer never finished its quick mode");
 }

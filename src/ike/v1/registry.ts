@@ -129,6 +129,12 @@ export class Registry {
     return [...(this.#byLine.get(line) ?? [])];
   }
 
+  /** It has pairs, or an ISAKMP SA besides this one that is not about to go. */
+  holdsAnything(line: PeerLine, besides: IsakmpSa): boolean {
+    const stays = (sa: IsakmpSa) => sa !== besides && sa.state.kind === "Live" && sa.state.phase.kind !== "Closing";
+    return line.pairs.size > 0 || this.sasOf(line).some(stays);
+  }
+
   /** The pair is this line's from now on. */
   own(pair: number, line: PeerLine): void {
     this.#owners.set(pair, line);

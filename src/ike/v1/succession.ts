@@ -117,7 +117,10 @@ export function usePair(host: Host, pair: Pair): void {
   takeOver(host, pair);
 }
 
-/** We send on it, and do not know more of it than before: the peer may end all of its pairs, and not have this one. */
+/**
+ * We send on it, and do not know more of it than before: the peer may end all of its pairs, and not have this one. Also before
+ * CONNECTED: nothing else is left to send on, and a peer that asked for it has its inbound SA since message 2 (RFC 2408 §3.1).
+ */
 function takeOver(host: Host, pair: Pair): void {
   if (pair.state.kind !== "Installed" || pair.state.outbound !== "later") return;
   pair.state = { kind: "Installed", outbound: "used" };
@@ -143,7 +146,8 @@ export function retirePair(
   report(host, { kind: "child-down", ...names(line, pair), reason });
 }
 
-function hasTwin(line: PeerLine, pair: Pair): boolean {
+/** Another one for the same packets stays. */
+export function hasTwin(line: PeerLine, pair: Pair): boolean {
   for (const twin of line.pairs.values()) if (twin !== pair && isKept(twin) && sameTerms(twin, pair)) return true;
   return false;
 }

@@ -15,6 +15,14 @@ export interface PacketSelectors {
   readonly remote: TrafficSelector;
 }
 
+/** What we received by, and the peer may still send on. */
+export interface Disowned {
+  readonly protocol: Protocol;
+  readonly spis: readonly Spi[];
+  /** Times the delete was begun before. */
+  readonly tries: number;
+}
+
 /** "heirless": nothing has taken its place; "proven": the peer is known to have it. */
 export type Pardon = "never" | "heirless" | "proven";
 
@@ -23,15 +31,17 @@ export type TaskWork =
   | { readonly kind: "replace-pair"; readonly pair: Pair }
   /** `unless`: what makes it stay after all by then. */
   | { readonly kind: "delete-pair"; readonly pair: Pair; readonly reason: string; readonly unless: Pardon }
-  /** INITIAL-CONTACT of a responder in aggressive mode, whose only message was in clear. */
+  /** INITIAL-CONTACT after aggressive mode. */
   | { readonly kind: "greet"; readonly sa: IsakmpSa }
   | Disown;
 
-/** What the peer may hold and we do not. */
+/** The delete of what the peer may hold and we do not. */
 export interface Disown {
   readonly kind: "disown";
   readonly protocol: Protocol;
   readonly spi: Spi;
+  /** Times it was begun before. */
+  readonly tries: number;
   /** Only once the peer was heard since `notBefore`: whatever was said in its silence may be lost. */
   readonly whenHeard: boolean;
 }

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DEFAULT_CONNECTION_POLICY } from "#core/connection";
+import { millis } from "#core/units";
 import { KeMethod } from "#crypto/key-exchange";
 import { assertSettled, ids, initiate, only } from "#test/sim/ike-established";
 import { FAIR } from "#test/sim/ike-pair";
@@ -15,6 +16,7 @@ import {
   states,
   twoNodes1,
 } from "#test/sim/ikev1-pair";
+import { decodeHeader } from "#wire/ike/header";
 
 const DEAD = { ...FAIR, loss: 1 };
 
@@ -147,4 +149,214 @@ test("a main mode that is deleted while the peer's quick mode is being answered 
   assert.equal(b.loose.size, 0);
   // The wish is a's: it goes over a main mode of its own.
   assertSettled({ sim, a, b });
+});
+
+test("a delete that is lost six times is said again when the peer is heard, as nobody acknowledges it", () => {
+  const { sim, a, b } = established1({ dpdDelay: millis(20_000) });
+  let lost = 0;
+  sim.translate = (datagram) => {
+    // Deletes are shorter than questions whether the peer is there and their answers.
+    const isDelete = describe1(datagram) === "info* HASH" && datagram.octets.length < 100;
+    if (!isDelete || lost === 6) return datagram;
+    lost += 1;
+    return undefined;
+  };
+  a.give({ kind: "delete-child", id: only(a), reason: "test" });
+  sim.driveFor(100_000);
+  assert.deepEqual([lost, b.children.length], [6, 1]);
+  sim.driveFor(60_000);
+  assert.equal(b.children.length, 0);
+});
+
+test("who has nothing left of the peer says so in the next main mode: what deletes that were lost did not end goes (RFC 2407 §4.6.3.3)", () => {
+  for (const begins of ["a", "b"] as const) {
+    const { sim, a, b } = established1();
+    sim.weather = DEAD;
+    for (const { id } of a.sas) a.give({ kind: "delete-ike", ike: id, reason: "test" });
+    sim.driveFor(10_000);
+    sim.weather = FAIR;
+    assert.deepEqual([a.children.length, b.children.length], [0, 1]);
+    if (begins === "a") startMainMode(a);
+    else for (const { id } of b.sas) b.give({ kind: "rekey-ike", ike: id, trigger: "time" });
+    sim.driveFor(1_000);
+    assert.deepEqual(b.children, []);
+    assert.deepEqual(states(a).filter((state) => state === "established").length, 1);
+  }
+});
+
+test("a pair made while a main mode was under way is forgotten with the rest when the peer then says it has none", () => {
+  const { sim, a, b } = established1();
+  const [former] = b.sas;
+  assert.ok(former !== undefined);
+  sim.held = [];
+  b.give({ kind: "rekey-ike", ike: former.id, trigger: "time" });
+  const [first] = sim.held;
+  sim.held = undefined;
+  b.give({ kind: "rekey-child", id: only(b), trigger: "time" });
+  sim.driveFor(500);
+  sim.weather = DEAD;
+  for (const { id } of a.sas) a.give({ kind: "delete-ike", ike: id, reason: "test" });
+  sim.weather = FAIR;
+  assert.ok(first !== undefined && b.children.length > 0);
+  sim.arrive(first);
+  sim.driveFor(500);
+  assert.equal(states(a).filter((state) => state === "established").length, 1);
+  assert.deepEqual(b.children, []);
+});
+
+test("an initiator in aggressive mode that has started anew says so under protection, not in its messages (RFC 2407 §4.6.3)", () => {
+  const over = { v1: { ...DEFAULT_CONNECTION_POLICY.v1, aggressive: true, aggressivePsk: true } };
+  const { sim, a, b } = established1(over);
+  const fresh = sim.restart(a);
+  fresh.configure(mirrored1(over).a);
+  startMainMode(fresh);
+  sim.driveFor(5_000);
+  assert.deepEqual([states(fresh), states(b)], [["established"], ["established"]]);
+  assert.deepEqual(b.children, []);
+});
+
+const MICROSOFT = { v1: { ...DEFAULT_CONNECTION_POLICY.v1, microsoft: true } };
+
+test("the delete of an ISAKMP SA waits until those that go over it are acknowledged: it would overtake them (MS-IKEE §3.8)", () => {
+  const { sim, a, b } = established1(MICROSOFT);
+  const [sa] = a.sas;
+  assert.ok(sa !== undefined);
+  sim.held = [];
+  a.give({ kind: "delete-ike", ike: sa.id, reason: "test" });
+  assert.equal(sim.held.length, 1);
+  sim.deliver(b);
+  assert.deepEqual([b.children, states(b)], [[], ["established"]]);
+  sim.deliver(a);
+  sim.deliver(b);
+  assert.deepEqual(states(b), []);
+  sim.deliver(a);
+  assert.deepEqual(states(a), []);
+  assert.deepEqual([a.engine.nextTimeout, b.engine.nextTimeout], [undefined, undefined]);
+});
+
+test("a delete that was not acknowledged when its ISAKMP SA ended goes over the next one", () => {
+  const { sim, a, b } = established1({ ...MICROSOFT, dpdDelay: millis(20_000) });
+  const [former] = a.sas;
+  assert.ok(former !== undefined);
+  let lost = 0;
+  sim.translate = (datagram) => {
+    // Deletes of pairs, and what acknowledges them; those of ISAKMP SAs are longer.
+    const isDelete = describe1(datagram) === "info* HASH" && datagram.octets.length === 124;
+    if (!isDelete || decodeHeader(datagram.octets).initiatorSpi !== BigInt(`0x${former.initiatorSpi}`)) return datagram;
+    lost += 1;
+    return undefined;
+  };
+  a.give({ kind: "delete-child", id: only(a), reason: "test" });
+  b.give({ kind: "rekey-ike", ike: b.sas[0]?.id ?? 0, trigger: "time" });
+  sim.driveFor(8_000);
+  assert.ok(lost > 1);
+  assert.equal(b.children.length, 1);
+  sim.driveFor(60_000);
+  assert.deepEqual([b.children, states(a), states(b)], [[], ["established"], ["established"]]);
+});
+
+test("a quick mode whose end the peer never confirms leaves no pair with the peer either (RFC 2408 §3.1)", () => {
+  const { sim, a, b } = mainModeOver({ v1: { ...DEFAULT_CONNECTION_POLICY.v1, commitBit: "always" } });
+  // CONNECTED, which is longer than message 3 and shorter than the others.
+  sim.translate = (datagram) =>
+    describe1(datagram) === "quick* HASH" && datagram.octets.length === 92 ? undefined : datagram;
+  initiate(a);
+  sim.driveFor(5_000);
+  assert.deepEqual([a.children.length, b.children.length], [1, 1]);
+  sim.driveFor(60_000);
+  assert.deepEqual([a.children, b.children], [[], []]);
+});
+
+test("a quick mode whose last message never comes leaves no pair with the peer either", () => {
+  const { sim, a, b } = mainModeOver();
+  sim.translate = (datagram) =>
+    describe1(datagram) === "quick* HASH" && datagram.octets.length === 76 ? undefined : datagram;
+  initiate(a);
+  sim.driveFor(5_000);
+  assert.deepEqual([a.children.length, b.children.length], [1, 1]);
+  sim.driveFor(60_000);
+  assert.deepEqual([a.children, b.children], [[], []]);
+});
+
+test("a peer that died is found out over the former ISAKMP SA too, which takes the place of one that is gone", () => {
+  const { sim, a, b } = established1({ dpdDelay: millis(20_000) });
+  b.give({ kind: "rekey-ike", ike: b.sas[0]?.id ?? 0, trigger: "time" });
+  sim.driveFor(200);
+  a.give({ kind: "rekey-child", id: only(a), trigger: "time" });
+  sim.driveFor(6_000);
+  assert.deepEqual(states(a).sort(), ["established", "rekeyed"]);
+  sim.kill(b);
+  // Nobody answers: the second quick mode's failure ends the newer one (S67).
+  a.give({ kind: "rekey-child", id: only(a), trigger: "time" });
+  sim.driveFor(300_000);
+  assert.deepEqual([a.children, a.sas], [[], []]);
+});
+
+/** Both sides have a pair and no main mode any more. */
+function ended(): ReturnType<typeof established1> {
+  const v1 = { ...DEFAULT_CONNECTION_POLICY.v1, idleTime: millis(5_000) };
+  const pair = established1({ v1, dpdDelay: millis(60_000) });
+  pair.sim.driveFor(40_000);
+  assert.deepEqual([states(pair.a), states(pair.b)], [["ended"], ["ended"]]);
+  return pair;
+}
+
+test("pairs without a main mode go on, and a silent peer is asked by another main mode (S74)", () => {
+  const { sim, a, b } = ended();
+  const mainModes = () => sim.sent.filter((datagram) => describe1(datagram) === "main SA").length;
+  const before = mainModes();
+  for (let i = 0; i < 6; i++) {
+    for (const node of [a, b]) node.give({ kind: "heard", id: only(node) });
+    sim.driveFor(30_000);
+  }
+  assert.equal(mainModes(), before);
+  sim.driveFor(61_000);
+  assert.ok(mainModes() > before);
+  assert.deepEqual([a.children.length, b.children.length], [1, 1]);
+});
+
+test("a pair that the peer gave up while there was no main mode to say so over does not stay (S74)", () => {
+  const { sim, a, b } = ended();
+  const [line] = a.sas;
+  assert.ok(line !== undefined);
+  a.give({ kind: "delete-ike", ike: line.id, reason: "test" });
+  assert.deepEqual([a.children.length, b.children.length], [0, 1]);
+  sim.driveFor(90_000);
+  assert.deepEqual([a.children, b.children], [[], []]);
+});
+
+test("a peer that died while there was no main mode is found out (S74)", () => {
+  const { sim, a, b } = ended();
+  sim.kill(b);
+  sim.driveFor(180_000);
+  assert.deepEqual([a.children, a.sas, a.ends], [[], [], ["dpd"]]);
+});
+
+test("copies of earlier messages of an exchange that come late are known, not deciphered with a later IV (RFC 2409 appendix B)", () => {
+  const { sim, a, b } = twoNodes1();
+  startMainMode(a);
+  sim.driveFor(1_000);
+  initiate(a);
+  sim.driveFor(1_000);
+  assert.deepEqual([a.children.length, b.children.length], [1, 1]);
+  const before = sim.sent.length;
+  for (const datagram of sim.sent.slice()) sim.arrive(datagram);
+  sim.driveFor(5_000);
+  for (const node of [a, b])
+    for (const name of ["drop_not_verified", "drop_malformed"])
+      assert.equal(node.counter(name), 0, `${node.name} ${name}`);
+  assert.ok(a.counter("drop_message_id") + b.counter("drop_message_id") >= 3);
+  // Message 6 and 3 answer the messages before them once more.
+  assert.ok(sim.sent.length - before <= 4);
+});
+
+test("an answer to a quick mode that was broken off is no first message of another one", () => {
+  const { sim, a } = twoNodes1();
+  startMainMode(a);
+  sim.driveFor(1_000);
+  initiate(a);
+  sim.driveFor(15);
+  for (const { id } of a.sas) a.give({ kind: "delete-ike", ike: id, reason: "test" });
+  sim.driveFor(8);
+  assert.deepEqual([a.counter("drop_not_verified"), a.counter("drop_state")], [0, 1]);
 });

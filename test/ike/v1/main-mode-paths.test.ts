@@ -113,6 +113,40 @@ test("a lost third message of aggressive mode is said again with the quick mode 
   assert.equal(b.children.length, 1);
 });
 
+test("a lost third message of aggressive mode is said again until the peer has answered something", () => {
+  const { sim, a, b } = twoNodes1(AGGRESSIVE);
+  let lost = 0;
+  sim.translate = (datagram) => {
+    if (lost === 3 || describe1(datagram) !== "aggressive* HASH") return datagram;
+    lost += 1;
+    return undefined;
+  };
+  startMainMode(a);
+  sim.driveFor(20_000);
+  assert.equal(lost, 3);
+  assert.deepEqual([states(a), states(b)], [["established"], ["established"]]);
+  assert.equal(a.engine.nextTimeout, undefined);
+});
+
+test("an ISAKMP SA of aggressive mode that the peer never takes gives way to the former one", () => {
+  const { sim, a, b } = established1(AGGRESSIVE);
+  const [former] = a.sas;
+  assert.ok(former !== undefined);
+  sim.translate = (datagram) => (describe1(datagram) === "aggressive* HASH" ? undefined : datagram);
+  a.give({ kind: "rekey-ike", ike: former.id, trigger: "time" });
+  sim.driveFor(20_000);
+  assert.deepEqual(
+    [states(a).sort(), states(b)],
+    [
+      ["established", "rekeyed"],
+      ["established", "connecting"],
+    ],
+  );
+  sim.driveFor(60_000);
+  assert.deepEqual([a.sas[0]?.id, states(a), states(b)], [former.id, ["established"], ["established"]]);
+  assert.deepEqual([a.children.length, b.children.length], [1, 1]);
+});
+
 for (const [name, v1] of [
   ["not at all", DEFAULT_CONNECTION_POLICY.v1],
   ["not with a pre-shared key", { ...DEFAULT_CONNECTION_POLICY.v1, aggressive: true }],

@@ -145,6 +145,7 @@ function rig(pfs = false, { initiator }: Pick<IsakmpSa, "initiator"> = { initiat
     kind: "Live",
     suite: { encryption, prf, keyExchange, method: 1, lifeTime: millis(forever), lifeOctets: octets(forever) },
     keys: { ...KEYS, SKEYID_d: key(2) },
+    keyedAt: NOW,
     establishedAt: NOW,
     phase: { kind: "Current" },
     exchanges: new Map(),
