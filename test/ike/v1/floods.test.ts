@@ -76,19 +76,19 @@ function flood({ sim, b }: EstablishedPair, sources: number, span: number, each:
   return books;
 }
 
-for (const sources of [1, 60, 250, 5000])
+for (const sources of [1, 250, 5000])
   test(`two datagrams a millisecond from ${sources} sources: bounded state, out ≤ in, an honest peer gets in, nothing stays`, () => {
     const pair = flooded();
     const { sim, a, b } = pair;
     const before = flood(pair, sources, 2000, 2);
     initiate(a);
-    const books = flood(pair, sources, 1000, 2, before);
+    const books = flood(pair, sources, 700, 2, before);
     assert.ok(a.children.length === 1 && b.children.length === 1, `honest peer: ${states(a)}`);
     const { exchanges, shots } = books.openings;
     const reached = `${exchanges} exchanges, ${JSON.stringify(shots)}, half-open ${books.mostHalfOpen}`;
     assert.ok(Object.values(shots).every((count) => count > 0) || sources === 1, reached);
     assert.ok(books.mostHalfOpen <= Math.min(total, sources * blockPerSource) + 1, reached);
-    assert.ok(sources < 60 || exchanges > 1000, reached);
+    assert.ok(sources === 1 || exchanges > 1000, reached);
     assert.ok(books.answered <= books.asked);
     sim.driveFor(timeout + 1000);
     assert.equal(b.engine.snapshot().halfOpen, 0);
