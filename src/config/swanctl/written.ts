@@ -35,7 +35,7 @@ export function writtenSection(
 }
 
 class Text {
-  #parts: Uint8Array[] = [];
+  readonly #parts: Uint8Array[] = [];
   length = 0;
 
   add(octets: Uint8Array): void {
