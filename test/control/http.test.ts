@@ -35,6 +35,12 @@ class Sample implements OperatedGateway {
   status() {
     return STATUS;
   }
+  details() {
+    return undefined;
+  }
+  explainPacket() {
+    return "nobody asks here";
+  }
   async act(action: string, target: object) {
     this.asked.push(`${action} ${JSON.stringify(target)}`);
     return this.outcome;

@@ -140,6 +140,9 @@ export class SampleGateway implements OperatedGateway {
   details(): GatewayDetails | undefined {
     return this.current;
   }
+  explainPacket(): string {
+    return "nobody asks here";
+  }
   act(action: OperatorAction, target: OperatorTarget): ReturnType<OperatedGateway["act"]> {
     this.asked.push([action, target]);
     return this.answer();
