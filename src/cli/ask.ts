@@ -17,6 +17,12 @@ export async function ask(args: Arguments, request: OperatorRequest): Promise<Op
   return JSON.parse(line) as OperatorAnswer;
 }
 
+/** What went wrong, on standard error; the exit code. */
+export function refusal(io: CliIo, why: string): number {
+  io.err(`${paint(io, "red", "esplanade")}: ${why}\n`);
+  return 1;
+}
+
 export interface Verb {
   readonly action: OperatorAction;
   readonly summary: string;

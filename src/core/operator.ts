@@ -113,6 +113,8 @@ export interface GatewayStatus {
   /** Name → count, of IKE. */
   readonly ike: Readonly<Record<string, number>>;
   readonly configLastReload: LastReload;
+  /** What it was read from; absent: nobody reads it again. */
+  readonly configFile?: string;
 }
 
 /** How late the control thread came to its turn, in milliseconds, in so many looks. */
@@ -176,6 +178,8 @@ export interface RunningConfiguration {
   /** What runs, without secrets and keys. */
   current(): GatewayConfig;
   readonly lastReload: LastReload;
+  /** What was read last; absent: it came from no file that is read again. */
+  readonly file?: string;
   /** Sections that arrive one by one. */
   readonly store: ConfigStore;
 }

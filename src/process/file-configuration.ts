@@ -46,6 +46,10 @@ export class FileConfiguration implements RunningConfiguration {
     return this.#lastReload;
   }
 
+  get file(): string {
+    return this.#file;
+  }
+
   current(): GatewayConfig {
     return withoutSecrets(this.#parts.exchange.running);
   }

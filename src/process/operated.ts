@@ -108,6 +108,7 @@ export class Operated implements OperatedGateway {
       drops,
       ike: ike?.ike.counters ?? {},
       configLastReload: this.configuration.lastReload,
+      ...(this.configuration.file === undefined ? {} : { configFile: this.configuration.file }),
     };
   }
 

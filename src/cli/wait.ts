@@ -1,0 +1,62 @@
+/** `esplanade wait TUNNEL`: until it is up. */
+import { setTimeout as pause } from "node:timers/promises";
+import { findTargets } from "#control/answer";
+import type { TunnelStatus } from "#core/operator";
+import { monotonicClock } from "#io/system-clock";
+import { ask, refusal, SOCKET_OPTION } from "./ask.ts";
+import { paint } from "./colour.ts";
+import type { Arguments, CliIo, Command } from "./command.ts";
+
+/** Between two looks, in milliseconds. */
+const LOOK = 200;
+
+export const wait: Command = {
+  name: "wait",
+  summary: "wait until a tunnel is up",
+  parameters: ["TUNNEL"],
+  options: {
+    socket: SOCKET_OPTION,
+    timeout: { type: "string", short: "t", value: "SECONDS", help: "give up after so long (30)" },
+    json: { type: "boolean", help: "print one JSON object" },
+  },
+  examples: ["esplanade wait hq", "esplanade wait hq/net --timeout 5 && ./backup"],
+  run,
+};
+
+/** 0: it is up; 1: it is not, in time. */
+async function run(args: Arguments, io: CliIo): Promise<number> {
+  const limit = args.number("timeout", 0, 86_400, 30) * 1000;
+  const clock = monotonicClock();
+  const began = clock.now();
+  const name = args.parameter("TUNNEL");
+  for (;;) {
+    const answer = await ask(args, { kind: "status" });
+    if (!answer.ok || !("status" in answer)) return refusal(io, answer.ok ? "the gateway gave no status" : answer.why);
+    const targets = findTargets(name, false, answer.status);
+    if (typeof targets === "string") return refusal(io, targets);
+    const tunnels = answer.status.tunnels.filter((tunnel) =>
+      targets.some((t) => t.kind === "child" && t.child === tunnel.child && t.connection === tunnel.connection),
+    );
+    const down = tunnels.filter(({ state }) => state !== "up" && state !== "rekeying");
+    const took = clock.now() - began;
+    if (down.length > 0 && took < limit) {
+      await pause(Math.min(LOOK, limit - took));
+      continue;
+    }
+    tell(name, down, took, args, io);
+    return down.length === 0 ? 0 : 1;
+  }
+}
+
+function tell(name: string, down: readonly TunnelStatus[], took: number, args: Arguments, io: CliIo): void {
+  const seconds = Math.round(took / 100) / 10;
+  if (args.has("json")) {
+    const waiting = down.map(({ connection, child, state, failure }) => ({ connection, child, state, failure }));
+    io.out(`${JSON.stringify({ up: down.length === 0, seconds, waiting })}\n`);
+  } else if (down.length === 0) io.out(`${paint(io, "green", "up")}: ${name} after ${seconds} s\n`);
+  else
+    for (const { connection, child, state, failure } of down)
+      io.err(
+        `${paint(io, "red", "esplanade")}: ${connection}/${child} is ${state} after ${seconds} s${failure === undefined ? "" : `: ${failure}`}; ask: esplanade why ${connection}/${child}\n`,
+      );
+}
