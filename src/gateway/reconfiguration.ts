@@ -6,7 +6,7 @@
  *     ends ──► policies: lanes, routes, guards ──► engine ──► starts, rekeys
  */
 import { ikeChanges } from "#config/diff/changes";
-import type { ConfigChanges } from "#core/config-changes";
+import type { ConfigChange, ConfigChanges } from "#core/config-changes";
 import type { IkeConfig } from "#core/connection";
 import type { IkeSaSnapshot } from "#core/ike-state";
 import type { Millis } from "#core/units";
@@ -18,7 +18,7 @@ import type { ControlEffect } from "./control-doors.ts";
 import type { DirectorInput } from "./director-doors.ts";
 import type { PairKeeper } from "./pair-keeper.ts";
 import type { RekeyDirector } from "./rekey-director.ts";
-import type { Tunnels } from "./tunnels.ts";
+import type { Tunnel, Tunnels } from "./tunnels.ts";
 
 const GONE = "it is not configured any more";
 const CHANGED = "its configuration has changed";
@@ -45,6 +45,9 @@ interface Subject {
 export class Reconfiguration {
   readonly #parts: ReconfigurationParts;
   #running: IkeConfig | undefined;
+  /** By connection, while a configuration is exchanged. */
+  #tunnelsOf: ReadonlyMap<string, readonly Tunnel[]> = new Map();
+  #sasOf: ReadonlyMap<string, readonly IkeSaSnapshot[]> = new Map();
 
   constructor(parts: ReconfigurationParts) {
     this.#parts = parts;
@@ -60,14 +63,18 @@ export class Reconfiguration {
       return;
     }
     const changes = ikeChanges(former, next);
+    this.#tunnelsOf = grouped(this.#parts.tunnels.all);
     const renewed = this.#renewed(changes);
+    const whole = new Set(changes.details.flatMap((one) => (isWhole(one) ? [one.connection] : [])));
+    this.#sasOf = grouped(whole.size === 0 ? [] : this.#parts.ikeSas());
     for (const { connection, child, fate } of changes.details) {
       if (fate !== "ended" && fate !== "renewed") continue;
       // Children of a connection that ends as a whole go with it.
       if (child === undefined) this.#endConnection(connection, fate === "renewed", now);
-      else if (!isWhole(changes, connection)) this.#endChild({ connection, child }, fate === "renewed", now);
+      else if (!whole.has(connection)) this.#endChild({ connection, child }, fate === "renewed", now);
     }
     exchange();
+    this.#tunnelsOf = grouped(this.#parts.tunnels.all);
     const { starts } = this.#parts;
     starts.configure(next.connections, now, renewed);
     this.#hurry(changes, next, now);
@@ -77,20 +84,17 @@ export class Reconfiguration {
 
   /** Children that start as at first. */
   #renewed({ details }: ConfigChanges): ReadonlySet<string> {
-    const subjects = details.filter(({ fate }) => fate === "renewed");
-    const isMeant = (connection: string, child: string) =>
-      subjects.some((one) => one.connection === connection && (one.child ?? child) === child);
     return new Set(
-      [...this.#parts.tunnels.all].flatMap(({ connection, child }) =>
-        isMeant(connection, child) ? [childPolicyName(connection, child)] : [],
-      ),
+      details
+        .filter(({ fate }) => fate === "renewed")
+        .flatMap((subject) => this.#meant(subject).map((one) => childPolicyName(one.connection, one.child))),
     );
   }
 
   #endConnection(connection: string, again: boolean, now: Millis): void {
     const { engine } = this.#parts;
     const reason = again ? CHANGED : GONE;
-    const sas = this.#parts.ikeSas().filter((sa) => sa.connection === connection);
+    const sas = this.#sasOf.get(connection) ?? [];
     // Those of IKEv2 end with their IKE SA.
     const whole = new Set(sas.filter(({ version }) => version === 2).flatMap((sa) => sa.children.map(({ id }) => id)));
     const subject = { connection, child: undefined };
@@ -117,20 +121,24 @@ export class Reconfiguration {
   }
 
   /** Whoever waits for what is not to come hears of it. */
-  #disappoint({ connection, child }: Subject, why: string): void {
-    const { commands, tunnels } = this.#parts;
-    for (const tunnel of tunnels.all)
-      if (tunnel.connection === connection && (child ?? tunnel.child) === tunnel.child)
-        this.#parts.tell(...commands.failed(`up ${childPolicyName(connection, tunnel.child)}`, why));
+  #disappoint(subject: Subject, why: string): void {
+    const { commands } = this.#parts;
+    const { connection, child } = subject;
+    for (const tunnel of this.#meant(subject))
+      this.#parts.tell(...commands.failed(`up ${childPolicyName(connection, tunnel.child)}`, why));
     if (child === undefined) this.#parts.tell(...commands.failed(`up ${connection}`, why));
   }
 
+  #meant({ connection, child }: Subject): readonly Tunnel[] {
+    const all = this.#tunnelsOf.get(connection) ?? [];
+    return child === undefined ? all : all.filter((tunnel) => tunnel.child === child);
+  }
+
   /** What IKE knows of; those that only listen any more end by themselves. */
-  *#pairsOf({ connection, child }: Subject): Generator<{ readonly id: number; readonly name: string }> {
-    const { tunnels, director } = this.#parts;
-    for (const tunnel of [...tunnels.all]) {
-      if (tunnel.connection !== connection || (child ?? tunnel.child) !== tunnel.child) continue;
-      const name = childPolicyName(connection, tunnel.child);
+  *#pairsOf(subject: Subject): Generator<{ readonly id: number; readonly name: string }> {
+    const { director } = this.#parts;
+    for (const tunnel of this.#meant(subject)) {
+      const name = childPolicyName(tunnel.connection, tunnel.child);
       for (const { id, forgotten } of [...(director.family(tunnel.policy)?.pairs() ?? [])])
         if (!forgotten && this.#parts.isInstalled(id)) yield { id, name };
     }
@@ -145,19 +153,26 @@ export class Reconfiguration {
   }
 
   /** What our side of the pairs carries comes with their successors, without loss. */
-  #rekey({ connection, child }: Subject, now: Millis): void {
-    const { tunnels, director } = this.#parts;
-    for (const tunnel of [...tunnels.all]) {
-      if (tunnel.connection !== connection || (child ?? tunnel.child) !== tunnel.child) continue;
+  #rekey(subject: Subject, now: Millis): void {
+    const { director } = this.#parts;
+    for (const tunnel of this.#meant(subject)) {
       const newest = director.family(tunnel.policy)?.newest;
       if (newest !== undefined) this.#parts.direct({ kind: "rekey", id: newest.id, trigger: "operator" }, now);
     }
   }
 }
 
-function isWhole({ details }: ConfigChanges, connection: string): boolean {
-  return details.some(
-    (one) =>
-      one.connection === connection && one.child === undefined && (one.fate === "ended" || one.fate === "renewed"),
-  );
+/** It ends with its IKE SAs. */
+function isWhole({ child, fate }: ConfigChange): boolean {
+  return child === undefined && (fate === "ended" || fate === "renewed");
+}
+
+function grouped<T extends { readonly connection: string }>(all: Iterable<T>): ReadonlyMap<string, readonly T[]> {
+  const groups = new Map<string, T[]>();
+  for (const one of all) {
+    const group = groups.get(one.connection);
+    if (group === undefined) groups.set(one.connection, [one]);
+    else group.push(one);
+  }
+  return groups;
 }

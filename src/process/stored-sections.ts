@@ -2,7 +2,7 @@
  * What arrives in pieces (vici), beside what the file says: read by the file's own reader, in force at once or refused. A
  * connection that is loaded takes the place of the file's of the same name; the next reload of the file has the last word.
  */
-import { adopt } from "#config/diff/adopt";
+import { adopt, secretsOf } from "#config/diff/adopt";
 import { applyCommand, CommandError, type StoredChange } from "#config/swanctl/store-commands";
 import { NOTHING_STORED, type Stored, StoredReader } from "#config/swanctl/stored";
 import type { ConfigWorld } from "#config/swanctl/world";
@@ -81,8 +81,12 @@ export class StoredSections implements ConfigStore {
     const base = { ...config, ike };
     const stored = withoutFile(this.#stored, base);
     const merged = this.#merge(base, stored);
-    const outcome = this.#exchange.take("why" in merged ? base : merged.config, places);
-    if ("why" in merged) return merged;
+    if ("why" in merged) {
+      const inForce = secretsOf(former.credentials);
+      wipe(...[...secretsOf(ike.credentials)].filter((octets) => !inForce.has(octets)));
+      return merged;
+    }
+    const outcome = this.#exchange.take(merged.config, places);
     if ("why" in outcome) return outcome;
     this.#base = base;
     this.#stored = stored;

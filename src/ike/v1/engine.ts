@@ -114,8 +114,9 @@ export class Ikev1Engine implements VersionEngine {
   #onConfigured(): void {
     const { connections } = this.#host;
     this.#attempts.keepOnly(connections);
+    const byName = new Map(connections.map((connection) => [connection.name, connection]));
     for (const line of this.#registry.lines) {
-      const connection = connections.find(({ name }) => name === line.connection.name);
+      const connection = byName.get(line.connection.name);
       if (connection === undefined) continue;
       line.connection = connection;
       for (const pair of line.pairs.values()) pair.config = configuredNow(connection, pair.config);

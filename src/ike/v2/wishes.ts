@@ -372,8 +372,9 @@ export class Wishes {
 
   /** Sessions go on with the connection of the same name. */
   onConfigured(): void {
+    const connections = new Map(this.#host.connections.map((connection) => [connection.name, connection]));
     for (const session of this.#registry.sessions) {
-      const connection = this.#host.connections.find(({ name }) => name === session.connection.name);
+      const connection = connections.get(session.connection.name);
       if (connection === undefined) continue;
       session.connection = connection;
       for (const child of session.children.values()) child.config = configuredNow(connection, child.config);
