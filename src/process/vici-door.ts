@@ -1,11 +1,11 @@
 /** vici in the gateway process: its socket, its clock, and what the machine says of itself. */
-import { readFileSync } from "node:fs";
 import { machine, release, type } from "node:os";
 import { ViciService } from "#control/vici/service";
 import type { HostFacts } from "#control/vici/world";
 import type { IkeReport } from "#core/ike-state";
 import type { Inventory } from "#core/inventory";
 import type { OperatedGateway } from "#core/operator";
+import { packageVersion } from "#io/package-file";
 import { listenVici } from "#io/vici-socket";
 
 export interface ViciParts {
@@ -53,21 +53,13 @@ export class ViciDoor {
 
 function hostFacts(lanes: number): HostFacts {
   return {
-    version: version(),
+    version: packageVersion(),
     sysname: type(),
     release: release(),
     machine: machine(),
     since: timeText(new Date()),
     lanes,
   };
-}
-
-/** Of the package. */
-function version(): string {
-  const text = readFileSync(new URL(import.meta.resolve("../../../package.json")), "utf8");
-  const found: unknown = JSON.parse(text);
-  const known = typeof found === "object" && found !== null && "version" in found ? found.version : undefined;
-  return typeof known === "string" ? known : "unknown";
 }
 
 /** "Nov 22 04:35:44 2026", in local time. */

@@ -16,6 +16,7 @@ export interface Spoken {
 export class Swanctl implements Disposable {
   readonly #vici: string;
   readonly #home: string;
+  readonly #running = new Set<ChildProcess>();
 
   /** `files`: below its directory, swanctl.conf among them. */
   constructor(vici: string, files: Readonly<Record<string, string | Uint8Array>> = {}) {
@@ -73,10 +74,16 @@ export class Swanctl implements Disposable {
       SWANCTL_DIR: this.#home,
       TZ: "UTC",
     };
-    return spawn("swanctl", [...words, "--uri", `unix://${this.#vici}`], { env, stdio: ["ignore", "pipe", "pipe"] });
+    // Into a pipe it would say all at its end.
+    const all = ["-oL", "swanctl", ...words, "--uri", `unix://${this.#vici}`];
+    const child = spawn("stdbuf", all, { env, stdio: ["ignore", "pipe", "pipe"] });
+    this.#running.add(child);
+    child.once("close", () => this.#running.delete(child));
+    return child;
   }
 
   [Symbol.dispose](): void {
+    for (const child of this.#running) child.kill("SIGKILL");
     rmSync(this.#home, { recursive: true, force: true });
   }
 }

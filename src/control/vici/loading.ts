@@ -61,7 +61,7 @@ export class Loading {
 
   async #take(command: StoreCommand): Promise<Reply> {
     const outcome = await this.#store.take(command);
-    if (!outcome.ok) return { response: refusal(outcome.why) };
+    if (!outcome.ok) return { response: refusal(withoutExcerpts(outcome.why)) };
     return { response: success(value("id", outcome.id), warningKeys(outcome.warnings)) };
   }
 
@@ -146,6 +146,12 @@ export class Loading {
     const owners = itemsOf(request, "owners").map((item) => DECODER.decode(item));
     return this.#take({ kind: "load-shared", id, type, data, owners });
   }
+}
+
+/** Complaints are shown in one line: the excerpts below them have their own indented ones. */
+function withoutExcerpts(why: string): string {
+  const lines = why.split("\n");
+  return lines.filter((line, at) => at === 0 || !line.startsWith(" ")).join("; ");
 }
 
 /** swanctl shows nothing of them; who asks with --raw sees them. */

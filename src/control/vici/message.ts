@@ -146,12 +146,21 @@ function cut(text: string, limit: number): Uint8Array {
   return octets.subarray(0, end);
 }
 
+/** Clients show printable ASCII alone: to swanctl any other text is as good as none. */
+function printable(text: string): Uint8Array {
+  const plain = text
+    .replaceAll("…", "...")
+    .replaceAll(/[–−]/g, "-")
+    .replaceAll(/\s*\n\s*/g, "; ");
+  return cut(plain.replaceAll(/[^\x20-\x7e]/gu, "?"), VALUE_LIMIT);
+}
+
 /** `undefined` says nothing, as vici's optional keys do. */
 export type Said = string | number | undefined;
 
 /** A value; of no entry at all where there is nothing to say. */
 export function value(key: string, said: Said): Message {
-  return said === undefined ? [] : [{ kind: "value", key, value: cut(String(said), VALUE_LIMIT) }];
+  return said === undefined ? [] : [{ kind: "value", key, value: printable(String(said)) }];
 }
 
 export function blob(key: string, octets: Uint8Array): Message {
@@ -164,7 +173,7 @@ export function flag(key: string, is: boolean): Message {
 }
 
 export function list(key: string, items: readonly string[]): Message {
-  return [{ kind: "list", key, items: items.map((item) => cut(item, VALUE_LIMIT)) }];
+  return [{ kind: "list", key, items: items.map(printable) }];
 }
 
 /** A list that is not there when it would be empty. */

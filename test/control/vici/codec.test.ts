@@ -153,11 +153,23 @@ test("20,000 mutations are messages or refused; nothing else is thrown, and what
 });
 
 test("what does not fit its length field is cut in front of a character, or left out", () => {
-  const [entry] = decodeMessage(encodeMessage(value("ü".repeat(200), "ü".repeat(40_000))));
+  const [entry] = decodeMessage(encodeMessage(value("ü".repeat(200), "u".repeat(70_000))));
   assert.equal(entry?.key, "ü".repeat(127));
-  assert.equal(entry?.kind === "value" && entry.value.length, 65_534);
+  assert.equal(entry?.kind === "value" && entry.value.length, 65_535);
   assert.deepEqual(encodeMessage([{ kind: "value", key: "data", value: new Uint8Array(65_536) }]), new Uint8Array());
   assert.equal(encodePacket({ kind: "response", message: new Uint8Array(PACKET_LIMIT) }), undefined);
+});
+
+test("texts are printable ASCII in one line: swanctl shows no others", () => {
+  const texts: readonly (readonly [string, string])[] = [
+    ["CN=gw-b", "CN=gw-b"],
+    ["one\n  two\n", "one; two; "],
+    ["10–20 … ü 𝄞 \u001b[2J", "10-20 ... ? ? ?[2J"],
+  ];
+  for (const [given, said] of texts) {
+    assert.equal(textOf(value("errmsg", given), "errmsg"), said);
+    assert.deepEqual(itemsOf(list("certs", [given]), "certs"), [new TextEncoder().encode(said)]);
+  }
 });
 
 test("packets are cut from a stream in whatever pieces it comes", () => {

@@ -26,6 +26,18 @@ async function ask(here: Scene, name: string, ...parts: readonly Message[]): Pro
   return here.output.said();
 }
 
+/** All that strongSwan's README of vici names. */
+const COMMANDS =
+  `version stats reload-settings initiate terminate rekey redirect install uninstall list-sas list-policies
+  list-conns get-conns list-certs list-authorities get-authorities load-conn unload-conn load-cert load-key unload-key get-keys
+  load-token load-shared unload-shared get-shared flush-certs clear-creds load-authority unload-authority load-pool unload-pool
+  get-pools get-algorithms get-counters reset-counters`.split(/\s+/);
+
+test("each of vici's 36 commands is answered, whatever is missing in it", async () => {
+  assert.equal(COMMANDS.length, 36);
+  for (const name of COMMANDS) assert.equal((await ask(scene(), name)).at(-1)?.[0], "response", name);
+});
+
 const SHOWN_CHILD = {
   name: "net",
   uniqueid: "7",
