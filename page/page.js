@@ -146,7 +146,8 @@ function drawRekeys() {
   const dots = entries.flatMap((entry) => {
     const title = `${clock(entry.at)} ${entry.line}`;
     if (entry.kind === "ike-rekeyed") return [{ at: entry.at, lane: 0, result: "done", title }];
-    if (entry.kind !== "rekey") return [];
+    // A preflight replaces nothing.
+    if (entry.kind !== "rekey" || entry.result.startsWith("preflight")) return [];
     const result = entry.result.startsWith("done") ? "done" : entry.result === "failed" ? "failed" : "other";
     return [{ at: entry.at, lane: entry.child === undefined ? 0 : 1, result, title }];
   });

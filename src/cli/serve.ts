@@ -119,7 +119,7 @@ async function serve(
     await using _vici = await openVici(vici, options, parts, (text) =>
       lines.err(`${paint(io, "yellow", "warning")}: ${text}\n`),
     );
-    await using _http = await listenToMonitors(config.http, operated, events, { gateway, clock });
+    await using _http = await listenToMonitors(config.http, operated, events, { gateway, clock, delay });
     lines.out(`ready: ${readyText(config)} on ${gateway.tunName}\n`);
     why = await Promise.race([gateway.ended, wanted]);
   } finally {
@@ -159,7 +159,7 @@ async function listenToMonitors(
   http: GatewayConfig["http"],
   operated: Operated,
   events: IkeEventMetrics | undefined,
-  parts: Pick<MeasuringParts, "gateway" | "clock">,
+  parts: Pick<MeasuringParts, "gateway" | "clock" | "delay">,
 ): Promise<AsyncDisposable> {
   if (http === undefined || events === undefined) return { [Symbol.asyncDispose]: async () => undefined };
   const { configuration } = operated;

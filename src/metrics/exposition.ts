@@ -23,15 +23,21 @@ const RESULT_LABELS = ["done", "failed", "overtaken"] as const;
 /** Pieces of the text, in order. */
 export function* exposition(measures: Measures): Generator<string> {
   const text = new MetricText();
+  const sheet = { ...measures, labels: measures.children.map(childLabels) };
   for (const family of FAMILIES) {
-    for (const _ of family(text, measures)) yield* text.take(false);
+    for (const _ of family(text, sheet)) yield* text.take(false);
     yield* text.take(false);
   }
   yield* text.take(true);
 }
 
+/** `labels`: of each child, without braces; formatted once a scrape, as escaping is most of the work. */
+interface Sheet extends Measures {
+  readonly labels: readonly string[];
+}
+
 /** Yields where a reader may take what is whole. */
-type Family = (text: MetricText, measures: Measures) => Generator<void>;
+type Family = (text: MetricText, sheet: Sheet) => Generator<void>;
 
 const FAMILIES: readonly Family[] = [build, tunnels, traffic, drops, pairs, sas, exchanges, peers, config, dataplane];
 
@@ -48,61 +54,56 @@ function* build(text: MetricText, { version, node, backend, implementations }: M
 /** One sample a child. */
 function* perChild(
   text: MetricText,
-  { children }: Measures,
+  { children, labels }: Sheet,
   name: string,
   value: (child: ChildMeasures) => number,
 ): Generator<void> {
-  for (const child of children) {
-    text.sample(name, `{${childLabels(child)}}`, value(child));
-    yield;
+  for (const [i, child] of children.entries()) {
+    text.sample(name, `{${labels[i]}}`, value(child));
+    if (text.isFull) yield;
   }
 }
 
-/** Formatted once a scrape and child: escaping is most of the work. */
-const known = new WeakMap<ChildMeasures, string>();
-
-function childLabels(child: ChildMeasures): string {
-  const before = known.get(child);
-  if (before !== undefined) return before;
-  const made = labelText({ connection: child.connection, child: child.child }).slice(1, -1);
-  known.set(child, made);
-  return made;
+function childLabels({ connection, child }: ChildMeasures): string {
+  return labelText({ connection, child }).slice(1, -1);
 }
 
-function* tunnels(text: MetricText, measures: Measures): Generator<void> {
+function* tunnels(text: MetricText, measures: Sheet): Generator<void> {
   text.family("ipsec_tunnel_up", "gauge", "1 while a pair of SAs carries the child's packets.");
   yield* perChild(text, measures, "ipsec_tunnel_up", ({ up }) => (up ? 1 : 0));
   text.family("ipsec_tunnel_in_clear", "gauge", "1 while the child has fallen back to clear.");
   yield* perChild(text, measures, "ipsec_tunnel_in_clear", ({ clear }) => (clear ? 1 : 0));
 }
 
-function* traffic(text: MetricText, { children }: Measures): Generator<void> {
+function* traffic(text: MetricText, { children, labels }: Sheet): Generator<void> {
   for (const [name, of, help] of [
     ["ipsec_child_bytes_total", "octets", "Octets of inner packets, across all rekeys."],
     ["ipsec_child_packets_total", "packets", "Inner packets, across all rekeys."],
   ] as const) {
     text.family(name, "counter", help);
-    for (const child of children) {
+    for (const [i, child] of children.entries()) {
       for (const direction of DIRECTIONS)
-        text.sample(name, `{${childLabels(child)},direction="${direction}"}`, sideOf(child, direction)[of]);
-      yield;
+        text.sample(name, `{${labels[i]},direction="${direction}"}`, sideOf(child, direction)[of]);
+      if (text.isFull) yield;
     }
   }
 }
 
-function* drops(text: MetricText, { children, drops: reasons }: Measures): Generator<void> {
+function* drops(text: MetricText, { children, labels, drops: reasons }: Sheet): Generator<void> {
   const help =
     "Packets dropped under an SA of the child, by a coarse reason; ipsec_dropped_packets_total has all reasons.";
-  text.family("ipsec_child_dropped_packets_total", "counter", help);
-  for (const child of children) {
-    for (const direction of DIRECTIONS)
-      for (const [reason, count] of dropReasons(sideOf(child, direction), direction))
-        text.sample(
-          "ipsec_child_dropped_packets_total",
-          `{${childLabels(child)},direction="${direction}",reason="${reason}"}`,
-          count,
-        );
-    yield;
+  const name = "ipsec_child_dropped_packets_total";
+  text.family(name, "counter", help);
+  for (const [i, { inbound, outbound }] of children.entries()) {
+    const { icvFailures, replays, misfits } = inbound;
+    // Counters of one row are read one after the other while its lane goes on.
+    const other = Math.max(0, inbound.drops - icvFailures - replays - misfits);
+    text.sample(name, `{${labels[i]},direction="in",reason="integrity"}`, icvFailures);
+    text.sample(name, `{${labels[i]},direction="in",reason="replay"}`, replays);
+    text.sample(name, `{${labels[i]},direction="in",reason="selector"}`, misfits);
+    text.sample(name, `{${labels[i]},direction="in",reason="other"}`, other);
+    text.sample(name, `{${labels[i]},direction="out",reason="other"}`, outbound.drops);
+    if (text.isFull) yield;
   }
   text.family("ipsec_dropped_packets_total", "counter", "Packets dropped by the data plane, by reason.");
   for (const [reason, count] of reasons) text.sample("ipsec_dropped_packets_total", labelText({ reason }), count);
@@ -113,20 +114,7 @@ function sideOf(child: ChildMeasures, direction: "in" | "out"): DirectionMeasure
   return direction === "in" ? child.inbound : child.outbound;
 }
 
-function dropReasons(side: DirectionMeasures, direction: "in" | "out"): readonly (readonly [string, number])[] {
-  if (direction === "out") return [["other", side.drops]];
-  const { icvFailures, replays, misfits } = side;
-  // Counters of one row are read one after the other while its lane goes on.
-  const other = Math.max(0, side.drops - icvFailures - replays - misfits);
-  return [
-    ["integrity", icvFailures],
-    ["replay", replays],
-    ["selector", misfits],
-    ["other", other],
-  ];
-}
-
-function* pairs(text: MetricText, measures: Measures): Generator<void> {
+function* pairs(text: MetricText, measures: Sheet): Generator<void> {
   for (const [name, of, help] of [
     [
       "ipsec_child_sa_established_timestamp_seconds",
@@ -151,29 +139,38 @@ function* pairs(text: MetricText, measures: Measures): Generator<void> {
 }
 
 function* sas(text: MetricText, { ikeSas, childSas, halfOpen }: Measures): Generator<void> {
-  const ike = new Map<string, number>();
-  for (const version of ["1", "2"]) for (const state of IKE_STATES) ike.set(labelText({ state, version }), 0);
-  for (const { state, version } of ikeSas) add(ike, labelText({ state, version: `${version}` }));
   text.family(
     "ipsec_ike_sas",
     "gauge",
     "IKE SAs by state and version; ended = IKEv1 pairs that outlive their ISAKMP SA.",
   );
-  for (const [labels, count] of ike) text.sample("ipsec_ike_sas", labels, count);
+  const ike = counted(ikeSas, ({ state, version }) => `${state} ${version}`);
+  for (const version of ["1", "2"])
+    for (const state of IKE_STATES)
+      text.sample("ipsec_ike_sas", labelText({ state, version }), ike.get(`${state} ${version}`) ?? 0);
   text.family("ipsec_ike_half_open_sas", "gauge", "IKE SAs whose peer has proven nothing yet.");
   text.sample("ipsec_ike_half_open_sas", "", halfOpen);
-  const child = new Map<string, number>();
+  text.family("ipsec_child_sas", "gauge", "Pairs of SAs by state, protocol and mode.");
+  const child = counted(childSas, ({ state, protocol, mode }) => `${state} ${protocol} ${mode}`);
   for (const protocol of ["esp", "ah"])
     for (const mode of ["tunnel", "transport"])
-      for (const state of CHILD_STATES) child.set(labelText({ state, protocol, mode }), 0);
-  for (const { state, protocol, mode } of childSas) add(child, labelText({ state, protocol, mode }));
-  text.family("ipsec_child_sas", "gauge", "Pairs of SAs by state, protocol and mode.");
-  for (const [labels, count] of child) text.sample("ipsec_child_sas", labels, count);
+      for (const state of CHILD_STATES)
+        text.sample(
+          "ipsec_child_sas",
+          labelText({ state, protocol, mode }),
+          child.get(`${state} ${protocol} ${mode}`) ?? 0,
+        );
   yield;
 }
 
-function add(counts: Map<string, number>, key: string): void {
-  counts.set(key, (counts.get(key) ?? 0) + 1);
+/** How many of each kind. */
+function counted<Item>(items: readonly Item[], kindOf: (item: Item) => string): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const item of items) {
+    const kind = kindOf(item);
+    counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  }
+  return counts;
 }
 
 function* exchanges(text: MetricText, { messages, ike, fallbacks }: Measures): Generator<void> {
@@ -190,6 +187,12 @@ function* exchanges(text: MetricText, { messages, ike, fallbacks }: Measures): G
   for (const [name, count] of Object.entries(ike))
     if (name.startsWith("drop_"))
       text.sample("ipsec_ike_dropped_messages_total", labelText({ reason: name.slice("drop_".length) }), count);
+  text.family("ipsec_ike_authentications_total", "counter", "Peers that have proven who they are, by method.");
+  for (const [name, count] of Object.entries(ike)) {
+    const [, version, method] = /^auth_v(\d)_(\w+)$/.exec(name) ?? [];
+    if (version !== undefined && method !== undefined)
+      text.sample("ipsec_ike_authentications_total", labelText({ version, method }), count);
+  }
   text.family("ipsec_dpd_probes_total", "counter", "Questions whether a peer lives: sent, and peers taken for dead.");
   text.sample("ipsec_dpd_probes_total", labelText({ result: "sent" }), ike["dpd_sent"] ?? 0);
   text.sample("ipsec_dpd_probes_total", labelText({ result: "dead" }), ike["ike_peer_dead"] ?? 0);
@@ -207,7 +210,7 @@ function* peers(text: MetricText, { peers: all, certificates }: Measures): Gener
   text.family(name, "gauge", "When the last packet that verified came from the connection's peers; 0 = never.");
   for (const { connection, lastInbound } of all) {
     text.sample(name, labelText({ connection }), lastInbound);
-    yield;
+    if (text.isFull) yield;
   }
   const expiry = "ipsec_certificate_expiry_timestamp_seconds";
   text.family(expiry, "gauge", "When a certificate of the configuration ends to be valid.");
@@ -242,7 +245,10 @@ function* config(text: MetricText, { rekeys, lastReload }: Measures): Generator<
   yield;
 }
 
-function* dataplane(text: MetricText, { roundPackets, roundSeconds, threads }: Measures): Generator<void> {
+function* dataplane(
+  text: MetricText,
+  { roundPackets, roundSeconds, threads, controlDelay }: Measures,
+): Generator<void> {
   text.family("ipsec_dataplane_batch_packets", "histogram", "Packets that one round of a lane moves.");
   text.histogram("ipsec_dataplane_batch_packets", roundPackets);
   const help = "Time of packets in a lane's hands, from the arrival of their batch until it has left.";
@@ -251,5 +257,12 @@ function* dataplane(text: MetricText, { roundPackets, roundSeconds, threads }: M
   text.family("ipsec_dataplane_cpu_seconds_total", "counter", "Processor time by thread.");
   for (const { thread, seconds } of threads)
     text.sample("ipsec_dataplane_cpu_seconds_total", labelText({ thread }), seconds);
+  const late = "ipsec_control_delay_seconds";
+  text.family(
+    late,
+    "gauge",
+    "How late the control thread came to its turn in the last minute: half, 99 of 100, the worst.",
+  );
+  for (const [part, seconds] of Object.entries(controlDelay)) text.sample(late, labelText({ part }), seconds);
   yield;
 }

@@ -66,6 +66,8 @@ export interface Measures {
   readonly lastReload: { readonly successful: boolean; readonly successAt: number };
   readonly roundPackets: HistogramMeasures;
   readonly roundSeconds: HistogramMeasures;
+  /** How late the control thread came to its turn in the last minute, in seconds. */
+  readonly controlDelay: { readonly p50: number; readonly p99: number; readonly max: number };
   /** Seconds on a processor by thread. */
   readonly threads: readonly { readonly thread: string; readonly seconds: number }[];
 }

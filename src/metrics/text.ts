@@ -34,6 +34,11 @@ export class MetricText {
     this.sample(`${name}_count`, "", count);
   }
 
+  /** Something whole can be taken. */
+  get isFull(): boolean {
+    return this.#full.length > 0;
+  }
+
   /** What is whole, or all of it at the end. */
   *take(end: boolean): Generator<string> {
     yield* this.#full.splice(0);

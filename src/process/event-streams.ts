@@ -16,6 +16,7 @@ const ALIVE_EVERY = 10_000;
 class EventStream {
   readonly wantsStatus: boolean;
   readonly #waiting: string[] = [];
+  #status = "";
   #wake: (() => void) | undefined;
   #ended = false;
 
@@ -31,7 +32,8 @@ class EventStream {
 
   /** Statuses replace each other: a slow reader gets the newest. */
   pushStatus(text: string): void {
-    if (this.#waiting.length === 0) this.push(text);
+    this.#status = text;
+    this.#wake?.();
   }
 
   end(): void {
@@ -40,11 +42,12 @@ class EventStream {
   }
 
   async next(): Promise<IteratorResult<string>> {
-    while (this.#waiting.length === 0 && !this.#ended)
+    while (this.#waiting.length === 0 && this.#status === "" && !this.#ended)
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
-    const value = this.#waiting.splice(0).join("");
+    const value = this.#waiting.splice(0).join("") + this.#status;
+    this.#status = "";
     return value === "" ? { done: true, value: undefined } : { done: false, value };
   }
 }

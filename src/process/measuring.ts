@@ -12,6 +12,7 @@ import { exposition } from "#metrics/exposition";
 import type { IkeEventMetrics } from "#metrics/ike-events";
 import type { ChildMeasures, HistogramMeasures, Measures } from "#metrics/measures";
 import type { Gateway } from "#src/main";
+import type { LoopDelay } from "./loop-delay.ts";
 
 /** What SAs with manual keys belong to. */
 const MANUAL = "manual";
@@ -22,6 +23,7 @@ export interface MeasuringParts {
   readonly gateway: Gateway;
   readonly configuration: RunningConfiguration;
   readonly events: IkeEventMetrics;
+  readonly delay: LoopDelay;
   readonly clock: Clock;
   /** Milliseconds since 1970. */
   readonly wall: () => number;
@@ -59,6 +61,7 @@ export class Measuring {
       ...childrenOf(gateway.ike?.totals() ?? [], ike?.tunnels ?? [], at),
       ...manualChildren(gateway, ike === undefined),
     ];
+    const delay = this.#parts.delay.report;
     const { ok, successTime } = configuration.lastReload;
     return {
       version,
@@ -80,6 +83,7 @@ export class Measuring {
       roundPackets: readings.packets,
       roundSeconds: inSeconds(readings.millis),
       threads: readings.threads,
+      controlDelay: { p50: delay.p50 / 1000, p99: delay.p99 / 1000, max: delay.max / 1000 },
     };
   }
 

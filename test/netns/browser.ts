@@ -49,7 +49,7 @@ export class Browser implements AsyncDisposable {
     from.setEncoding("utf8").on("data", (text: string) => this.#take(text));
   }
 
-  static async open(box: Box, url: string, width: number, height: number, dark: boolean): Promise<Browser> {
+  static async open(box: Box, url: string, width: number, height: number): Promise<Browser> {
     const browser = new Browser(box);
     try {
       await browser.#attach();
@@ -57,8 +57,7 @@ export class Browser implements AsyncDisposable {
       await browser.#ask("Log.enable");
       await browser.#ask("Page.enable");
       await browser.resize(width, height);
-      const features = [{ name: "prefers-color-scheme", value: dark ? "dark" : "light" }];
-      await browser.#ask("Emulation.setEmulatedMedia", { features });
+      await browser.#prefer("light");
       await browser.#ask("Page.navigate", { url });
       return browser;
     } catch (error) {
@@ -77,12 +76,22 @@ export class Browser implements AsyncDisposable {
     await this.#ask("Emulation.setDeviceMetricsOverride", { width, height, deviceScaleFactor: 1, mobile: width < 600 });
   }
 
-  /** Value of an expression in the page; it must be data. */
-  async evaluate(expression: string): Promise<unknown> {
-    const reply = await this.#ask("Runtime.evaluate", { expression, returnByValue: true, awaitPromise: true });
+  /** Value of an expression in the page, or of its promise; it must be data. `within`: milliseconds it may take. */
+  async evaluate(expression: string, within = 0): Promise<unknown> {
+    const params = { expression, returnByValue: true, awaitPromise: true };
+    const reply = await this.#ask("Runtime.evaluate", params, within + PATIENCE);
     if ("exceptionDetails" in reply) throw new Error(`${expression}: ${JSON.stringify(reply["exceptionDetails"])}`);
     const { result } = reply;
     return typeof result === "object" && result !== null && "value" in result ? result.value : undefined;
+  }
+
+  /** Who looks prefers the dark from now on. */
+  darken(): Promise<void> {
+    return this.#prefer("dark");
+  }
+
+  async #prefer(value: "dark" | "light"): Promise<void> {
+    await this.#ask("Emulation.setEmulatedMedia", { features: [{ name: "prefers-color-scheme", value }] });
   }
 
   /** Clicks where the first element of the selector is: as a hand would. */
@@ -107,11 +116,11 @@ export class Browser implements AsyncDisposable {
     return Uint8Array.from(Buffer.from(String(reply["data"]), "base64"));
   }
 
-  #ask(method: string, params: Reply = {}): Promise<Reply> {
+  #ask(method: string, params: Reply = {}, patience: number = PATIENCE): Promise<Reply> {
     const id = ++this.#ids;
     const session = this.#session === "" ? {} : { sessionId: this.#session };
     return new Promise((resolve, reject) => {
-      const late = setTimeout(() => reject(new Error(`chromium: no answer to ${method}`)), PATIENCE);
+      const late = setTimeout(() => reject(new Error(`chromium: no answer to ${method}`)), patience);
       const settle = (then: () => void) => {
         clearTimeout(late);
         this.#waiting.delete(id);
