@@ -10,6 +10,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   run: async () => (await import("./run.ts")).run,
   reload: async () => (await import("./reload.ts")).reload,
   diff: async () => (await import("./diff.ts")).diff,
+  doctor: async () => (await import("./doctor.ts")).doctor,
   why: async () => (await import("./why.ts")).why,
   "why-packet": async () => (await import("./why-packet.ts")).whyPacket,
   wait: async () => (await import("./wait.ts")).wait,

@@ -38,7 +38,7 @@ import {
 
 /** Firewall mark of our sockets' packets. */
 export const SOCKET_MARK = 0x4301;
-const TABLE = 4301;
+export const ROUTE_TABLE = 4301;
 const RULE_DECAPSULATED = 4299;
 const RULE_CLEAR = 4300;
 const RULE_TABLE = 4301;
@@ -70,7 +70,9 @@ export class GatewayNetwork {
   /** Before anything else: protected prefixes are unreachable until the TUN has them. */
   block(): void {
     for (const family of this.#families()) {
-      const there = new Set(listRoutes(family, TABLE).map(({ kind, destination }) => routeKey(kind, destination)));
+      const there = new Set(
+        listRoutes(family, ROUTE_TABLE).map(({ kind, destination }) => routeKey(kind, destination)),
+      );
       for (const route of this.#blockRoutes(family)) {
         if (there.has(routeKey(route.kind, route.destination))) {
           this.#found = true;
@@ -126,7 +128,9 @@ export class GatewayNetwork {
     };
     try {
       for (const family of next.#families()) {
-        const there = new Set(listRoutes(family, TABLE).map(({ kind, destination }) => routeKey(kind, destination)));
+        const there = new Set(
+          listRoutes(family, ROUTE_TABLE).map(({ kind, destination }) => routeKey(kind, destination)),
+        );
         for (const route of next.#blockRoutes(family)) {
           if (there.has(routeKey(route.kind, route.destination))) continue;
           ensureRoute(route);
@@ -192,7 +196,7 @@ export class GatewayNetwork {
       for (const route of former.#blockRoutes(family))
         if (!kept.has(routeKey(route.kind, route.destination))) ensureNoRoute(route);
       if (this.#remotes(family).length === 0 && former.#remotes(family).length > 0)
-        if (listRoutes(family, TABLE).length === 0) ensureNoRule(tableRule(family));
+        if (listRoutes(family, ROUTE_TABLE).length === 0) ensureNoRule(tableRule(family));
     }
     if (this.#ruled === undefined) return;
     const rules = (network: GatewayNetwork, tun: string) => [
@@ -232,7 +236,8 @@ export class GatewayNetwork {
   /** Another gateway in this namespace may still use the table. */
   #removeIdleRules(): void {
     for (const rule of this.#clearRules) ensureNoRule(rule);
-    for (const family of this.#families()) if (listRoutes(family, TABLE).length === 0) ensureNoRule(tableRule(family));
+    for (const family of this.#families())
+      if (listRoutes(family, ROUTE_TABLE).length === 0) ensureNoRule(tableRule(family));
   }
 
   #families(): Family[] {
@@ -260,10 +265,10 @@ export class GatewayNetwork {
 
   #blockRoutes(family: Family): DeadRoute[] {
     const unreachable = this.#remotes(family).map(
-      (destination): DeadRoute => ({ kind: "unreachable", destination, table: TABLE, metric: BLOCK_METRIC }),
+      (destination): DeadRoute => ({ kind: "unreachable", destination, table: ROUTE_TABLE, metric: BLOCK_METRIC }),
     );
     const thrown = this.#locals(family).map(
-      (destination): DeadRoute => ({ kind: "throw", destination, table: TABLE, metric: TUN_METRIC }),
+      (destination): DeadRoute => ({ kind: "throw", destination, table: ROUTE_TABLE, metric: TUN_METRIC }),
     );
     return [...unreachable, ...thrown];
   }
@@ -403,7 +408,7 @@ function tunRoute(
   destination: Prefix,
   preferredSource: IpAddress | undefined,
 ): Parameters<typeof ensureRoute>[0] {
-  const route = { kind: "unicast", destination, device, table: TABLE, metric: TUN_METRIC } as const;
+  const route = { kind: "unicast", destination, device, table: ROUTE_TABLE, metric: TUN_METRIC } as const;
   return preferredSource === undefined ? route : { ...route, preferredSource };
 }
 
@@ -411,7 +416,7 @@ function tableRule(family: Family): Rule {
   return {
     family,
     priority: RULE_TABLE,
-    action: { kind: "lookup", table: TABLE },
+    action: { kind: "lookup", table: ROUTE_TABLE },
     mark: { value: SOCKET_MARK, mask: 0xffffffff },
     invert: true,
   };
