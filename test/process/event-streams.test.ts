@@ -12,6 +12,9 @@ class Sample implements OperatedGateway {
   details() {
     return undefined;
   }
+  explainPacket(): string {
+    return "no question of this protocol";
+  }
   status() {
     return STATUS;
   }

@@ -90,7 +90,7 @@ export function sameTerms(a: PairTerms, b: PairTerms): boolean {
   );
 }
 
-function sameSelector(a: TrafficSelector, b: TrafficSelector): boolean {
+export function sameSelector(a: TrafficSelector, b: TrafficSelector): boolean {
   return (
     a.first.family === b.first.family &&
     compareAddresses(a.first, b.first) === 0 &&

@@ -12,6 +12,7 @@ import type { PeerLine } from "./peer-line.ts";
 import { taskOf } from "./phase2-state.ts";
 import { makingCount } from "./quick-mode-failures.ts";
 import * as initiator from "./quick-mode-initiator.ts";
+import { isSameWish, isServedBy } from "./quick-mode-selectors.ts";
 import { isDoomed } from "./succession.ts";
 import { configOf, isQuickTask, MAX_TASKS, type Pardon, type QuickTask, type Task } from "./tasks.ts";
 
@@ -21,6 +22,8 @@ const MAX_AT_ONCE = 8;
 const PROVEN_WITHIN = 5_000;
 /** Deletes said again go along with the first that is due. */
 const TOGETHER = 500;
+type NewPair = Extract<QuickTask["work"], { readonly kind: "new-pair" }>;
+
 const NEVER: Millis = millis(Number.POSITIVE_INFINITY);
 
 export function pump(host: Host, line: PeerLine): void {
@@ -105,7 +108,7 @@ function makesSense(host: Host, line: PeerLine, { work }: Task): boolean {
     case "delete-pair":
       return work.pair.state.kind !== "Gone" && !isPardoned(work.unless, work.pair);
     case "new-pair":
-      return !hasPair(line, work.config.name);
+      return !hasPair(line, work);
     case "greet":
       return work.sa.state.kind === "Live";
     case "disown":
@@ -121,15 +124,15 @@ function isPardoned(unless: Pardon, pair: Pair): boolean {
   return (unless === "heirless" && !hasHeir(pair)) || (unless === "proven" && pair.proven);
 }
 
-/** One that is or is about to be in use; with a packet's own selectors there may be several of one child. */
-export function hasPair(line: PeerLine, child: string): boolean {
-  for (const pair of line.pairs.values()) if (pair.config.name === child && isKept(pair)) return true;
+/** One that is or is about to be in use. */
+export function hasPair(line: PeerLine, wish: NewPair): boolean {
+  for (const pair of line.pairs.values()) if (isServedBy(line, wish, pair)) return true;
   return false;
 }
 
 /** A first pair waits, or is under way; that one is being replaced is another matter: its successor may come to nothing. */
-export function isAskedFor(line: PeerLine, child: string, host: Host): boolean {
-  const first = ({ work }: Task) => work.kind === "new-pair" && work.config.name === child;
+export function isAskedFor(line: PeerLine, wish: NewPair, host: Host): boolean {
+  const first = ({ work }: Task) => work.kind === "new-pair" && isSameWish(line, work, wish);
   return line.tasks.some(first) || ownTasks(host, line).some(first);
 }
 

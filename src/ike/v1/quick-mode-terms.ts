@@ -28,7 +28,8 @@ import {
 import type { Encapsulation, Phase2Policy } from "./phase2-parameters.ts";
 import type { QuickOffer, QuickTerms, TermsPart } from "./phase2-state.ts";
 import { hostSelector, idToSelector, selectorToId } from "./quick-mode-ids.ts";
-import { configOf, type PacketSelectors, type QuickTask, type QuickWork } from "./tasks.ts";
+import { wantedSelectors } from "./quick-mode-selectors.ts";
+import { configOf, type QuickTask } from "./tasks.ts";
 
 /** What keeps a quick mode from being, for people and for the peer. */
 export interface Refused {
@@ -82,7 +83,7 @@ export type Offered = { readonly kind: "offered"; readonly offer: QuickOffer } |
 export function offerTerms(host: Host, sa: IsakmpSa, live: Live, { work, weaker = false }: QuickTask): Offered {
   const own = configOf(work);
   const config = weaker ? { ...own, proposals: exportDowngraded(own.proposals) } : own;
-  const [local, remote] = selectorsOf(sa.line, work);
+  const [local, remote] = wantedSelectors(sa.line, work);
   const ids = local && remote && idsOf(local, remote);
   if (ids === undefined || local === undefined || remote === undefined)
     return refused(
@@ -115,26 +116,6 @@ export function offerTerms(host: Host, sa: IsakmpSa, live: Live, { work, weaker 
       remoteSelector: remote,
     },
   };
-}
-
-function selectorsOf(
-  { path }: PeerLine,
-  work: QuickWork,
-): readonly [TrafficSelector | undefined, TrafficSelector | undefined] {
-  if (work.kind === "replace-pair") return [work.pair.localSelector, work.pair.remoteSelector];
-  const { config, packet } = work;
-  const local = resolveSelectors(config.local, path.local.address);
-  const remote = resolveSelectors(config.remote, path.remote.address);
-  return [holding(local, packet, "local"), holding(remote, packet, "remote")];
-}
-
-function holding(
-  selectors: readonly TrafficSelector[],
-  packet: PacketSelectors | undefined,
-  side: "local" | "remote",
-): TrafficSelector | undefined {
-  const asked = packet && selectors.find((one) => selectorContains(one, packet[side]));
-  return asked ?? selectors[0];
 }
 
 function idsOf(local: TrafficSelector, remote: TrafficSelector): readonly [IdPayload, IdPayload] | undefined {

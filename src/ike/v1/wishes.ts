@@ -179,11 +179,12 @@ function ask(
     if (line.current === undefined) host.renew(line, trigger);
     return;
   }
-  if (hasPair(line, config.name) || isAskedFor(line, config.name, host)) {
+  const wish = { kind: "new-pair", config, packet } as const;
+  if (hasPair(line, wish) || isAskedFor(line, wish, host)) {
     host.count("initiate_repeated");
     return;
   }
-  add(host, line, { kind: "new-pair", config, packet }, trigger);
+  add(host, line, wish, trigger);
 }
 
 /** A main mode of ours, with all that waits for it. */

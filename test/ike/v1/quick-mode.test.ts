@@ -407,6 +407,41 @@ test("IPv6, one protocol and port, and a host of a subnet: what is narrower than
   assertOnePair(pair);
 });
 
+test("a child of several networks has a pair for each two that packets need, asked for once (RFC 2409 §5.5)", () => {
+  const networks = (...texts: readonly string[]) =>
+    texts.map((text) => ({ kind: "fixed", selector: prefixSelector(prefix(text), 0, 0, 65535) }) as const);
+  const left = networks("10.1.0.0/16", "10.3.0.0/16");
+  const right = networks("10.2.0.0/16", "10.4.0.0/16");
+  const pair = pairOf({ childA: { local: left, remote: right }, childB: { local: right, remote: left } });
+  const packet = (local: string, remote: string) => ({
+    local: prefixSelector(prefix(local), 17, 5000, 5000),
+    remote: prefixSelector(prefix(remote), 17, 6000, 6000),
+  });
+  const wish = (local: string, remote: string) =>
+    pair.a.give({
+      kind: "initiate",
+      connection: "gw",
+      child: "net",
+      packet: packet(`${local}/32`, `${remote}/32`),
+      trigger: "trap",
+    });
+  initiate(pair.a);
+  wish("10.3.0.7", "10.4.0.9");
+  wish("10.3.0.8", "10.4.0.10");
+  pair.sim.driveFor(10_000);
+  wish("10.3.0.9", "10.4.0.11");
+  wish("10.1.0.9", "10.2.0.11");
+  pair.sim.driveFor(10_000);
+  const named = pair.a.children.map((child) =>
+    [child.localSelectors, child.remoteSelectors].map((side) => side.map(selectorToString).join()).join(" "),
+  );
+  assert.deepEqual(named.sort(), [
+    "10.1.0.0-10.1.255.255 10.2.0.0-10.2.255.255",
+    "10.3.0.0-10.3.255.255 10.4.0.0-10.4.255.255",
+  ]);
+  assert.equal(pair.b.children.length, 2);
+});
+
 test("S59: MD5, SHA-1 and SHA-2 protect integrity as quick mode chose", () => {
   for (const [integrity, length] of [
     [Integrity.HMAC_MD5_96, 16],
