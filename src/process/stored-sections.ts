@@ -40,7 +40,8 @@ export class StoredSections implements ConfigStore {
       throw error;
     }
     const { stored, base, id, fresh, gone } = change;
-    const merged = this.#merge(base, stored);
+    // Who loads a piece has its text; one line a complaint is what fits there.
+    const merged = this.#merge(base, stored, complaintToString);
     const outcome = "why" in merged ? merged : this.#exchange.take(merged.config);
     if ("why" in outcome) {
       wipe(...fresh);
@@ -105,14 +106,18 @@ export class StoredSections implements ConfigStore {
     for (const secret of this.#stored.secrets.values()) if (secret !== undefined) wipe(secret.secret);
   }
 
-  #merge(base: GatewayConfig, stored: Stored): Merged | { readonly why: string } {
+  #merge(
+    base: GatewayConfig,
+    stored: Stored,
+    worded: (complaint: Complaint) => string = complaintToText,
+  ): Merged | { readonly why: string } {
     if (base.ike === undefined) return { config: base, warnings: [] };
     try {
       const { ike, warnings } = this.#reader.read(stored, base.ike);
       const policies = stored.connections.size === 0 ? base.policies : childPolicies(ike, new Map());
       return { config: { ...base, ike, policies }, warnings };
     } catch (error) {
-      if (error instanceof ConfigError) return { why: error.complaints.map(complaintToText).join("\n") };
+      if (error instanceof ConfigError) return { why: error.complaints.map(worded).join("\n") };
       throw error;
     }
   }

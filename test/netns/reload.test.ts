@@ -27,12 +27,13 @@ const RELOADS = 100;
 /** Datagrams of one flow, and a second of it. */
 const FLOW = 1000;
 
-/** A connection whose peer is not there, one child of which the number makes another one each time. */
+/** A connection whose peer is not there, at times with a port of its own, one child of which the number makes another one each time. */
 function extra(number: number): string {
   if (number % 4 === 0) return "";
   return `elsewhere {
     local_addrs = ${addressToString(SITE_A.wan[4])}
     remote_addrs = 192.0.2.${77 + (number % 2)}
+    local_port = ${number % 8 === 1 ? 4600 : 500}
     proposals = aes128gcm16-prfsha256-x25519
     local { auth = psk
       id = gw-a }
@@ -92,7 +93,8 @@ for (const version of [2, 1] as const)
       const hosts = await lab.startHosts();
       const secrets = secretsText(freshSecret());
       const plan: IkePlan = { ...(version === 2 ? IKE_PLAN : IKE_PLAN_1), startAction: "start", connection: QUIET };
-      const text = (number: number) => mainFile(`${connectionText(plan, SITE_A)}\n${extra(number)}`, secrets);
+      const text = (number: number) =>
+        mainFile(`${connectionText(plan, SITE_A)}\n${extra(number)}`, secrets, "esplanade { listen = 0.0.0.0 }");
       const far = mainFile(connectionText({ ...plan, startAction: "none" }, SITE_B), secrets);
       await lab.launchIke(lab.network.gatewayB, { [MAIN_FILE]: far }).ready();
       const near = lab.launchIke(lab.network.gatewayA, { [MAIN_FILE]: text(0) });
