@@ -143,7 +143,7 @@ export type OperatorAction =
   | "rekey"
   | "reauthenticate"
   | "allow-clear"
-  /** Packets may start a child, or may not, whatever its start_action says; until a reload changes the child. */
+  /** Packets may start a child, or may not, whatever its start_action says; until a reload gives it another. */
   | "install"
   | "uninstall";
 

@@ -66,14 +66,15 @@ export class ChildStarts {
         const isSame = before?.child.startAction === child.startAction && !renewed.has(name);
         const known = isSame ? before : undefined;
         const started = isStarted(child);
-        const { trapped } = known ?? { trapped: isTrapped(child) };
+        // What an operator set or lifted stays, as long as the configuration asks for the same.
+        const isAsBefore = known !== undefined && isTrapped(known.child) === isTrapped(child);
         const fresh = { asked: false, askedAt: now, failures: 0, retryAt: now, trigger: "start" as const };
         this.#wishes.set(name, {
           ...fresh,
           ...known,
           connection,
           child,
-          trapped: trapped || isTrapped(child),
+          trapped: isAsBefore ? known.trapped : isTrapped(child),
           wanted: known?.wanted ?? started,
         });
         if (known === undefined) this.#due.set(name, started ? now : undefined);

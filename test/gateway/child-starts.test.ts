@@ -284,12 +284,22 @@ test("an operator sets a trap on a child that has none, and lifts it: packets as
   pair.run(3000, offer);
   assert.equal(initiated(pair).length, 1);
   assert.ok(arrived(pair) > 0);
+  pair.left.give({ kind: "trap", command: 5, target, on: false });
+  pair.configure([connectionConfig([childConfig({ startAction: "none", priority: 9 })])], []);
+  assert.deepEqual(pair.left.control.details().trapped, []);
+  pair.configure([connectionConfig([childConfig({ startAction: "trap" })])], []);
+  assert.equal(pair.left.control.details().trapped.length, 1);
+  pair.left.give({ kind: "trap", command: 6, target, on: false });
+  pair.configure([connectionConfig([childConfig({ startAction: "trap", priority: 9 })])], []);
+  assert.deepEqual(pair.left.control.details().trapped, []);
   pair.left.give({ kind: "trap", command: 4, target: { ...target, child: "nett" }, on: true });
   const ok = { kind: "ok", count: 1 } as const;
   assert.deepEqual(outcomes(pair), [
     [1, ok],
     [2, ok],
     [3, ok],
+    [5, ok],
+    [6, ok],
     [4, { kind: "failed", why: "nothing of that name is configured and has SAs" }],
   ]);
 });
