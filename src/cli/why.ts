@@ -1,7 +1,7 @@
 /** `esplanade why TUNNEL`: its last failure, explained. */
 import { locateSettings } from "#config/swanctl/locate";
 import { findTargets } from "#control/answer";
-import { type Explanation, explain, explanationText, lastFailure } from "#control/why";
+import { type Explanation, explain, explanationText, lastFailure, noticedOf } from "#control/why";
 import type { GatewayStatus, TunnelStatus } from "#core/operator";
 import { wallClock } from "#io/system-clock";
 import { ask, refusal, SOCKET_OPTION } from "./ask.ts";
@@ -32,7 +32,7 @@ async function run(args: Arguments, io: CliIo): Promise<number> {
   if (typeof tunnels === "string") return refusal(io, tunnels);
   const told = await ask(args, { kind: "events", after: 0, limit: EVERYTHING });
   const events = told.ok && "events" in told ? told.events.events : [];
-  const explanations = tunnels.map((tunnel) => explain(tunnel, lastFailure(events, tunnel)));
+  const explanations = tunnels.map((tunnel) => explain(tunnel, lastFailure(events, tunnel), noticedOf(events, tunnel)));
   const places = placesOf(explanations, args.text("config") ?? status.configFile, io);
   const place = (setting: readonly string[]) => places.get(setting.join("."));
   if (args.has("json")) {

@@ -31,6 +31,8 @@ export interface Explanation {
   /** Commands that tell more. */
   readonly commands: readonly string[];
   readonly retryAt: number | undefined;
+  /** Warnings about its connection, the newest last. */
+  readonly noticed: readonly string[];
 }
 
 /** The newest event that says why this tunnel is not up, or was not. */
@@ -49,9 +51,18 @@ export function lastFailure(
   return last?.kind === "child-down" ? (ends.findLast(({ kind }) => kind === "failed") ?? last) : last;
 }
 
-export function explain(tunnel: TunnelStatus, last: Ended | undefined): Explanation {
+/** Warnings that are told. */
+const NOTICED = 3;
+
+/** What was said of its connection beside failures: "hq: the peer is at …". */
+export function noticedOf(events: readonly JournalEntry[], { connection }: Pick<TunnelStatus, "connection">): string[] {
+  const lines = events.flatMap((event) => (event.kind === "warning" ? [event.line] : []));
+  return lines.filter((line) => line.startsWith(`${connection}: `)).slice(-NOTICED);
+}
+
+export function explain(tunnel: TunnelStatus, last: Ended | undefined, noticed: readonly string[] = []): Explanation {
   const { connection, child, state } = tunnel;
-  const about = { tunnel: `${connection}/${child}`, state };
+  const about = { tunnel: `${connection}/${child}`, state, noticed };
   if (last === undefined) return { ...about, ...nothing(tunnel), ...quietTunnel(tunnel) };
   if (last.kind === "child-down")
     return {
@@ -196,7 +207,7 @@ export function explanationText(
   now: number,
   place: (setting: readonly string[]) => string | undefined,
 ): string {
-  const { tunnel, state, at, stage, summary, sent, came, differences, fixes, commands, retryAt } = explanation;
+  const { tunnel, state, at, stage, summary, sent, came, differences, fixes, commands, retryAt, noticed } = explanation;
   const when = at === undefined ? "" : `, ${agoText(now - at)} ago`;
   const first = differences.find(({ common }) => common.length === 0);
   const lines = [
@@ -212,6 +223,7 @@ export function explanationText(
         return `${one.type}: ours ${one.ours.join(", ") || "none"}; theirs ${one.theirs.join(", ") || "none"}${mark}`;
       }),
     ),
+    ...block("noticed", noticed),
     ...block(
       "to mend it",
       fixes.map(({ setting, line }) => `${place(setting) ?? setting.join(".")}: ${line}`),

@@ -7,7 +7,7 @@ import type { Millis } from "#core/units";
 import { wipe } from "#crypto/octets";
 import type { Counter } from "./counters.ts";
 import type { IkeEffect, IkeWorld } from "./effects.ts";
-import { failureDetails, type Known } from "./failure-details.ts";
+import { endpointText, failureDetails, type Known } from "./failure-details.ts";
 
 /** From where to where a message goes. */
 export interface Way {
@@ -58,6 +58,12 @@ export function reportFailure(
 ): void {
   const details = failureDetails(connection, failure.child, way, known);
   report(host, { ...failure, ...attempt, kind: "failed", connection: connection.name, details });
+}
+
+/** What was proven came from elsewhere: traffic may have been lost meanwhile. */
+export function reportMove(host: IkeHost, connection: string, from: Endpoint, to: Endpoint): void {
+  const text = `${connection}: the peer is at ${endpointText(to)} now, it was at ${endpointText(from)}: its NAT has a new mapping; if that happens often, shorten dpd_delay there or lengthen the NAT's UDP timeout`;
+  report(host, { kind: "warning", text });
 }
 
 /** A job's result that nobody waits for any more. */

@@ -9,12 +9,24 @@ import { SITE_A, SITE_B, type Site } from "./network.ts";
 const SECOND = 1000;
 const HOUR = 3600 * SECOND;
 
+/** Milliseconds from now. */
+export interface Span {
+  readonly from: number;
+  readonly to: number;
+}
+
+export const LAB_SPAN: Span = { from: -HOUR, to: 24 * HOUR };
+
 /** For gateways whose plan says `auth: "pubkey"`: goes beside their swanctl.conf. Keys are secret. */
-export function freshCertificates(kind: KeyKind): { readonly a: LabFiles; readonly b: LabFiles } {
+export function freshCertificates(
+  kind: KeyKind,
+  gateways: Span = LAB_SPAN,
+): { readonly a: LabFiles; readonly b: LabFiles } {
   const now = Math.floor(Date.now() / SECOND) * SECOND;
-  const validity = { notBefore: now - HOUR, notAfter: now + 24 * HOUR, random: systemRandom };
+  const validityOf = ({ from, to }: Span) => ({ notBefore: now + from, notAfter: now + to, random: systemRandom });
   const key = makeKey(kind);
-  const issuer = { key, certificate: makeAuthority({ key, subject: "O=Lab, CN=Lab CA", ...validity }) };
+  const issuer = { key, certificate: makeAuthority({ key, subject: "O=Lab, CN=Lab CA", ...validityOf(LAB_SPAN) }) };
+  const validity = validityOf(gateways);
   return { a: filesOf(SITE_A, kind, issuer, validity), b: filesOf(SITE_B, kind, issuer, validity) };
 }
 

@@ -14,7 +14,12 @@ export function smallestChildMtu(ike: IkeConfig, pathMtu: (connection: Connectio
   return Math.min(...each, Number.POSITIVE_INFINITY);
 }
 
-function childMtus(child: ChildConfig, families: readonly Family[], pathMtu: number): number[] {
+/** The largest inner packet for every suite that a child may agree on, in tunnels of these outer families. */
+export function childMtus(
+  child: Pick<ChildConfig, "mode" | "proposals" | "outerProposals">,
+  families: readonly Family[],
+  pathMtu: number,
+): number[] {
   const { mode } = child;
   if (mode === "pass" || mode === "drop") return [];
   const outers = layersOf(child.outerProposals);

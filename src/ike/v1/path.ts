@@ -1,5 +1,6 @@
 /** Where a line's messages and packets go (RFC 3947 §4): to the NAT ports once a NAT was found, and after a peer that moves. */
 import { compareAddresses, type Endpoint } from "#core/address";
+import { reportMove } from "#ike/host";
 import type { Host } from "./host.ts";
 import type { Path, PeerLine } from "./peer-line.ts";
 
@@ -42,5 +43,6 @@ export function move(host: Host, line: PeerLine, path: Path): void {
 export function follow(host: Host, line: PeerLine, remote: Endpoint): void {
   const { path } = line;
   if (!path.natRemote || path.natLocal || sameEndpoint(path.remote, remote)) return;
+  reportMove(host, line.connection.name, path.remote, remote);
   move(host, line, { ...path, remote });
 }

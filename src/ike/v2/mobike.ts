@@ -4,7 +4,7 @@
 //                     <--  HDR, SK {N(NAT_DETECTION_SOURCE_IP), N(NAT_DETECTION_DESTINATION_IP), N(COOKIE2)}
 import { compareAddresses, type Endpoint } from "#core/address";
 import { equalOctets } from "#crypto/octets";
-import { randomOctets, report, type Way } from "#ike/host";
+import { randomOctets, report, reportMove, type Way } from "#ike/host";
 import type { Payload } from "#wire/ike/chain";
 import { ExchangeType, FIRST_STATUS_NOTIFY, NotifyType } from "#wire/ike/numbers";
 import { type NotifyPayload, notify } from "#wire/ike/v2/notify";
@@ -61,6 +61,7 @@ export function follow(host: Host, session: Session, remote: Endpoint): void {
   const { path } = session;
   if (!path.natRemote || path.natLocal || sameEndpoint(path.remote, remote)) return;
   if (usesMobike(session) && compareAddresses(path.remote.address, remote.address) !== 0) return;
+  reportMove(host, session.connection.name, path.remote, remote);
   move(host, session, { ...path, remote });
 }
 
