@@ -4,19 +4,12 @@ import type { OperatedGateway } from "#core/operator";
 import { millis } from "#core/units";
 import { EventJournal } from "#gateway/journal";
 import { EventStreams } from "#process/event-streams";
-import { SampleConfiguration, STATUS } from "#test/control/sample";
+import { STATUS } from "#test/control/sample";
 
-class Sample implements OperatedGateway {
-  readonly configuration: SampleConfiguration = new SampleConfiguration();
+class Sample implements Pick<OperatedGateway, "journal" | "status"> {
   readonly journal: EventJournal = new EventJournal({ wall: () => 1_800_000_000_000, now: () => millis(0) });
-  details() {
-    return undefined;
-  }
   status() {
     return STATUS;
-  }
-  async act() {
-    return { count: 0 };
   }
   note(text: string): void {
     this.journal.report({ kind: "warning", text }, { level: "warn", text });
