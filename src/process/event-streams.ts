@@ -52,14 +52,16 @@ class EventStream {
   }
 }
 
+type Told = Pick<OperatedGateway, "journal" | "status">;
+
 export class EventStreams implements Disposable {
-  readonly #gateway: OperatedGateway;
+  readonly #gateway: Told;
   readonly #streams = new Set<EventStream>();
   readonly #stopListening: () => void;
   #timer: NodeJS.Timeout | undefined;
   readonly #alive: NodeJS.Timeout;
 
-  constructor(gateway: OperatedGateway) {
+  constructor(gateway: Told) {
     this.#gateway = gateway;
     this.#stopListening = gateway.journal.listen((entry) => {
       if (this.#streams.size === 0) return;

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
+import { setTimeout as after } from "node:timers/promises";
 import type { Box } from "#lab/box";
 
 const PATIENCE = 20_000;
@@ -59,10 +60,22 @@ export class Browser implements AsyncDisposable {
       await browser.resize(width, height);
       await browser.#prefer("light");
       await browser.#ask("Page.navigate", { url });
+      await browser.#arrived(url);
       return browser;
     } catch (error) {
       await browser[Symbol.asyncDispose]();
       throw error;
+    }
+  }
+
+  /** The page that was navigated to is there whole: questions before that would be asked of the one before it. */
+  async #arrived(url: string): Promise<void> {
+    const deadline = performance.now() + PATIENCE;
+    for (;;) {
+      const place = await this.evaluate("location.href + document.readyState").catch(() => undefined);
+      if (place === `${url}complete`) return;
+      if (performance.now() > deadline) throw new Error(`chromium: ${url} is not there but ${String(place)}`);
+      await after(100);
     }
   }
 
