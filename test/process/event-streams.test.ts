@@ -21,9 +21,6 @@ class Sample implements OperatedGateway {
   async act() {
     return { count: 0 };
   }
-  explainPacket() {
-    return "nobody asks for packets here";
-  }
   note(text: string): void {
     this.journal.report({ kind: "warning", text }, { level: "warn", text });
   }
