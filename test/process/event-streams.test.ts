@@ -24,9 +24,6 @@ class Sample implements OperatedGateway {
   note(text: string): void {
     this.journal.report({ kind: "warning", text }, { level: "warn", text });
   }
-  explainPacket() {
-    return "nobody asks here";
-  }
 }
 
 function opened(streams: EventStreams, after: number, status = false): AsyncIterator<string> {
