@@ -19,7 +19,7 @@ import { addGreetings } from "./delete.ts";
 import { join } from "./end.ts";
 import { endLine } from "./end-line.ts";
 import type { Host } from "./host.ts";
-import { forgetFormer, RESTARTED } from "./initial-contact.ts";
+import { forgetFormer, RESTARTED, wasHeldBefore } from "./initial-contact.ts";
 import { renewal, shortenLife } from "./isakmp-life.ts";
 import type { Claim, Handshake, IsakmpSa, Live, OwnIdentity } from "./isakmp-sa.ts";
 import { move } from "./path.ts";
@@ -153,6 +153,8 @@ function enliven(host: Host, sa: IsakmpSa, { suite, keys, keyedAt, initiatorNonc
     quickModes: 0,
   };
   sa.state = live;
+  // Main mode's last message is the responder's, aggressive mode's the initiator's.
+  if (sa.initiator === (sa.mode === "main")) sa.heldSince = host.now;
   deadlines.abandonAt = undefined;
   deadlines.renewAt = renewal(host, line.connection, suite.lifeTime);
   deadlines.expireAt = Number.isFinite(suite.lifeTime) ? millis(host.now + suite.lifeTime) : undefined;
@@ -175,7 +177,7 @@ function meet(host: Host, sa: IsakmpSa, live: Live, other: IsakmpSa, startedAt: 
     return;
   }
   // RFC 2407 §4.6.3.3: the peer has lost it, and nobody is there to be told.
-  if (claim.initialContact) {
+  if (claim.initialContact && wasHeldBefore(other, live.keyedAt)) {
     host.destroy(other, RESTARTED);
     return;
   }

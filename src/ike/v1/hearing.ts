@@ -12,7 +12,10 @@ export function heard(host: Host, line: PeerLine): void {
 
 /** A message of phase 2 that was proven counts from now on; false: too many exchanges are under way, and it was dropped. */
 export function believe(host: Host, sa: IsakmpSa, opened: Opened): boolean {
-  if (sa.channel.accept(opened)) return true;
+  if (sa.channel.accept(opened)) {
+    sa.heldSince ??= host.now;
+    return true;
+  }
   host.count("queue_full");
   return false;
 }

@@ -1,6 +1,7 @@
 /**
  * INITIAL-CONTACT (RFC 2407 §4.6.3.3): the peer has nothing but the ISAKMP SA that it says so in; what was before is nobody's.
- * It knew so no sooner than we gave it keys, so that only what is older than them goes: the rest may be newer than its word.
+ * It knew so no sooner than we gave it keys, so that only what is older than them goes: the rest may be newer than its word,
+ * which a lost last message of phase 1 repeats for long.
  */
 import type { Millis } from "#core/units";
 import type { Host } from "./host.ts";
@@ -14,25 +15,24 @@ export const RESTARTED = "the peer started anew (INITIAL-CONTACT)";
 /** In an informational exchange. */
 export function onInitialContact(host: Host, sa: IsakmpSa, live: Live): void {
   const { line } = sa;
-  for (const other of host.registry.sasOf(line)) {
-    if (other === sa || other.state.kind !== "Live" || mayStandLater(other)) continue;
-    if (other.state.establishedAt < live.keyedAt) host.destroy(other, RESTARTED);
-  }
+  for (const other of host.registry.sasOf(line))
+    if (other !== sa && other.state.kind === "Live" && wasHeldBefore(other, live.keyedAt))
+      host.destroy(other, RESTARTED);
   forgetFormer(host, line, live.keyedAt);
 }
 
-/** Pairs from before that time, or of ISAKMP SAs from before it. */
+/** Pairs from before that time, or of ISAKMP SAs that the peer had before it. */
 export function forgetFormer(host: Host, line: PeerLine, before: Millis): void {
   for (const pair of [...line.pairs.values()])
-    if (sinceOf(host, pair) < before) removePair(host, line, pair, false, RESTARTED);
+    if (isOfBefore(host, pair, before)) removePair(host, line, pair, false, RESTARTED);
 }
 
-function sinceOf(host: Host, { ike, madeAt }: Pair): Millis {
+function isOfBefore(host: Host, { ike, madeAt }: Pair, before: Millis): boolean {
   const maker = host.registry.byId(ike);
-  return maker?.state.kind === "Live" && !mayStandLater(maker) ? maker.state.establishedAt : madeAt;
+  return madeAt < before || (maker?.state.kind === "Live" && wasHeldBefore(maker, before));
 }
 
-/** Our last message of aggressive mode has no answer: the peer has the ISAKMP SA later than we. */
-function mayStandLater({ mode, initiator }: IsakmpSa): boolean {
-  return mode === "aggressive" && initiator;
+/** The peer had it, so that its word is about it; otherwise it may have come to it since, by our last message said again. */
+export function wasHeldBefore({ heldSince }: IsakmpSa, before: Millis): boolean {
+  return heldSince !== undefined && heldSince < before;
 }

@@ -254,6 +254,8 @@ export class IsakmpSa {
   state: IsakmpSaState = { kind: "New" };
   /** Times our last message of aggressive mode was said without a sign that it came; 0 = something verified did (confirm.ts). */
   unconfirmed = 0;
+  /** The peer is known to have it: its last message of phase 1 says so, or the first one verified after ours, which none answers. */
+  heldSince: Millis | undefined = undefined;
   peer: PeerAbilities = { dpd: false, nat: undefined, fragments: false, windows: undefined };
   readonly channel: Channel = new Channel();
   readonly deadlines: Deadlines = {

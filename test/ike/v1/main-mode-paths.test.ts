@@ -4,6 +4,7 @@ import { test } from "node:test";
 import type { Connection, IkeConfig } from "#core/connection";
 import { DEFAULT_CONNECTION_POLICY } from "#core/connection";
 import { millis, octets } from "#core/units";
+import { decodeHeader } from "#wire/ike/header";
 import { A, B } from "../../sim/ike-config.ts";
 import { initiate, twoNodes } from "../../sim/ike-established.ts";
 import type { IkeNode } from "../../sim/ike-pair.ts";
@@ -328,4 +329,30 @@ test("main mode again and again leaves one ISAKMP SA, no timers and no half-open
   assert.equal(a.engine.nextTimeout, undefined);
   assert.equal(b.engine.nextTimeout, undefined);
   assert.equal(b.engine.snapshot().halfOpen, 0);
+});
+
+test("INITIAL-CONTACT that was lost and comes late says nothing of what was made meanwhile: its pairs stay on both sides", () => {
+  const { sim, a, b } = twoNodes1();
+  let firstSpi: bigint | undefined;
+  let lost = 0;
+  sim.translate = (datagram) => {
+    const { initiatorSpi } = decodeHeader(datagram.octets);
+    firstSpi ??= initiatorSpi;
+    const isFromB = datagram.from.address.octets[0] === 198;
+    const isAnswer = describe1(datagram) === "main* ID" && isFromB === (initiatorSpi === firstSpi);
+    // The sixth message of a's main mode reaches it only after b's main mode, that of b's only once there are pairs.
+    const early = initiatorSpi === firstSpi ? !states(a).includes("established") : b.children.length === 0;
+    if (!isAnswer || !early) return datagram;
+    lost += 1;
+    return undefined;
+  };
+  initiate(a);
+  sim.driveFor(100);
+  assert.deepEqual([states(a), states(b)], [["connecting"], ["established"]]);
+  b.give({ kind: "rekey-ike", ike: b.sas[0]?.id ?? 0, trigger: "time" });
+  sim.driveFor(200_000);
+  assert.ok(lost >= 2);
+  oneAtRest(a, b, "after the late answer");
+  assert.deepEqual([a.children.length, b.children.length], [1, 1]);
+  assert.equal(a.children[0]?.inbound.spi, b.children[0]?.outbound.spi);
 });
