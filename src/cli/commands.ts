@@ -3,6 +3,7 @@ import type { Command } from "./command.ts";
 
 export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   demo: async () => (await import("./demo.ts")).demo,
+  pair: async () => (await import("./pair.ts")).pair,
   check: async () => (await import("./check.ts")).check,
   import: async () => (await import("./import.ts")).importer,
   capacity: async () => (await import("./capacity.ts")).capacity,

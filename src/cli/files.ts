@@ -1,5 +1,5 @@
 /** Files that the command line or a configuration names. */
-import { closeSync, existsSync, fstatSync, openSync, readdirSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, openSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { SystemError } from "#core/errors";
 import type { FileContent } from "./command.ts";
@@ -8,6 +8,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
   ENOENT: "there is no such file: check the path",
   EACCES: "this user may not read it: check its owner and mode",
   EISDIR: "it is a directory: name a file in it",
+  EEXIST: "it is there already and stays as it is: remove it, or take another name",
 };
 
 /** Octets and permissions of the same open file: it cannot be exchanged in between. */
@@ -20,6 +21,20 @@ export function readFile(path: string): FileContent {
     return { octets: new Uint8Array(content.buffer, content.byteOffset, content.byteLength), mode: mode & 0o7777 };
   } catch (cause) {
     const { code = "EIO", syscall = "read" } = errnoOf(cause);
+    throw Object.assign(new SystemError(code, syscall, path, REMEDIES[code]), { cause });
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
+  }
+}
+
+/** A new file that its owner alone may read. Throws SystemError, also when there is one of that name. */
+export function createPrivateFile(path: string, octets: Uint8Array): void {
+  let descriptor: number | undefined;
+  try {
+    descriptor = openSync(path, "wx", 0o600);
+    writeFileSync(descriptor, octets);
+  } catch (cause) {
+    const { code = "EIO", syscall = "open" } = errnoOf(cause);
     throw Object.assign(new SystemError(code, syscall, path, REMEDIES[code]), { cause });
   } finally {
     if (descriptor !== undefined) closeSync(descriptor);

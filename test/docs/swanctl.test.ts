@@ -9,7 +9,7 @@ import type { Connection } from "#core/connection";
 import { ProtocolId } from "#core/proposal";
 import { KEY_EXCHANGES } from "#crypto/key-exchange";
 import { PRFS } from "#crypto/prf";
-import { complaintsOf, readText, warningsOf } from "#test/config/swanctl/sample";
+import { complaintsOf, readText, VirtualWorld, warningsOf } from "#test/config/swanctl/sample";
 
 const text = readFileSync(join(fileURLToPath(new URL("../../../", import.meta.url)), "docs/configuration.md"), "utf8");
 const sections = new Map(
@@ -56,6 +56,13 @@ test("the examples of docs/configuration.md are valid, and the first one says no
   assert.equal(examples.length, 3);
   for (const example of examples) assert.deepEqual(complaintsOf(example), []);
   assert.deepEqual(warningsOf(examples[0] ?? ""), []);
+});
+
+test("the example of the short form is six lines, valid, and says nothing", () => {
+  const [, example = ""] = /```\n(tunnel [\s\S]+?)\n```/.exec(text) ?? [];
+  assert.equal(example.split("\n").length, 6);
+  const world = new VirtualWorld({ "hq.psk": "correct horse battery staple\n" });
+  assert.deepEqual(readText(example, world).warnings, []);
 });
 
 function connectionOfExample(name: string): Connection {

@@ -4,6 +4,7 @@ import { wipe } from "#crypto/octets";
 import { Findings } from "./findings.ts";
 import { inherit, type Section } from "./inherit.ts";
 import { parseSwanctl } from "./parser.ts";
+import { withTunnels } from "./short-form.ts";
 import { placeToString, Source } from "./source.ts";
 import type { ConfigWorld } from "./world.ts";
 
@@ -25,7 +26,7 @@ export function locateSettings(
     const findings = new Findings("lenient");
     const keep = (octets: Uint8Array) => read.push(octets);
     const written = parseSwanctl(new Source(main.name, main.octets), world, keep, findings);
-    const { root } = inherit(written, findings);
+    const { root } = withTunnels(inherit(written, findings), findings);
     return paths.map((path) => locate(root, path));
   } finally {
     wipe(...read);

@@ -3,11 +3,13 @@
  *   section := name [":" reference {"," reference}] "{" { setting | section | include } "}"
  *   setting := name "=" { word | "quoted string" } end-of-line
  *   include := "include" pattern
+ * and, at the top of a file, "tunnel" name … for "tunnel" "{" name … "}", whose settings may share a line.
  * Comments begin with # anywhere outside of quotes. Values stay octets.
  */
 import type { Findings } from "./findings.ts";
 import { directoryOf, pathIn } from "./paths.ts";
 import { Scanner, SyntaxProblem } from "./scanner.ts";
+import { SCHEMA } from "./schema.ts";
 import { type Place, Source } from "./source.ts";
 import { WrittenSection } from "./tree.ts";
 import type { ConfigWorld } from "./world.ts";
@@ -19,6 +21,12 @@ const FILE_LENGTH_LIMIT = 4 << 20;
 const WHOLE_LENGTH_LIMIT = 64 << 20;
 /** Sections of this name hold secrets wherever a forgotten brace may have put them. */
 const SECRETS = "secrets";
+/** The short form's secret. */
+const PSK = "psk";
+const TUNNEL = "tunnel";
+/** A tunnel may stand on one line. */
+const TUNNEL_KEYS: ReadonlySet<string> = new Set(SCHEMA.tunnel.keys);
+const NO_KEYS: ReadonlySet<string> = new Set();
 
 /** The first fault of the grammar ends the reading; it is in `findings` then. `keep` gets all octets that were read. */
 export function parseSwanctl(
@@ -41,6 +49,7 @@ class Parser {
   readonly #world: ConfigWorld;
   readonly #keep: (octets: Uint8Array) => void;
   readonly #findings: Findings;
+  readonly #tunnels = new Set<WrittenSection>();
   #files = 0;
   #octets = 0;
 
@@ -100,10 +109,30 @@ class Parser {
           `'${name}' is set twice in '${into.name}': this one counts`,
           "remove one of the two",
         );
-      into.settings.set(name, { ...place, value: scanner.value() });
+      const reveal = name === PSK ? place.source.hideFrom(place.at) : undefined;
+      into.settings.set(name, { ...place, value: scanner.value(this.#tunnels.has(into) ? TUNNEL_KEYS : NO_KEYS) });
+      reveal?.(scanner.here.at);
       return;
     }
+    if (name === TUNNEL && into.name === "" && !scanner.isSettingOrSection()) {
+      this.#section(scanner, into.section(name, place), depth + 1, scanner.here, scanner.name(), including);
+      return;
+    }
+    this.#section(scanner, into, depth, place, name, including);
+  }
+
+  /** What follows a section's name. */
+  #section(
+    scanner: Scanner,
+    into: WrittenSection,
+    depth: number,
+    place: Place,
+    name: string,
+    including: readonly string[],
+  ): void {
+    scanner.skipBlank();
     const section = into.section(name, place);
+    if (into.name === TUNNEL && depth === 1) this.#tunnels.add(section);
     if (scanner.take(":")) section.references.push(...scanner.references());
     scanner.skipBlank();
     const open = scanner.here;

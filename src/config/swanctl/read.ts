@@ -15,6 +15,7 @@ import { parseSwanctl } from "./parser.ts";
 import { assemblePolicies } from "./policies.ts";
 import { SCHEMA } from "./schema.ts";
 import { readSecrets } from "./secrets.ts";
+import { withTunnels } from "./short-form.ts";
 import { placeToString, Source } from "./source.ts";
 import type { ConfigWorld } from "./world.ts";
 
@@ -27,7 +28,7 @@ export function readSwanctl(main: ConfigSource, world: ConfigWorld): ReadConfig 
     const keep = (octets: Uint8Array) => read.push(octets);
     const written = parseSwanctl(new Source(main.name, main.octets), world, keep, findings);
     findings.throwIfAny();
-    const inherited = inherit(written, findings);
+    const inherited = withTunnels(inherit(written, findings), findings);
     const result = assemble(main, inherited, world, findings, secrets);
     findings.throwIfAny();
     const places = placesOf(inherited.root.sections.get("esplanade"), "esplanade");
@@ -113,7 +114,7 @@ function checkTop({ root, referred }: Inherited, findings: Findings): void {
   }
   // A gateway that is named may begin without and get them later.
   if (!root.sections.has("connections") && !root.sections.has("esplanade"))
-    findings.error(root.place, "there are no connections", "add connections { NAME { remote_addrs = … } }");
+    findings.error(root.place, "there are no connections", "add tunnel NAME { … } or connections { NAME { … } }");
 }
 
 function connectionsOf(root: Section, findings: Findings): Section[] {

@@ -91,11 +91,12 @@ export class Scanner {
     return [code("="), code("{"), code(":")].includes(this.#octets[at] ?? 0);
   }
 
-  /** To the end of the line; undefined when nothing stands there. */
-  value(): Value | undefined {
+  /** To the end of the line, or to the next of `keys` with its =; undefined when nothing stands there. */
+  value(keys: ReadonlySet<string>): Value | undefined {
     const parts: ValuePart[] = [];
     for (;;) {
       this.#skip(SPACES);
+      if (keys.size > 0 && keys.has(this.#nextKey())) break;
       const octet = this.#octets[this.#at];
       if (octet === QUOTE) parts.push(this.#quoted());
       else if (octet === undefined || WORD_ENDS.has(octet)) break;
@@ -133,6 +134,16 @@ export class Scanner {
   /** In quotation marks; where secrets may stand nothing of the text is shown. */
   quote(text: string, place: Place): string {
     return this.#source.isHidden(place.at) ? "what stands here" : `'${text}'`;
+  }
+
+  /** A name before a = on this line; empty where there is none. */
+  #nextKey(): string {
+    let end = this.#at;
+    while (end < this.#octets.length && !NAME_ENDS.has(this.#octets[end] ?? 0)) end++;
+    let at = end;
+    while (SPACES.has(this.#octets[at] ?? 0)) at++;
+    const isKey = this.#octets[at] === code("=") && end - this.#at <= NAME_LENGTH_LIMIT;
+    return isKey ? decode(this.#octets.subarray(this.#at, end)) : "";
   }
 
   #word(): ValuePart {

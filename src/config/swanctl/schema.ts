@@ -41,6 +41,8 @@ const CHILD_IDLE: Readonly<Record<string, string>> = {
 
 export type SchemaName =
   | "file"
+  | "tunnels"
+  | "tunnel"
   | "connection"
   | "local"
   | "remote"
@@ -58,8 +60,31 @@ export const SCHEMA: Readonly<Record<SchemaName, SectionSchema>> = {
   file: {
     keys: [],
     idle: {},
-    sections: ["connections", "secrets", "authorities", "esplanade"],
+    sections: ["connections", "secrets", "authorities", "esplanade", "tunnel"],
     idleSections: { pools: VIRTUAL_IP },
+  },
+  tunnels: { keys: [], idle: {}, sections: ["*"], idleSections: {} },
+  tunnel: {
+    keys: [
+      "peer",
+      "local",
+      "remote",
+      "psk",
+      "cert",
+      "ca",
+      "id",
+      "peer_id",
+      "address",
+      "start",
+      "mode",
+      "version",
+      "level",
+      "proposals",
+      "esp_proposals",
+    ],
+    idle: {},
+    sections: [],
+    idleSections: {},
   },
   connection: {
     keys: [

@@ -12,6 +12,8 @@ export interface ValuePart {
 export interface Value extends Place {
   readonly source: Source;
   readonly parts: readonly ValuePart[];
+  /** What `parts` are of, where that is not the source: a value that the place stands for and does not spell. */
+  readonly meant?: Uint8Array;
 }
 
 const BACKSLASH = 0x5c;
@@ -28,8 +30,9 @@ const ESCAPES: ReadonlyMap<number, number> = new Map([
 ]);
 
 /** Calls back with every octet of the decoded value and the offset it came from. */
-function walk({ source, parts }: Value, each: (octet: number, at: number) => void): void {
-  const { octets } = source;
+function walk({ source, parts, meant, at: place }: Value, call: (octet: number, at: number) => void): void {
+  const octets = meant ?? source.octets;
+  const each = meant === undefined ? call : (octet: number) => call(octet, place);
   for (const [i, { start, end, quoted }] of parts.entries()) {
     if (i > 0) each(SPACE, start);
     for (let at = start; at < end; at++) {
@@ -60,6 +63,12 @@ export function valueOctets(value: Value): Uint8Array {
     octets[at++] = octet;
   });
   return octets;
+}
+
+/** `text` as the value of something else that stands at `place`. */
+export function meantValue(text: string, { source, at }: Place): Value {
+  const meant = new TextEncoder().encode(text);
+  return { source, at, parts: [{ start: 0, end: meant.length, quoted: false }], meant };
 }
 
 /** Never for secrets. */

@@ -435,7 +435,7 @@ test("a file with secrets that others may read is told, with the command that me
 
 test("an empty file says what to write", () =>
   assert.deepEqual(complaintsOf("# nothing\n"), [
-    "hq.conf:1:1: there are no connections; add connections { NAME { remote_addrs = … } }",
+    "hq.conf:1:1: there are no connections; add tunnel NAME { … } or connections { NAME { … } }",
   ]));
 
 test("all that is wrong is told at once, in the order of the file", () =>
