@@ -4,6 +4,8 @@
     "ipsec_mb%": "<!(node scripts/ipsec-mb.mjs)",
     # `npm run bench:bound` sets it: the all-C++ gateway that benchmarks compare with.
     "bound%": 0,
+    # `npm run package` sets it: an addon for machines that are not this one, see native/old_glibc.cc.
+    "prebuild%": 0,
   },
   "target_defaults": {
     "cflags_cc!": ["-fno-rtti", "-std=gnu++17", "-std=gnu++20"],
@@ -47,6 +49,11 @@
       ],
       "conditions": [
         ["ipsec_mb==1", {"defines": ["WITH_IPSEC_MB"], "libraries": ["-l:libIPSec_MB.a"]}],
+        ["prebuild==1", {
+          "sources": ["native/old_glibc.cc"],
+          "defines!": ["_FILE_OFFSET_BITS=64"],
+          "ldflags": ["-static-libstdc++", "-static-libgcc", "-Wl,--gc-sections", "-Wl,--version-script=../native/exports.map", "-s"],
+        }],
       ],
     },
     # The benchmark's UDP load generator: a program of its own, so that it is the same for every candidate.

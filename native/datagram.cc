@@ -73,7 +73,7 @@ Napi::Value ReceiveDatagrams(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   int fd;
   uint8_t* octets;
-  int32_t* records;
+  int32_t* records = nullptr;
   size_t length;
   size_t words;
   if (!TakeInteger(env, info[0], 0, INT32_MAX, "fd", &fd) ||

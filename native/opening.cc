@@ -203,7 +203,7 @@ Napi::Value Udp(const Napi::CallbackInfo& info, const Maker& maker) {
 Napi::Value Sender(const Napi::CallbackInfo& info, const Maker& maker) {
   const Napi::Env env = info.Env();
   SocketOptions options;
-  int32_t* beside;
+  int32_t* beside = nullptr;
   size_t count;
   if (!TakeSocketOptions(env, info[0], &options) ||
       !TakeInteger(env, Property(info[0], "port"), 1, 65535, "port", &options.port) ||

@@ -28,7 +28,7 @@ class Sniffer : public Napi::ObjectWrap<Sniffer> {
   explicit Sniffer(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Sniffer>(info) {
     const Napi::Env env = info.Env();
     int index;
-    uint8_t* filter;
+    uint8_t* filter = nullptr;
     size_t length;
     if (!TakeInteger(env, info[0], 1, INT32_MAX, "interface", &index) ||
         !TakeArray(env, info[1], napi_uint8_array, "filter", &filter, &length))

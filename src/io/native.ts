@@ -1,13 +1,13 @@
 /** The native addon: where it lies, what it offers, and the proof that it and core/slab.ts mean the same memory. */
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { Drop } from "#core/drop";
 import { assert } from "#core/errors";
 import type { LaneMemory } from "#core/lane-memory";
 import type { LanePort } from "#core/ports";
 import * as slab from "#core/slab";
+import { chooseAddon } from "./addon-places.ts";
+import { packageFile } from "./package-file.ts";
 
 /** A failed system call, as native code returns it. */
 export interface NativeFailure {
@@ -193,23 +193,11 @@ export interface NativeIo {
   readonly Sniffer: new (interfaceIndex: number, filter: Uint8Array) => NativeSniffer;
 }
 
-/** Where the addon is: built here, or delivered for this platform. */
-function findAddon(): string {
-  const names = ["build/Release/esplanade.node", `prebuilds/${process.platform}-${process.arch}/esplanade.node`];
-  let folder = dirname(fileURLToPath(import.meta.url));
-  for (;;) {
-    for (const name of names) if (existsSync(join(folder, name))) return join(folder, name);
-    const parent = dirname(folder);
-    if (parent === folder) throw new Error("the native addon is not built; run `npm run setup`");
-    folder = parent;
-  }
-}
-
 let loaded: unknown;
 
 /** All that the addon exports; each user names the part it uses. */
 export function loadAddon(): unknown {
-  loaded ??= createRequire(import.meta.url)(findAddon());
+  loaded ??= createRequire(import.meta.url)(chooseAddon(packageFile("."), process, existsSync));
   return loaded;
 }
 
