@@ -126,8 +126,14 @@ async function serve(request: IncomingMessage, response: ServerResponse, options
     return;
   }
   response.writeHead(answer.status, head);
-  if (request.method === "HEAD") response.end();
-  else await writePieces(response, answer.body);
+  const pieces = answer.body[Symbol.asyncIterator]();
+  try {
+    if (request.method !== "HEAD") await writePieces(response, pieces);
+    response.end();
+  } finally {
+    // Also of a stream that nobody took a piece of: it counts as open until it is told.
+    void pieces.return?.();
+  }
 }
 
 /** Several Host headers are none (RFC 9112 §3.2). */
@@ -139,20 +145,18 @@ function hostOf({ rawHeaders }: IncomingMessage): string | undefined {
 }
 
 /** One piece a turn of the event loop: nobody else waits for a long answer. A client that goes ends it. */
-async function writePieces(response: ServerResponse, pieces: AsyncIterable<string>): Promise<void> {
-  const iterator = pieces[Symbol.asyncIterator]();
+async function writePieces(response: ServerResponse, pieces: AsyncIterator<string>): Promise<void> {
   // Whoever waits for the next piece of a stream that never ends is told too.
   const gone = new Promise<void>((resolve) => void response.once("close", resolve));
-  void gone.then(() => iterator.return?.());
+  void gone.then(() => pieces.return?.());
   for (;;) {
-    const next = await Promise.race([iterator.next(), gone]);
+    const next = await Promise.race([pieces.next(), gone]);
     if (next === undefined || response.destroyed) return;
-    if (next.done === true) break;
+    if (next.done === true) return;
     if (!response.write(next.value))
       await Promise.race([new Promise((resolve) => response.once("drain", resolve)), gone]);
     await nextTurn();
   }
-  response.end();
 }
 
 /** undefined: longer than allowed. */

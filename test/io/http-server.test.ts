@@ -68,6 +68,22 @@ test("HEAD gets headers alone, of streams too", async () => {
   assert.equal(pulled, 0);
 });
 
+test("a stream that HEAD asked for is told that nobody reads it: it would count as open for ever", async () => {
+  let returned = 0;
+  const body: AsyncIterable<string> = {
+    [Symbol.asyncIterator]: () => ({
+      next: async () => ({ done: false, value: "never" }),
+      return: async () => {
+        returned++;
+        return { done: true, value: undefined };
+      },
+    }),
+  };
+  await serve(() => ({ ...OK, body }));
+  await talk(GET.replace("GET", "HEAD"));
+  assert.equal(returned, 1);
+});
+
 test("headers that are too long, too large a body and what is no HTTP are refused, and nobody is asked", async () => {
   let asked = 0;
   await serve(() => {

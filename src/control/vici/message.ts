@@ -146,12 +146,19 @@ function cut(text: string, limit: number): Uint8Array {
   return octets.subarray(0, end);
 }
 
+/** Lines with this between them; empty ones are left out. In linear time, whatever clients put into a name. */
+export function inOneLine(text: string, between: string): string {
+  if (!text.includes("\n")) return text;
+  return text
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "")
+    .join(between);
+}
+
 /** Clients show printable ASCII alone: to swanctl any other text is as good as none. */
 function printable(text: string): Uint8Array {
-  const plain = text
-    .replaceAll("…", "...")
-    .replaceAll(/[–−]/g, "-")
-    .replaceAll(/\s*\n\s*/g, "; ");
+  const plain = inOneLine(text, "; ").replaceAll("…", "...").replaceAll(/[–−]/g, "-");
   return cut(plain.replaceAll(/[^\x20-\x7e]/gu, "?"), VALUE_LIMIT);
 }
 

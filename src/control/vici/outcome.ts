@@ -1,5 +1,5 @@
 /** vici's answers to commands that do something. */
-import { type Message, value } from "./message.ts";
+import { inOneLine, type Message, value } from "./message.ts";
 
 export function success(...parts: readonly Message[]): Message {
   return [value("success", "yes"), ...parts].flat();
@@ -7,14 +7,5 @@ export function success(...parts: readonly Message[]): Message {
 
 /** `success = no` and why. */
 export function refusal(why: string, ...parts: readonly Message[]): Message {
-  return [value("success", "no"), ...parts, value("errmsg", printable(why))].flat();
-}
-
-/** swanctl shows nothing of a text with a line end or anything but ASCII in it. */
-function printable(text: string): string {
-  return text
-    .trim()
-    .replaceAll(/\s*\n\s*/g, " | ")
-    .replaceAll("\u2026", "...")
-    .replaceAll(/[^ -~]/gu, "?");
+  return [value("success", "no"), ...parts, value("errmsg", inOneLine(why.trim(), " | "))].flat();
 }

@@ -104,43 +104,55 @@ export function encodePacket(packet: Packet): Uint8Array | undefined {
 /** Cuts a stream into packets, whatever pieces it comes in; secrets do not stay behind in it. */
 export class PacketStream {
   #octets: Uint8Array = new Uint8Array();
-  #length = 0;
+  /** What is before it has been taken, and wiped. */
+  #start = 0;
+  #end = 0;
 
   /** Octets that wait for the rest of their packet, or to be taken. */
   get held(): number {
-    return this.#length;
+    return this.#end - this.#start;
   }
 
   /** Copies. */
   add(octets: Uint8Array): void {
-    const length = this.#length + octets.length;
-    if (length > this.#octets.length) {
-      const grown = new Uint8Array(Math.max(length, 2 * this.#octets.length));
-      grown.set(this.#octets.subarray(0, this.#length));
-      this.#octets.fill(0);
-      this.#octets = grown;
-    }
-    this.#octets.set(octets, this.#length);
-    this.#length = length;
+    if (this.#end + octets.length > this.#octets.length) this.#makeRoom(octets.length);
+    this.#octets.set(octets, this.#end);
+    this.#end += octets.length;
+  }
+
+  /** What is held moves once a piece that comes, not once a packet that goes: there may be very many small ones. */
+  #makeRoom(more: number): void {
+    const { held } = this;
+    const room =
+      held + more > this.#octets.length ? new Uint8Array(Math.max(held + more, 2 * this.#octets.length)) : this.#octets;
+    const former = this.#octets;
+    room.set(former.subarray(this.#start, this.#end));
+    if (room === former) room.fill(0, held);
+    else former.fill(0);
+    this.#octets = room;
+    this.#start = 0;
+    this.#end = held;
   }
 
   /** The next whole packet, a copy that is its taker's to wipe; undefined: there is none yet. Throws WireError. */
   take(): Uint8Array | undefined {
-    if (this.#length < LENGTH_OCTETS) return undefined;
-    const length = new Reader(this.#octets).u32("packet length");
+    if (this.held < LENGTH_OCTETS) return undefined;
+    const length = new Reader(this.#octets.subarray(this.#start, this.#end)).u32("packet length");
     if (length === 0 || length > PACKET_LIMIT) throw new WireError("packet length", 0);
-    const end = LENGTH_OCTETS + length;
-    if (this.#length < end) return undefined;
-    const packet = this.#octets.slice(LENGTH_OCTETS, end);
-    this.#octets.copyWithin(0, end, this.#length);
-    this.#octets.fill(0, this.#length - end, this.#length);
-    this.#length -= end;
+    const begin = this.#start + LENGTH_OCTETS;
+    const end = begin + length;
+    if (end > this.#end) return undefined;
+    const packet = this.#octets.slice(begin, end);
+    this.#octets.fill(0, this.#start, end);
+    this.#start = end;
+    if (this.held === 0) this.#start = this.#end = 0;
     return packet;
   }
 
   wipe(): void {
     this.#octets.fill(0);
     this.#octets = new Uint8Array();
-    this.#length = 0;
+    this.#start = 0;
+    this.#end = 0;
   }
 }

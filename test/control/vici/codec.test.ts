@@ -163,7 +163,7 @@ test("what does not fit its length field is cut in front of a character, or left
 test("texts are printable ASCII in one line: swanctl shows no others", () => {
   const texts: readonly (readonly [string, string])[] = [
     ["CN=gw-b", "CN=gw-b"],
-    ["one\n  two\n", "one; two; "],
+    ["one\n  two\n", "one; two"],
     ["10–20 … ü 𝄞 \u001b[2J", "10-20 ... ? ? ?[2J"],
   ];
   for (const [given, said] of texts) {
@@ -189,6 +189,33 @@ test("packets are cut from a stream in whatever pieces it comes", () => {
     );
     assert.equal(stream.held, 0);
   }
+});
+
+test("what comes behind packets that were taken finds its place, with half a packet held in between", () => {
+  const stream = new PacketStream();
+  const packet = (fill: number, length: number) => {
+    const octets = new Uint8Array(4 + length).fill(fill, 4);
+    new DataView(octets.buffer).setUint32(0, length);
+    return octets;
+  };
+  const taken: string[] = [];
+  let rest: Uint8Array = new Uint8Array();
+  for (let i = 1; i <= 200; i++) {
+    const next = new Uint8Array([...rest, ...packet(i, 1 + ((i * 37) % 90))]);
+    const half = next.length - (i % 5);
+    stream.add(next.subarray(0, half));
+    rest = next.subarray(half);
+    for (let one = stream.take(); one !== undefined; one = stream.take()) {
+      assert.ok(one.every((octet) => octet === one?.[0]));
+      taken.push(`${one[0]}:${one.length}`);
+    }
+  }
+  stream.add(rest);
+  assert.deepEqual(
+    taken,
+    Array.from({ length: 200 }, (_, i) => `${i + 1}:${1 + (((i + 1) * 37) % 90)}`),
+  );
+  assert.equal(stream.held, 0);
 });
 
 test("a length of 0, or above 512 KiB, is no packet's", () => {
