@@ -22,6 +22,8 @@ const MAX_AT_ONCE = 8;
 const PROVEN_WITHIN = 5_000;
 /** Deletes said again go along with the first that is due. */
 const TOGETHER = 500;
+/** Of one delete, when the peer is heard after a silence that all repeats of it fell due in. */
+const APART = 5_000;
 type NewPair = Extract<QuickTask["work"], { readonly kind: "new-pair" }>;
 
 const NEVER: Millis = millis(Number.POSITIVE_INFINITY);
@@ -63,7 +65,7 @@ function runSpeeches(host: Host, line: PeerLine): void {
   const isDue = (task: Task, by: number) => !isQuickTask(task) && dueAt(host, line, task) <= by;
   const isRepeat = ({ work }: Task) => work.kind === "disown";
   const early = line.tasks.some((task) => isRepeat(task) && isDue(task, host.now)) ? TOGETHER : 0;
-  const due = line.tasks.filter((task) => isDue(task, host.now + (isRepeat(task) ? early : 0)));
+  const due = onceEach(host, line, (task) => isDue(task, host.now + (isRepeat(task) ? early : 0)));
   line.tasks = line.tasks.filter((task) => !due.includes(task));
   for (const { work } of due) {
     if (work.kind === "delete-pair") deletePair(host, line, work.pair, work.reason);
@@ -74,6 +76,24 @@ function runSpeeches(host: Host, line: PeerLine): void {
     line,
     due.flatMap(({ work }) => (work.kind === "disown" ? work : [])),
   );
+}
+
+/** What would be said twice in one message, which may be lost, waits until the peer is heard again. */
+function onceEach(host: Host, line: PeerLine, isDue: (task: Task) => boolean): readonly Task[] {
+  const said = new Set<string>();
+  const due: Task[] = [];
+  line.tasks = line.tasks.map((task) => {
+    const { work } = task;
+    if (!isDue(task)) return task;
+    if (work.kind === "disown") {
+      const name = `${work.protocol} ${work.spi}`;
+      if (work.whenHeard && said.has(name)) return { ...task, notBefore: millis(host.now + APART) };
+      said.add(name);
+    }
+    due.push(task);
+    return task;
+  });
+  return due;
 }
 
 /** Make before break: message 3 may be lost, and the peer have nothing but the former pair yet. */

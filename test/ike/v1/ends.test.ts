@@ -51,6 +51,28 @@ test("a pair that is deleted while the peer hears nothing is deleted again once 
   assert.equal(a.engine.nextTimeout, undefined);
 });
 
+test("a repeated delete that is lost when the peer is heard at last is said again when it is heard once more", () => {
+  const { sim, a, b } = established1();
+  sim.weather = DEAD;
+  a.give({ kind: "delete-child", id: only(a), reason: "test" });
+  // All repeats are due by then.
+  sim.driveFor(200_000);
+  sim.weather = FAIR;
+  let lost = false;
+  sim.translate = (datagram) => {
+    if (lost || describe1(datagram) !== "info* HASH" || datagram.from.address.octets[0] !== 192) return datagram;
+    lost = true;
+    return undefined;
+  };
+  b.give({ kind: "rekey-ike", ike: b.sas[0]?.id ?? 0, trigger: "time" });
+  sim.driveFor(5_000);
+  assert.deepEqual([lost, b.children.length], [true, 1]);
+  sim.driveFor(1_000);
+  b.give({ kind: "rekey-ike", ike: b.sas[0]?.id ?? 0, trigger: "time" });
+  sim.driveFor(1_000);
+  assert.deepEqual(b.children, []);
+});
+
 test("what the peer replaced and does not delete ends after a minute", () => {
   const { sim, a, b } = established1({}, {}, { switchAfter: [1_000_000, 1_000_000] });
   a.give({ kind: "rekey-child", id: only(a), trigger: "time" });

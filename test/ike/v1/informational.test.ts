@@ -105,10 +105,11 @@ test("deletes said again go together: among many exchanges strongSwan forgets th
   }
   sim.driveFor(30 * SECOND);
   const before = said();
-  // All of them, each for the last times, when the peer is heard: by the first message of a quick mode of its own.
-  rekey(pair, b);
+  // All of them when the peer is heard, by the first message of a quick mode of its own; for the last time when it is heard again.
+  rekey(pair, b, SECOND);
   assert.equal(said(), before + 1);
-  sim.driveFor(30 * SECOND);
+  sim.driveFor(40 * SECOND);
+  assert.equal(said(), before + 2);
   assertOnePair(pair);
 });
 
