@@ -1,7 +1,7 @@
 /** The commands there are; each is loaded only when it is used. */
 import type { Command } from "./command.ts";
 
-export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+const OTHERS: Readonly<Record<string, () => Promise<Command>>> = {
   demo: async () => (await import("./demo.ts")).demo,
   pair: async () => (await import("./pair.ts")).pair,
   check: async () => (await import("./check.ts")).check,
@@ -25,4 +25,9 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   rekey: async () => (await import("./rekey.ts")).rekey,
   prometheus: async () => (await import("./prometheus.ts")).prometheus,
   grafana: async () => (await import("./grafana.ts")).grafana,
+};
+
+export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  ...OTHERS,
+  completion: async () => (await import("./completion.ts")).completionOf(OTHERS),
 };
