@@ -19,6 +19,7 @@ const OTHERS: Readonly<Record<string, () => Promise<Command>>> = {
   "why-packet": async () => (await import("./why-packet.ts")).whyPacket,
   wait: async () => (await import("./wait.ts")).wait,
   status: async () => (await import("./status.ts")).status,
+  "list-sas": async () => (await import("./list-sas.ts")).listSas,
   initiate: async () => (await import("./initiate.ts")).initiate,
   terminate: async () => (await import("./terminate.ts")).terminate,
   "allow-clear": async () => (await import("./allow-clear.ts")).allowClear,
