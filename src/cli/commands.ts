@@ -6,6 +6,7 @@ const OTHERS: Readonly<Record<string, () => Promise<Command>>> = {
   pair: async () => (await import("./pair.ts")).pair,
   check: async () => (await import("./check.ts")).check,
   import: async () => (await import("./import.ts")).importer,
+  export: async () => (await import("./export.ts")).exporter,
   capacity: async () => (await import("./capacity.ts")).capacity,
   up: async () => (await import("./up.ts")).up,
   run: async () => (await import("./run.ts")).run,
