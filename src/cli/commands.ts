@@ -1,11 +1,12 @@
 /** The commands there are; each is loaded only when it is used. */
 import type { Command } from "./command.ts";
 
-export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+const OTHERS: Readonly<Record<string, () => Promise<Command>>> = {
   demo: async () => (await import("./demo.ts")).demo,
   pair: async () => (await import("./pair.ts")).pair,
   check: async () => (await import("./check.ts")).check,
   import: async () => (await import("./import.ts")).importer,
+  export: async () => (await import("./export.ts")).exporter,
   capacity: async () => (await import("./capacity.ts")).capacity,
   up: async () => (await import("./up.ts")).up,
   run: async () => (await import("./run.ts")).run,
@@ -19,10 +20,16 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   "why-packet": async () => (await import("./why-packet.ts")).whyPacket,
   wait: async () => (await import("./wait.ts")).wait,
   status: async () => (await import("./status.ts")).status,
+  "list-sas": async () => (await import("./list-sas.ts")).listSas,
   initiate: async () => (await import("./initiate.ts")).initiate,
   terminate: async () => (await import("./terminate.ts")).terminate,
   "allow-clear": async () => (await import("./allow-clear.ts")).allowClear,
   rekey: async () => (await import("./rekey.ts")).rekey,
   prometheus: async () => (await import("./prometheus.ts")).prometheus,
   grafana: async () => (await import("./grafana.ts")).grafana,
+};
+
+export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  ...OTHERS,
+  completion: async () => (await import("./completion.ts")).completionOf(OTHERS),
 };

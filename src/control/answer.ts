@@ -9,6 +9,8 @@ import type {
   ReloadOutcome,
 } from "#core/operator";
 import { parseRequest } from "./request.ts";
+import { reqidsOf } from "./vici/reqids.ts";
+import { saRecords } from "./vici/sa-records.ts";
 
 /** The answer's line; never rejects. */
 export async function answerLine(line: string, gateway: OperatedGateway): Promise<string> {
@@ -25,6 +27,8 @@ export async function answerRequest(request: OperatorRequest, gateway: OperatedG
   switch (request.kind) {
     case "status":
       return { ok: true, status: gateway.status() };
+    case "sas":
+      return { ok: true, sas: saRecords(gateway, reqidsOf(gateway)) };
     case "reload":
       return reloadAnswer(await gateway.configuration.reload(request.file));
     case "diff":

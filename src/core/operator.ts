@@ -149,6 +149,8 @@ export type OperatorAction =
 
 export type OperatorRequest =
   | { readonly kind: "status" }
+  /** SA by SA, in the words of vici's list-sas. */
+  | { readonly kind: "sas" }
   /** `file`: absolute; undefined = the one that was read last. `diff` changes nothing. */
   | { readonly kind: "reload" | "diff"; readonly file?: string }
   /** What happened after event number `after` (0 = all that is remembered), the newest `limit` of it. */
@@ -158,8 +160,14 @@ export type OperatorRequest =
   /** `target` as an operator writes it: "hq", "hq/net" or "net". */
   | { readonly kind: OperatorAction; readonly target: string; readonly ike: boolean };
 
+/** vici's sections, lists and values. */
+export interface SaRecord {
+  readonly [key: string]: string | readonly string[] | SaRecord;
+}
+
 export type OperatorAnswer =
   | { readonly ok: true; readonly status: GatewayStatus }
+  | { readonly ok: true; readonly sas: readonly SaRecord[] }
   | { readonly ok: true; readonly events: JournalPage }
   | { readonly ok: true; readonly verdict: PacketVerdict }
   /** How many SAs it was about. */

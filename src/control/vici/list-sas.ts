@@ -30,6 +30,13 @@ function filterOf(request: Message): Filter {
   };
 }
 
+const EVERYTHING: Filter = { ike: undefined, ikeId: undefined, child: undefined, childId: undefined };
+
+/** An event an IKE SA, without filter. */
+export function saEvents(details: GatewayDetails, reqids: Reqids): Iterable<EventMessage> {
+  return events(details, EVERYTHING, reqids);
+}
+
 function* events(details: GatewayDetails, filter: Filter, reqids: Reqids): Generator<EventMessage> {
   const { now, sas, pairs } = details;
   const byId = new Map<number, PairDetails>(pairs.map((pair) => [pair.id, pair]));

@@ -1,3 +1,5 @@
+import type { OperatedGateway } from "#core/operator";
+
 /** strongSwan numbers policies from 1 on; here each child of the configuration has one number as long as the gateway runs. */
 export class Reqids {
   readonly #numbers = new Map<string, number>();
@@ -10,4 +12,15 @@ export class Reqids {
     this.#numbers.set(name, next);
     return next;
   }
+}
+
+const NUMBERS = new WeakMap<OperatedGateway, Reqids>();
+
+/** The same for whoever lists the SAs of a gateway. */
+export function reqidsOf(gateway: OperatedGateway): Reqids {
+  const known = NUMBERS.get(gateway);
+  if (known !== undefined) return known;
+  const made = new Reqids();
+  NUMBERS.set(gateway, made);
+  return made;
 }

@@ -9,7 +9,7 @@ import { listCerts } from "./list-certs.ts";
 import { listConns, listPolicies } from "./list-conns.ts";
 import { listSas } from "./list-sas.ts";
 import { Loading } from "./loading.ts";
-import { Reqids } from "./reqids.ts";
+import { reqidsOf } from "./reqids.ts";
 import { ViciServer } from "./server.ts";
 import { Watchers } from "./watching.ts";
 import type { ViciWorld } from "./world.ts";
@@ -34,7 +34,7 @@ export class ViciService {
 
   /** `wake`: `flush` is wanted, once the work at hand is done. */
   constructor(world: ViciWorld, wake: () => void) {
-    const reqids = new Reqids();
+    const reqids = reqidsOf(world.gateway);
     this.#counters = new ViciCounters(world);
     const commands: Readonly<Record<string, Command>> = {
       ...daemonCommands(world),
