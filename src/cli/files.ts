@@ -84,5 +84,10 @@ function segmentPattern(segment: string): RegExp {
     const set = part.slice(inverted ? 2 : 1, -1).replace(/[\\\]^[]/g, "\\$&");
     return `[${inverted ? "^" : ""}${set}]`;
   });
-  return new RegExp(`^${source.join("")}$`, "s");
+  try {
+    return new RegExp(`^${source.join("")}$`, "s");
+  } catch {
+    // "[z-a]": a range of nothing.
+    return /(?!)/;
+  }
 }

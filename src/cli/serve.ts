@@ -107,7 +107,10 @@ async function serve(
   }
   parent.answerFor(gateway);
   const configuration = runningConfiguration(gateway, config, options.path, io, { ...log, journal });
-  process.on("SIGHUP", () => void configuration.reload(undefined));
+  process.on("SIGHUP", () => {
+    // A fault of ours there is no reason to end a gateway.
+    configuration.reload(undefined).catch((error: unknown) => log.warn(`${options.path} was not read again: ${error}`));
+  });
   let why: string | undefined;
   try {
     using delay = new LoopDelay();

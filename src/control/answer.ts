@@ -15,14 +15,20 @@ import { saRecords } from "./vici/sa-records.ts";
 /** The answer's line; never rejects. */
 export async function answerLine(line: string, gateway: OperatedGateway): Promise<string> {
   const request = parseRequest(line);
-  const answer: OperatorAnswer =
-    request === undefined
-      ? { ok: false, why: 'no request; write one JSON object a line, for example {"kind":"status"}' }
-      : await answerRequest(request, gateway);
-  return JSON.stringify(answer);
+  if (request === undefined) {
+    const why = 'no request; write one JSON object a line, for example {"kind":"status"}';
+    return JSON.stringify({ ok: false, why } satisfies OperatorAnswer);
+  }
+  try {
+    return JSON.stringify(await answerRequest(request, gateway));
+  } catch (error) {
+    // A fault of ours in one answer is no reason to end a gateway.
+    const fault = error instanceof Error ? error.message : String(error);
+    const why = `a fault of this program, not of the request: ${fault}; report it with what was asked`;
+    return JSON.stringify({ ok: false, why } satisfies OperatorAnswer);
+  }
 }
 
-/** Never rejects. */
 export async function answerRequest(request: OperatorRequest, gateway: OperatedGateway): Promise<OperatorAnswer> {
   switch (request.kind) {
     case "status":

@@ -11,6 +11,7 @@ import { SystemError } from "#core/errors";
 export const CONTROL_SOCKET = "/run/esplanade/control.sock";
 /** Operators at the same time; more wait in the kernel's queue or are refused. */
 const CONNECTIONS = 32;
+const ANOTHER_PATH = "name another path (--socket, --vici, esplanade.http.socket)";
 /** An answer to a request that takes long, in milliseconds. */
 const PATIENCE = 60_000;
 
@@ -80,13 +81,27 @@ function serve(socket: Socket, limit: number, answer: (line: string) => Promise<
   });
 }
 
+const CHECK_PATH = "check the socket's path, and who may write there";
+
+function tried<T>(syscall: string, path: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    const code = error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "EIO";
+    throw new SystemError(code, syscall, path, CHECK_PATH);
+  }
+}
+
 /** On a unix socket that only its owner may connect to. Throws SystemError. */
-export function listenPrivately(server: Server, path: string): Promise<void> {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+export async function listenPrivately(server: Server, path: string): Promise<void> {
+  const folder = dirname(path);
+  tried("mkdir", folder, () => mkdirSync(folder, { recursive: true, mode: 0o700 }));
   // Until chmod nobody else may connect either.
   const mask = process.umask(0o177);
   return new Promise<void>((resolve, reject) => {
-    server.once("error", (error: NodeJS.ErrnoException) => reject(failure(error.code ?? "EIO", path)));
+    server.once("error", ({ code = "EIO" }: NodeJS.ErrnoException) =>
+      reject(code === "EADDRINUSE" ? failure(code, path) : new SystemError(code, "bind", path, CHECK_PATH)),
+    );
     server.listen(path, () => {
       chmodSync(path, 0o600);
       resolve();
@@ -96,18 +111,18 @@ export function listenPrivately(server: Server, path: string): Promise<void> {
 
 /** A socket that a dead process left goes; throws SystemError where somebody answers, or where it is no socket. */
 export async function removeStale(path: string): Promise<void> {
-  const found = lstatSync(path, { throwIfNoEntry: false });
+  const found = tried("lstat", path, () => lstatSync(path, { throwIfNoEntry: false }));
   if (found === undefined) return;
-  if (!found.isSocket())
-    throw new SystemError("EEXIST", "bind", path, "it is no socket: name another path with --socket");
-  const alive = await new Promise<boolean>((resolve) => {
+  if (!found.isSocket()) throw new SystemError("EEXIST", "bind", path, `it is no socket: ${ANOTHER_PATH}`);
+  const code = await new Promise<string | undefined>((resolve) => {
     const socket = connect(path, () => {
       socket.destroy();
-      resolve(true);
+      resolve(undefined);
     });
-    socket.once("error", () => resolve(false));
+    socket.once("error", ({ code: why = "EIO" }: NodeJS.ErrnoException) => resolve(why));
   });
-  if (alive) throw failure("EADDRINUSE", path);
+  // Whoever is too busy to answer (EAGAIN), or is asked in another way (EPROTOTYPE), is alive.
+  if (code !== "ECONNREFUSED" && code !== "ENOENT") throw failure("EADDRINUSE", path);
   rmSync(path, { force: true });
 }
 
@@ -115,7 +130,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
   ENOENT: "no gateway runs there: start one with `esplanade up FILE`, or name its socket with --socket",
   ECONNREFUSED: "no gateway runs there: start one with `esplanade up FILE`, or name its socket with --socket",
   EACCES: "only the user who runs the gateway may ask it: use sudo",
-  EADDRINUSE: "another gateway answers there: stop it, or name another path with --socket",
+  EADDRINUSE: `another gateway answers there: stop it, or ${ANOTHER_PATH}`,
   EPIPE: "the gateway ended in the middle: look at its log",
   ETIMEDOUT: "the gateway did not answer in time: look at its log",
 };

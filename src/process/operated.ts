@@ -27,8 +27,8 @@ import type { LoopDelay } from "./loop-delay.ts";
 /** Why tunnels are not up: told by reports, forgotten when they are up again. Bounded by what is configured. */
 export class Failures {
   readonly #clock: Clock;
-  /** The oldest first. */
-  readonly #lines = new Map<string, string>();
+  readonly #lines = new Map<string, { readonly text: string; readonly number: number }>();
+  #count = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -36,9 +36,8 @@ export class Failures {
 
   report(report: IkeReport): void {
     if (report.kind === "failed" || report.kind === "child-down") {
-      const name = nameOf(report.connection, report.child);
-      this.#lines.delete(name);
-      this.#lines.set(name, reportLine(report, this.#clock.now()).text);
+      const { text } = reportLine(report, this.#clock.now());
+      this.#lines.set(nameOf(report.connection, report.child), { text, number: ++this.#count });
     }
     if (report.kind === "ike-up") this.#lines.delete(report.ike.connection);
     if (report.kind === "child-up") this.#lines.delete(nameOf(report.connection, report.child));
@@ -46,9 +45,9 @@ export class Failures {
 
   /** The last one of the child, or of the connection as a whole. */
   of(connection: string, child: string): string | undefined {
-    const name = nameOf(connection, child);
-    const latest = [...this.#lines.keys()].findLast((key) => key === name || key === connection);
-    return latest === undefined ? undefined : this.#lines.get(latest);
+    const own = this.#lines.get(nameOf(connection, child));
+    const whole = this.#lines.get(connection);
+    return ((own?.number ?? 0) > (whole?.number ?? 0) ? own : whole)?.text;
   }
 }
 

@@ -23,6 +23,7 @@ test("patterns match as glob(7) says: sorted, within one folder, no hidden files
     assert.deepEqual(found("a.conf"), ["a.conf"]);
     assert.deepEqual(found("+$^.*"), ["+$^.conf"]);
     assert.deepEqual(found("none/*.conf"), []);
+    assert.deepEqual(found("[z-a]*.conf"), []);
     assert.deepEqual(found("none.conf"), []);
   } finally {
     rmSync(folder, { recursive: true });

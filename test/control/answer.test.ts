@@ -102,6 +102,16 @@ test("a reload and what it would change are asked of the configuration, and what
   assert.deepEqual(gateway.configuration.asked, ["reload undefined", "diff /etc/hq.conf", "reload /etc/hq.conf"]);
 });
 
+test("a fault while answering is told to who asked: it does not become an unhandled rejection", async () => {
+  const gateway = new Recorded();
+  gateway.configuration.reload = async () => {
+    throw new RangeError("out of order");
+  };
+  const { ok, why } = JSON.parse(await answerLine('{"kind":"reload"}', gateway));
+  assert.equal(ok, false);
+  assert.match(why, /a fault of this program.*: out of order; report it/);
+});
+
 test("events are told from a number on, in lines of JSON", async () => {
   const gateway = new Recorded();
   for (const text of ["one", "two", "three"])

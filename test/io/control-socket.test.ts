@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { connect, createServer } from "node:net";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { askControl, listenControl } from "#io/control-socket";
 
@@ -88,4 +90,41 @@ test("a socket that a dead gateway left is replaced; one that answers, and what 
       listenControl(path, 100, async () => "fourth"),
       /it is no socket/,
     );
+  }));
+
+/** Listens, and never takes anybody in. */
+const BUSY = `require("node:net").createServer().listen({ path: process.argv[1], backlog: 0 }, () => {
+  require("node:fs").writeSync(1, "up");
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+})`;
+
+test("a socket whose owner is too busy to answer is his, not a dead one's", () =>
+  inDirectory(async (path) => {
+    mkdirSync(dirname(path));
+    const owner = spawn(process.execPath, ["-e", BUSY, path], { stdio: ["ignore", "pipe", "inherit"] });
+    await once(owner.stdout, "data");
+    const waiting: Socket[] = [];
+    for (let isFull = false; !isFull; ) {
+      const socket = connect(path);
+      waiting.push(socket);
+      isFull = await new Promise((resolve) => {
+        socket.once("connect", () => resolve(false));
+        socket.once("error", () => resolve(true));
+      });
+    }
+    await assert.rejects(
+      listenControl(path, 100, async () => "ours"),
+      /bind failed with EADDRINUSE/,
+    );
+    assert.ok(existsSync(path));
+    for (const socket of waiting) socket.destroy();
+    owner.kill("SIGKILL");
+    await once(owner, "close");
+  }));
+
+test("a path where no socket can be made is refused with its place and what to look at", () =>
+  inDirectory(async (path) => {
+    writeFileSync(dirname(path), "a file");
+    const refused = listenControl(join(dirname(path), "deep", "x.sock"), 100, async () => "");
+    await assert.rejects(refused, /failed with ENOTDIR; check the socket's path, and who may write there/);
   }));

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
 import { test } from "node:test";
 import type { ConfigSection, StoreCommand, StoreOutcome } from "#core/config-store";
 import type { GatewayConfig } from "#core/policy";
@@ -13,6 +14,7 @@ class Scene {
   text: string;
   readonly taken: GatewayConfig[] = [];
   refuses: string | undefined;
+  files: Readonly<Record<string, string>> = {};
   readonly exchange: ConfigurationExchange;
   readonly configuration: FileConfiguration;
 
@@ -27,7 +29,7 @@ class Scene {
     this.configuration = new FileConfiguration({
       exchange: this.exchange,
       file: "hq.conf",
-      load: () => readText(this.text),
+      load: () => readText(this.text, new VirtualWorld(this.files)),
       world: new VirtualWorld({}),
       wallClock: () => 1_700_000_000_000,
       told: () => undefined,
@@ -160,6 +162,26 @@ test("reloads of a file with equal secrets go on with the buffers in force; thos
   assert.equal(scene.exchange.running.ike?.credentials.secrets[0]?.secret, kept?.secret);
   assert.deepEqual(scene.secrets, ["correct horse battery staple"]);
   assert.ok(gone?.secret.every((octet) => octet === 0));
+});
+
+test("a key that was loaded, and that the file names later too, is the running one's whatever is loaded and unloaded then", async () => {
+  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const pem = privateKey.export({ format: "pem", type: "pkcs8" }).toString();
+  const scene = new Scene();
+  const loaded = await scene.take({ kind: "load-key", type: "any", data: octetsOf(pem) });
+  assert.ok(loaded.ok && loaded.id !== undefined);
+  const isWhole = () => {
+    const keys = scene.exchange.running.ike?.credentials.keys ?? [];
+    return keys.length > 0 && keys.every(({ pkcs8 }) => pkcs8.some((octet) => octet !== 0));
+  };
+  assert.ok(isWhole());
+  scene.files = { "private/a.key": pem };
+  assert.ok(!("why" in (await scene.configuration.reload(undefined))));
+  assert.ok(isWhole(), "reloaded");
+  assert.ok((await scene.take(shared(SECRET))).ok);
+  assert.ok(isWhole(), "something else was loaded");
+  assert.ok((await scene.take({ kind: "unload-key", id: loaded.id })).ok);
+  assert.ok(isWhole(), "the file's key is still there");
 });
 
 test("what the system refuses changes nothing, wipes what is new, and is told as the last reload's why", async () => {

@@ -2,7 +2,6 @@
 import type { ConfigSection } from "#core/config-store";
 import type { Connection, Credentials, IkeConfig, PrivateKey, SharedSecret } from "#core/connection";
 import { type Complaint, ConfigError } from "#core/errors";
-import { equalOctets } from "#crypto/octets";
 import { checkConnection } from "./checks.ts";
 import { type PlacedConnection, readConnection } from "./connection.ts";
 import { CredentialFiles } from "./credential-files.ts";
@@ -63,12 +62,8 @@ export class StoredReader {
 
   /** `base`: of the file. Throws ConfigError with all that is wrong. */
   read(stored: Stored, base: IkeConfig): StoredConfig {
-    const keys = [
-      ...base.credentials.keys,
-      ...[...stored.keys.values()].filter(
-        (key) => !base.credentials.keys.some(({ spki }) => equalOctets(spki, key.spki)),
-      ),
-    ];
+    // One that came twice stands twice: each has its own octets, and its own end.
+    const keys = [...base.credentials.keys, ...stored.keys.values()];
     const secrets = [...base.credentials.secrets, ...[...stored.secrets.values()].filter((one) => one !== undefined)];
     const certificates = distinct([...base.credentials.intermediates, ...stored.certificates]);
     const complaints: Complaint[] = [];

@@ -16,6 +16,8 @@ type Outcome = { readonly count: number } | { readonly why: string } | "late";
 const REKEY_PATIENCE: Millis = millis(5000);
 /** `--force`: the SA goes in any case, and the peer gets this long to say that it has gone there. */
 const FORCE_PATIENCE: Millis = millis(1000);
+/** Some weeks. Longer ones are none to a timer, which would go off at once. */
+const LONGEST = 2 ** 31 - 1;
 /** strongSwan's level of a line that is told without being asked for. */
 const LEVEL = 1;
 
@@ -189,7 +191,7 @@ export class Controlling {
     if (timeout === 0) return acted;
     if (timeout < 0) return Promise.resolve("late");
     return new Promise((resolve, reject) => {
-      const cancel = this.#world.after(millis(timeout), () => resolve("late"));
+      const cancel = this.#world.after(millis(Math.min(timeout, LONGEST)), () => resolve("late"));
       acted.then(resolve, reject).finally(cancel);
     });
   }

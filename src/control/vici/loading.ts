@@ -1,7 +1,18 @@
 /** load-*, unload-*, get-* of a configuration that comes in pieces: vici's words for the configuration store. */
 import type { ConfigSection, ConfigStore, StoreCommand, StoreList } from "#core/config-store";
 import type { Command, Reply } from "./command.ts";
-import { itemsOf, list, type Message, octetsOf, type Section, section, sectionsOf, textOf, value } from "./message.ts";
+import {
+  isYes,
+  itemsOf,
+  list,
+  type Message,
+  octetsOf,
+  type Section,
+  section,
+  sectionsOf,
+  textOf,
+  value,
+} from "./message.ts";
 import { refusal, success } from "./outcome.ts";
 import type { ViciWorld } from "./world.ts";
 
@@ -78,15 +89,23 @@ export class Loading {
     return this.#take(command(name));
   }
 
-  #loadAuthority(request: Message): Promise<Reply> {
-    for (const { key, entries } of sectionsOf(request)) {
+  /** What is refused is not remembered. */
+  async #loadAuthority(request: Message): Promise<Reply> {
+    const loaded = sectionsOf(request).map(({ key, entries }): [string, LoadedAuthority] => {
       const cacert = octetsOf(entries, "cacert");
-      this.#authorities.set(key, {
-        subject: cacert === undefined ? undefined : this.#world.inventory.subjects(cacert)[0],
-        crlUris: itemsOf(entries, "crl_uris").map((item) => DECODER.decode(item)),
-      });
-    }
-    return this.#section(request, (name, one) => ({ kind: "load-authority", name, section: one }));
+      const subject = cacert === undefined ? undefined : this.#world.inventory.subjects(cacert)[0];
+      return [key, { subject, crlUris: itemsOf(entries, "crl_uris").map((item) => DECODER.decode(item)) }];
+    });
+    const reply = await this.#section(request, (name, one) => ({ kind: "load-authority", name, section: one }));
+    if (isYes(reply.response, "success")) this.#remember(this.#authorities, loaded, "authorities");
+    return reply;
+  }
+
+  /** Besides what is known of those that the store still has. */
+  #remember<T>(known: Map<string, T>, fresh: readonly (readonly [string, T])[], which: StoreList): void {
+    const names = new Set(this.#names(which));
+    for (const name of known.keys()) if (!names.has(name)) known.delete(name);
+    for (const [name, one] of fresh) known.set(name, one);
   }
 
   #listAuthorities(request: Message): Reply {
@@ -100,9 +119,11 @@ export class Loading {
     return { events, response: [] };
   }
 
-  #loadPool(request: Message): Promise<Reply> {
-    for (const { key, entries } of sectionsOf(request)) this.#pools.set(key, textOf(entries, "addrs") ?? "");
-    return this.#section(request, (name, one) => ({ kind: "load-pool", name, section: one }));
+  async #loadPool(request: Message): Promise<Reply> {
+    const loaded = sectionsOf(request).map(({ key, entries }) => [key, textOf(entries, "addrs") ?? ""] as const);
+    const reply = await this.#section(request, (name, one) => ({ kind: "load-pool", name, section: one }));
+    if (isYes(reply.response, "success")) this.#remember(this.#pools, loaded, "pools");
+    return reply;
   }
 
   /** Nobody is given addresses here: pools are known by name. */

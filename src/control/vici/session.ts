@@ -128,7 +128,14 @@ export class ViciSession {
       this.#send({ kind: "unknown-command" });
       return;
     }
-    const request = decodeMessage(message);
+    let request: Message;
+    try {
+      request = decodeMessage(message);
+    } catch (error) {
+      // Half a key is a secret too.
+      octets.fill(0);
+      throw error;
+    }
     this.#busy = true;
     let reply: Reply | Promise<Reply>;
     try {
@@ -162,7 +169,16 @@ export class ViciSession {
 
   #goOn({ events, response }: Running): void {
     while (this.#output.queued <= STREAM_WATER) {
-      const next = events.next();
+      let next: IteratorResult<EventMessage>;
+      try {
+        next = events.next();
+      } catch (error) {
+        // An event that cannot be made is the end of this answer, and of nothing else.
+        this.#running = undefined;
+        this.#busy = false;
+        this.#send({ kind: "response", message: encodeMessage(refusalOf(error).response) });
+        return;
+      }
       if (next.done === true) {
         this.#running = undefined;
         this.#busy = false;

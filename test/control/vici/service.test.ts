@@ -271,6 +271,11 @@ test("initiate: a timeout is honoured, and none is left behind; -1 waits for not
   assert.deepEqual(await ask(here, "initiate", value("ike", "hq"), value("timeout", -1)), [
     ["response", { success: "yes" }],
   ]);
+  await ask(here, "initiate", value("child", "net"), value("timeout", 999_999_999_999));
+  assert.equal(here.timers[1]?.span, 2 ** 31 - 1, "longer ones would go off at once");
+  here.timers[1]?.work();
+  await new Promise(setImmediate);
+  here.output.said();
   here.timers.length = 0;
   here.gateway.answer = async () => ({ count: 1 });
   await ask(here, "initiate", value("child", "net"), value("timeout", 2000));
@@ -485,6 +490,11 @@ test("authorities are listed with what they were loaded with, pools by name", as
     ["response", {}],
   ]);
   assert.deepEqual(await ask(here, "list-authorities", value("name", "no")), [["response", {}]]);
+  Object.assign(here.gateway.configuration.store, { take: async () => ({ ok: false, why: "no such CA" }) });
+  await ask(here, "load-authority", section("lab", value("cacert", "other"), list("crl_uris", ["file:///b.crl"])));
+  await ask(here, "load-pool", section("lab", value("addrs", "10.98.0.0/24")));
+  const [event] = await ask(here, "list-authorities");
+  assert.match(JSON.stringify(event), /a\.crl/, "what was refused is not remembered");
   assert.deepEqual(await ask(here, "get-pools"), [
     ["response", { lab: { base: "10.99.0.0/24", size: "0", online: "0", offline: "0" } }],
   ]);

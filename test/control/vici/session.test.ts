@@ -34,6 +34,26 @@ test("a command is answered once, an unknown one with CMD_UNKNOWN", () => {
   ]);
 });
 
+test("an event that cannot be made ends its answer with the reason, and the client may ask on", async () => {
+  function* broken(): Generator<EventMessage> {
+    yield { event: "list-sa", message: value("sa", "one") };
+    throw new RangeError("out of range");
+  }
+  const { session, output } = connect({
+    now: () => ({ events: broken(), response: [] }),
+    later: async () => ({ events: broken(), response: [] }),
+    echo: ECHO,
+  });
+  session.receive(REGISTER("list-sa"));
+  session.receive(requestOf("now"));
+  session.receive(requestOf("later"));
+  await new Promise(setImmediate);
+  session.receive(requestOf("echo", value("say", "hello")));
+  const refused = ["response", { success: "no", errmsg: "out of range" }];
+  const event = ["list-sa", { sa: "one" }];
+  assert.deepEqual(output.said(), ["confirm", event, refused, event, refused, ["response", { said: "hello" }]]);
+});
+
 test("events come to those who registered, until they take it back; an unknown one is refused", () => {
   const { server, session, output } = connect({});
   const other = new TestOutput();
