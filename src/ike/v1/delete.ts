@@ -197,6 +197,12 @@ export function closeIsakmp(host: Host, sa: IsakmpSa, reason: string, ended: rea
   line.farewells.push({ sa, payloads, at: millis(host.now + (FAREWELLS_AFTER[0] ?? 0)), said: 1 });
 }
 
+/** There is no room to wait for it: the peer is told once, and it is gone. */
+export function endIsakmp(host: Host, sa: IsakmpSa, reason: string): void {
+  if (sa.state.kind === "Live" && sa.state.phase.kind !== "Closing") inform(host, sa, sa.state, [isakmpDelete(sa)]);
+  host.destroy(sa, reason);
+}
+
 function isakmpDelete(sa: IsakmpSa): DeletePayload {
   return deletePayload(ProtocolId.IKE, [joinOctets([cookieOctets(sa.cookies)])]);
 }

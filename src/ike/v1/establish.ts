@@ -15,7 +15,7 @@ import { wipe } from "#crypto/octets";
 import { authenticationOf1 } from "#ike/authentications";
 import { connectionNow } from "#ike/configured";
 import { report } from "#ike/host";
-import { addGreetings } from "./delete.ts";
+import { addGreetings, endIsakmp } from "./delete.ts";
 import { join } from "./end.ts";
 import { endLine } from "./end-line.ts";
 import type { Host } from "./host.ts";
@@ -29,6 +29,8 @@ import { isakmpSnapshot } from "./snapshot.ts";
 
 /** Lines of one identity beside each other, where `unique` allows them. */
 const MAX_TWINS = 16;
+/** Of a line: a peer that begins main modes all the time has no more keys here than these. */
+const MAX_SUPERSEDED = 32;
 /** Of two that began at once: deleted by who began it. */
 const TWIN_SETTLES = 1_000;
 /** The former one of a renewal: quick modes under way over it end first. */
@@ -96,6 +98,7 @@ export function establish(
   home.heardAt = host.now;
   if (claim.initialContact) forgetFormer(host, home, handshake.keyedAt);
   for (const other of others) meet(host, sa, live, other, handshake.startedAt, claim);
+  boundSuperseded(host, home);
   host.settled(sa);
   host.count("ike_established");
   const method = authenticationOf1(handshake.suite.method);
@@ -189,6 +192,18 @@ function supersede(host: Host, sa: IsakmpSa, live: Live, retireAt: Millis): void
   live.phase = { kind: "Superseded", at: host.now };
   sa.deadlines.renewAt = undefined;
   sa.deadlines.retireAt = retireAt;
+}
+
+/** The oldest end before their time. */
+function boundSuperseded(host: Host, line: PeerLine): void {
+  const superseded = host.registry.sasOf(line).flatMap((sa) => {
+    const { state } = sa;
+    return state.kind === "Live" && state.phase.kind === "Superseded" ? [{ sa, at: state.phase.at }] : [];
+  });
+  superseded.sort((one, other) => one.at - other.at);
+  for (const { sa } of superseded.slice(0, Math.max(0, superseded.length - MAX_SUPERSEDED))) {
+    endIsakmp(host, sa, "too many newer ones took its place");
+  }
 }
 
 /** The same peer at another address (swanctl.conf `unique`). */

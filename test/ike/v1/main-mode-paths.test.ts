@@ -331,6 +331,31 @@ test("main mode again and again leaves one ISAKMP SA, no timers and no half-open
   assert.equal(b.engine.snapshot().halfOpen, 0);
 });
 
+test("of main modes that follow each other in seconds 32 superseded ones are kept, and the oldest end first", () => {
+  const { sim, a, b } = established1();
+  const former = () => [a, b].map((node) => node.sas.filter(({ state }) => state === "rekeyed"));
+  const [first] = a.sas;
+  for (let i = 0; i < 45; i++) {
+    a.give({
+      kind: "reauthenticate",
+      ike: a.sas.find(({ state }) => state === "established")?.id ?? 0,
+      trigger: "operator",
+    });
+    sim.driveFor(150);
+    assert.ok(former().every((sas) => sas.length <= 32));
+    if (i < 32)
+      assert.ok(former().every((sas) => sas.some(({ initiatorSpi }) => initiatorSpi === first?.initiatorSpi)));
+  }
+  assert.deepEqual(
+    former().map((sas) => sas.length),
+    [32, 32],
+  );
+  assert.ok(former().every((sas) => sas.every(({ initiatorSpi }) => initiatorSpi !== first?.initiatorSpi)));
+  sim.driveFor(100_000);
+  oneAtRest(a, b, "afterwards");
+  assert.deepEqual([a.children.length, b.children.length], [1, 1]);
+});
+
 test("INITIAL-CONTACT that was lost and comes late says nothing of what was made meanwhile: its pairs stay on both sides", () => {
   const { sim, a, b } = twoNodes1();
   let firstSpi: bigint | undefined;
