@@ -25,11 +25,6 @@ export function sasText(records: readonly SaRecord[]): string {
 function ikeLines(name: string, sa: SaRecord): string[] {
   const [initiator, responder] = is(sa, "initiator") ? ["*", ""] : ["", "*"];
   const spis = `${text(sa, "initiator-spi")}_i${initiator} ${text(sa, "responder-spi")}_r${responder}`;
-  const nat = [
-    ...(is(sa, "nat-local") ? ["local"] : []),
-    ...(is(sa, "nat-remote") ? ["remote"] : []),
-    ...(is(sa, "nat-fake") ? ["faked"] : []),
-  ];
   const children = within(sa, "child-sas");
   return [
     `${name}: #${text(sa, "uniqueid")}, ${text(sa, "state")}, IKEv${text(sa, "version")}, ${spis}`,
@@ -39,7 +34,6 @@ function ikeLines(name: string, sa: SaRecord): string[] {
     ),
     ...indented(2, suiteText(sa, ["encr-alg", "integ-alg", "prf-alg", "dh-group"])),
     ...indented(2, timesText(sa, [["established", "established", "ago"], ...TIMES])),
-    ...(nat.length === 0 ? [] : [`  NAT: ${nat.join(", ")}`]),
     ...Object.keys(children).flatMap((child) => childLines(within(children, child))),
   ];
 }
