@@ -98,20 +98,18 @@ export function readRemote(
 /** Sections by their `round`; a second round (RFC 4739) is refused rather than left out. */
 function onlyRound(connection: SectionReader, side: "local" | "remote"): SectionReader | undefined {
   const schema: SchemaName = side;
-  const rounds = connection
-    .sections(`${side}*`)
-    .map(
-      (section) => new SectionReader(section, schema, `${section.name} of ${connection.title}`, connection.findings),
-    );
-  const order = (reader: SectionReader) => reader.integer("round", { minimum: 0, maximum: 255 }, 0);
-  const [first, second] = rounds.toSorted((a, b) => order(a) - order(b));
+  const rounds = connection.sections(`${side}*`).map((section) => {
+    const reader = new SectionReader(section, schema, `${section.name} of ${connection.title}`, connection.findings);
+    return { reader, order: reader.integer("round", { minimum: 0, maximum: 255 }, 0) };
+  });
+  const [first, second] = rounds.toSorted((a, b) => a.order - b.order);
   if (second !== undefined)
     connection.findings.error(
-      second.place,
+      second.reader.place,
       `a second round of authentication is not there yet (RFC 4739)`,
       `keep one ${side} section`,
     );
-  return first;
+  return first?.reader;
 }
 
 function identityOf(reader: SectionReader): Identity | undefined {

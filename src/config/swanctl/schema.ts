@@ -34,6 +34,7 @@ const CHILD_IDLE: Readonly<Record<string, string>> = {
   set_mark_in: PLATFORM,
   set_mark_out: PLATFORM,
   per_cpu_sas: "lanes share the load: set esplanade.lanes",
+  icmp: "ICMP errors pass where local_ts and remote_ts hold their own addresses: remove it",
   label: "security labels are not there: remove it",
   label_mode: "security labels are not there: remove it",
   sha256_96: "the truncation of old Linux kernels is not there: let both sides take 128 bits (RFC 4868)",
