@@ -11,7 +11,11 @@ export const reload: Command = {
   summary: "let the running gateway take its changed configuration; what did not change keeps its SAs",
   parameters: ["[FILE]"],
   options: { socket: SOCKET_OPTION, json: { type: "boolean", help: "print one JSON object" } },
-  examples: ["esplanade reload", "esplanade reload /etc/swanctl/other.conf", "kill -HUP $(pidof esplanade)"],
+  examples: [
+    "esplanade reload",
+    "esplanade reload /etc/swanctl/other.conf",
+    "kill -HUP $(esplanade status --json | jq .pid)",
+  ],
   run,
 };
 

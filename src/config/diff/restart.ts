@@ -30,7 +30,6 @@ export function restartNeeds(
   if (!sameValue(running.http, next.http))
     complain("esplanade.http", "where monitors and browsers are listened for is of the gateway's start");
   changed("esplanade.offload", running.offload, next.offload);
-  if (!sameValue(running.http, next.http)) complain("esplanade.http", "the HTTP interface is of the gateway's start");
   if (next.slots > running.slots)
     complain("esplanade.slots", `there is room for ${running.slots} SAs, and ${next.slots} are wanted`);
   const missing = next.listen.filter((wanted) => !running.listen.some((one) => sameValue(one, wanted)));

@@ -118,6 +118,12 @@ test("tun, lanes, slots, ciphers and sockets are of the start: each is refused w
 
 test("less than the start made room for is no reason to refuse", () => {
   const wide = read({ file: "esplanade { slots = 32768\n listen = 192.0.2.1, 192.0.2.3\n }" });
+  const http = restartNeeds(read(), read({ file: "esplanade { http { listen = 127.0.0.1:9850\n } }" }));
+  assert.deepEqual(
+    http.map(({ path }) => path),
+    ["esplanade.http"],
+    "said once",
+  );
   assert.deepEqual(restartNeeds(wide, read({ file: "esplanade { listen = 192.0.2.3\n }" })), []);
 });
 
