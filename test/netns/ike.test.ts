@@ -83,8 +83,9 @@ test("behind a NAT both go over to port 4500 and to ESP in UDP (RFC 7296 §2.23)
   const { ike } = await right.snapshot();
   const [sa] = ike?.ike.sas ?? [];
   assert.ok(sa?.natRemote && sa.local.port === 4500 && sa.remote.port >= 20_000);
-  const encapsulations = sa.children.map(({ encapsulation }) => encapsulation);
-  assert.deepEqual(encapsulations, ["udp"]);
+  // The first pair is still there beside the one that proved the way to new keys.
+  const encapsulations = new Set(sa.children.map(({ encapsulation }) => encapsulation));
+  assert.deepEqual([...encapsulations], ["udp"]);
 });
 
 test("a peer without IKE is told as refusing, in one line", NEEDS_ROOT, async () => {

@@ -9,7 +9,7 @@ import type { Host } from "./host.ts";
 import type { IsakmpSa, Live } from "./isakmp-sa.ts";
 import { hasHeir, isKept, type Pair, pairByInbound, sameTerms } from "./pairs.ts";
 import type { PeerLine } from "./peer-line.ts";
-import { taskOf } from "./phase2-state.ts";
+import { isPeers, taskOf } from "./phase2-state.ts";
 import { makingCount } from "./quick-mode-failures.ts";
 import * as initiator from "./quick-mode-initiator.ts";
 import { isSameWish, isServedBy } from "./quick-mode-selectors.ts";
@@ -26,6 +26,8 @@ const TOGETHER = 500;
 const APART = 5_000;
 type NewPair = Extract<QuickTask["work"], { readonly kind: "new-pair" }>;
 
+/** A quick mode whose message 3 is lost stands for longer. */
+const PATIENCE = 3_000;
 const NEVER: Millis = millis(Number.POSITIVE_INFINITY);
 
 export function pump(host: Host, line: PeerLine): void {
@@ -96,8 +98,27 @@ function onceEach(host: Host, line: PeerLine, isDue: (task: Task) => boolean): r
   return due;
 }
 
+/**
+ * What is only said lets quick modes end first: strongSwan remembers its latest few exchanges, and loses the quick mode that it
+ * is in among what we say meanwhile.
+ */
+function dueAt(host: Host, line: PeerLine, task: Task): Millis {
+  const at = askedAt(host, line, task);
+  const speech = task.work.kind === "greet" || task.work.kind === "disown";
+  return speech && isTalking(host, line) ? millis(at + PATIENCE) : at;
+}
+
+function isTalking(host: Host, line: PeerLine): boolean {
+  return host.registry
+    .sasOf(line)
+    .some(
+      ({ state }) =>
+        state.kind === "Live" && [...state.exchanges.values()].some((one) => isPeers(one) || taskOf(one) !== undefined),
+    );
+}
+
 /** Make before break: message 3 may be lost, and the peer have nothing but the former pair yet. */
-function dueAt(host: Host, line: PeerLine, { work, notBefore }: Task): Millis {
+function askedAt(host: Host, line: PeerLine, { work, notBefore }: Task): Millis {
   const mayHear = () => line.heardAt >= notBefore && speaking(host, line) !== undefined;
   if (work.kind === "disown" && work.whenHeard && !mayHear()) return NEVER;
   if (work.kind !== "delete-pair") return notBefore;
