@@ -127,6 +127,8 @@ class PeerSiege {
   assertUnharmed(): void {
     const { pair } = this;
     const insider = this.establish();
+    // Until those before it have given way to it: one that is left would take over from it.
+    this.pause(100_000);
     const messageId = this.nextMessageId();
     const { initiatorSpi, responderSpi } = insider.cookies;
     const cookies = new Uint8Array(16);

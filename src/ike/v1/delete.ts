@@ -156,7 +156,12 @@ export function repeatDeletes(host: Host, line: PeerLine, disowned: readonly Dis
 /** Of aggressive mode, which must not say it itself (RFC 2407 §4.6.3); nobody answers, so it is said more than once. */
 export function addGreetings(host: Host, sa: IsakmpSa): void {
   for (const wait of [0, ...AGAIN_AFTER])
-    sa.line.tasks.push({ work: { kind: "greet", sa }, trigger: "peer", tries: 0, notBefore: millis(host.now + wait) });
+    sa.line.tasks.push({
+      work: { kind: "greet", sa, again: wait > 0 },
+      trigger: "peer",
+      tries: 0,
+      notBefore: millis(host.now + wait),
+    });
   host.touch(sa.line);
 }
 

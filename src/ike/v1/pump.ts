@@ -26,8 +26,8 @@ const TOGETHER = 500;
 const APART = 5_000;
 type NewPair = Extract<QuickTask["work"], { readonly kind: "new-pair" }>;
 
-/** A quick mode whose message 3 is lost stands for longer. */
-const PATIENCE = 3_000;
+/** strongSwan says its first message again after four seconds. A quick mode whose message 3 is lost stands for longer. */
+const PATIENCE = 5_000;
 const NEVER: Millis = millis(Number.POSITIVE_INFINITY);
 
 export function pump(host: Host, line: PeerLine): void {
@@ -104,17 +104,17 @@ function onceEach(host: Host, line: PeerLine, isDue: (task: Task) => boolean): r
  */
 function dueAt(host: Host, line: PeerLine, task: Task): Millis {
   const at = askedAt(host, line, task);
-  const speech = task.work.kind === "greet" || task.work.kind === "disown";
+  const speech = task.work.kind === "disown" || (task.work.kind === "greet" && task.work.again);
   return speech && isTalking(host, line) ? millis(at + PATIENCE) : at;
 }
 
+/** A quick mode is under way, or about to be: a peer begins main mode for one, and its first question may overtake phase 1's end. */
 function isTalking(host: Host, line: PeerLine): boolean {
-  return host.registry
-    .sasOf(line)
-    .some(
-      ({ state }) =>
-        state.kind === "Live" && [...state.exchanges.values()].some((one) => isPeers(one) || taskOf(one) !== undefined),
-    );
+  return host.registry.sasOf(line).some(({ initiator, state }) => {
+    if (state.kind !== "Live") return false;
+    if (!initiator && state.quickModes === 0 && state.establishedAt + PATIENCE > host.now) return true;
+    return [...state.exchanges.values()].some((one) => isPeers(one) || taskOf(one) !== undefined);
+  });
 }
 
 /** Make before break: message 3 may be lost, and the peer have nothing but the former pair yet. */

@@ -32,7 +32,7 @@ export type TaskWork =
   /** `unless`: what makes it stay after all by then. */
   | { readonly kind: "delete-pair"; readonly pair: Pair; readonly reason: string; readonly unless: Pardon }
   /** INITIAL-CONTACT after aggressive mode. */
-  | { readonly kind: "greet"; readonly sa: IsakmpSa }
+  | { readonly kind: "greet"; readonly sa: IsakmpSa; readonly again: boolean }
   | Disown;
 
 /** The delete of what the peer may hold and we do not. */
