@@ -1,6 +1,5 @@
 /** What happened in a gateway, remembered for a while: plain data for `why`, vici's log and the HTTP interface. No secrets. */
-import type { FailureDetails } from "./failure.ts";
-import type { Trigger } from "./ike-state.ts";
+import type { IkeReport, Trigger } from "./ike-state.ts";
 
 export type JournalEvent =
   | {
@@ -24,32 +23,9 @@ export type JournalEvent =
       readonly suite: string;
     }
   | { readonly kind: "ike-down"; readonly connection: string; readonly id: number; readonly reason: string }
-  | { readonly kind: "child-up"; readonly connection: string; readonly child: string; readonly id: number }
-  | { readonly kind: "child-down"; readonly connection: string; readonly child: string; readonly reason: string }
-  /** `child`: undefined where the IKE SA's rekey is meant. */
-  | {
-      readonly kind: "rekey";
-      readonly connection: string;
-      readonly child: string | undefined;
-      readonly trigger: Trigger;
-      readonly result: string;
-    }
-  /** As in `IkeReport`. */
-  | {
-      readonly kind: "failed";
-      readonly connection: string;
-      readonly child: string | undefined;
-      readonly asked: "us" | "peer";
-      readonly stage: string;
-      readonly notify: string | undefined;
-      readonly from: "us" | "peer" | "nobody";
-      readonly reason: string;
-      readonly remedy: string;
-      /** When it is tried again, in milliseconds since 1970. */
-      readonly retryAt: number | undefined;
-      /** undefined: nothing more is known. */
-      readonly details?: FailureDetails;
-    }
+  | Extract<IkeReport, { readonly kind: "child-up" | "child-down" | "rekey" | "fallback" | "warning" }>
+  /** `retryAt`: when it is tried again, in milliseconds since 1970. */
+  | (Omit<Extract<IkeReport, { readonly kind: "failed" }>, "retryAt"> & { readonly retryAt: number | undefined })
   | {
       readonly kind: "sa-retired";
       readonly connection: string;
@@ -59,11 +35,8 @@ export type JournalEvent =
       readonly keyOctetsIn: number;
       readonly keyOctetsOut: number;
     }
-  /** `policy`: "hq/net". */
-  | { readonly kind: "fallback"; readonly policy: string; readonly inClear: boolean; readonly because: string }
   /** `why`: what was wrong with it, where it was refused. */
-  | { readonly kind: "reload"; readonly done: boolean; readonly why: string | undefined }
-  | { readonly kind: "warning"; readonly text: string };
+  | { readonly kind: "reload"; readonly done: boolean; readonly why: string | undefined };
 
 export type JournalEntry = JournalEvent & {
   /** 1, 2, 3 … of this process. */
