@@ -68,12 +68,18 @@ function run(name, front) {
     child.once("close", (code, signal) => {
       const counts = counted === "" ? { pass: 0, fail: 1, skip: 0, cpu: 0, seconds: 0 } : JSON.parse(counted);
       for (const key of Object.keys(sum)) sum[key] += counts[key];
-      if (code !== 0 || counts.fail > 0) bad.push(name);
+      if (code !== 0 || counts.fail > 0) bad.push({ name, said });
       const end = code === 0 || counts.fail > 0 ? "" : `, ended with ${signal ?? code}`;
       process.stdout.write(`${said}# ${name}: ${counts.seconds.toFixed(1)} s, processor ${counts.cpu.toFixed(1)} s${end}\n`);
       resolve();
     });
   });
+}
+
+/** All but the lines of what passed or was skipped, at most so many characters. */
+function failuresOf(said, most = 8000) {
+  const lines = said.split("\n").filter((line) => !/^ *(pass|skip) /.test(line));
+  return lines.join("\n").slice(0, most);
 }
 
 /** So many at a time. */
@@ -99,9 +105,11 @@ await Promise.all([
 await all(files.filter((name) => alone.test(name)), 1);
 
 const seconds = (performance.now() - began) / 1000;
+// What went wrong is said again where a reader of a long log begins: at its end.
+for (const { name, said } of bad) process.stdout.write(`\n# of ${name}:\n${failuresOf(said)}\n`);
 process.stdout.write(
   `tests ${sum.pass + sum.fail + sum.skip}: pass ${sum.pass}, fail ${sum.fail}, skipped ${sum.skip}; ` +
     `${files.length} files in ${seconds.toFixed(0)} s, processor ${sum.cpu.toFixed(0)} s\n`,
 );
-for (const name of bad) process.stdout.write(`failed: ${name}\n`);
+for (const { name } of bad) process.stdout.write(`failed: ${name}\n`);
 process.exit(bad.length > 0 ? 1 : 0);
