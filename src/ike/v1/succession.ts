@@ -142,6 +142,10 @@ export function retirePair(
   line.tasks = line.tasks.filter(({ work }) => !(work.kind === "replace-pair" && work.pair === pair));
   host.count("child_deleted");
   host.emit({ kind: "remove-child-sa", id: pair.id, drain, cause, reason });
+  // The director ends what it sees replaced; what was replaced twice before it looked has nobody else.
+  for (const former of line.pairs.values())
+    if (isKept(former) && former.successors.some(({ to }) => to === pair) && hasHeir(former))
+      addDelete(host, line, former, "what took its place was replaced", DELETE_EXPECTED, "heirless");
   if (hasHeir(pair) || hasTwin(line, pair)) return;
   report(host, { kind: "child-down", ...names(line, pair), reason });
 }

@@ -227,6 +227,26 @@ test("a pair made while a main mode was under way is forgotten with the rest whe
   assert.deepEqual(b.children, []);
 });
 
+test("what was replaced twice before the director looked does not stay", () => {
+  const { sim, a, b } = established1({}, {}, { switchAfter: [1_000_000, 1_000_000] });
+  const former = only(a);
+  a.give({ kind: "rekey-child", id: former, trigger: "time" });
+  sim.driveFor(1_000);
+  const [, second] = ids(a);
+  assert.ok(second !== undefined);
+  a.give({ kind: "rekey-child", id: second, trigger: "time" });
+  sim.driveFor(1_000);
+  assert.equal(a.children.length, 3);
+  // The peer would end it by itself.
+  sim.kill(b);
+  a.give({ kind: "delete-child", id: second, reason: "rekeyed" });
+  sim.driveFor(50_000);
+  assert.ok(a.installed.has(former));
+  sim.driveFor(20_000);
+  assert.ok(!a.installed.has(former));
+  assert.equal(a.children.length, 1);
+});
+
 test("an initiator in aggressive mode that has started anew says so under protection, not in its messages (RFC 2407 §4.6.3)", () => {
   const over = { v1: { ...DEFAULT_CONNECTION_POLICY.v1, aggressive: true, aggressivePsk: true } };
   const { sim, a, b } = established1(over);
