@@ -13,7 +13,7 @@ import { isPeers, taskOf } from "./phase2-state.ts";
 import { makingCount } from "./quick-mode-failures.ts";
 import * as initiator from "./quick-mode-initiator.ts";
 import { isSameWish, isServedBy } from "./quick-mode-selectors.ts";
-import { isDoomed } from "./succession.ts";
+import { isDoomed, MADE_AT_ONCE } from "./succession.ts";
 import { configOf, isQuickTask, MAX_TASKS, type Pardon, type QuickTask, type Task } from "./tasks.ts";
 
 /** Quick modes of ours at once over one ISAKMP SA. */
@@ -162,7 +162,13 @@ function makesSense(host: Host, line: PeerLine, { work }: Task): boolean {
 }
 
 function isPardoned(unless: Pardon, pair: Pair): boolean {
-  return (unless === "heirless" && !hasHeir(pair)) || (unless === "proven" && pair.proven);
+  if (unless === "heirless") return !hasHeir(pair) && !wasReplaced(pair);
+  return unless === "proven" && pair.proven;
+}
+
+/** The peer had what took its place; one made at once may have gone because this one stays. */
+function wasReplaced({ madeAt, successors }: Pair): boolean {
+  return successors.some(({ to }) => to.proven && to.madeAt > madeAt + MADE_AT_ONCE);
 }
 
 /** One that is or is about to be in use. */

@@ -22,7 +22,7 @@ const LOSER_STAYS = 2_000;
 /** The peer deletes its own loser within this, else we do. */
 const DELETE_EXPECTED = 60_000;
 /** Pairs of one purpose that came within this: the one with the lowest nonce goes; else the older one does. */
-const MADE_AT_ONCE = 30_000;
+export const MADE_AT_ONCE = 30_000;
 
 function names({ connection }: PeerLine, { config }: Pair): { readonly connection: string; readonly child: string } {
   return { connection: connection.name, child: config.name };

@@ -23,7 +23,7 @@ export interface Disowned {
   readonly tries: number;
 }
 
-/** "heirless": nothing has taken its place; "proven": the peer is known to have it. */
+/** "heirless": nothing has taken its place, and the peer never had what should have; "proven": the peer is known to have it. */
 export type Pardon = "never" | "heirless" | "proven";
 
 export type TaskWork =

@@ -247,6 +247,21 @@ test("what was replaced twice before the director looked does not stay", () => {
   assert.equal(a.children.length, 1);
 });
 
+test("what the peer replaced goes though its replacement goes first: the peer has it no more", () => {
+  const { sim, a, b } = established1({}, {}, { switchAfter: [1_000_000, 1_000_000] });
+  const former = only(a);
+  sim.driveFor(40_000);
+  b.give({ kind: "rekey-child", id: only(b), trigger: "time" });
+  sim.driveFor(1_000);
+  const newest = ids(a).find((id) => id !== former);
+  assert.ok(newest !== undefined);
+  sim.kill(b);
+  a.give({ kind: "delete-child", id: newest, reason: "test" });
+  assert.deepEqual(ids(a), [former]);
+  sim.driveFor(61_000);
+  assert.deepEqual(ids(a), []);
+});
+
 test("an initiator in aggressive mode that has started anew says so under protection, not in its messages (RFC 2407 §4.6.3)", () => {
   const over = { v1: { ...DEFAULT_CONNECTION_POLICY.v1, aggressive: true, aggressivePsk: true } };
   const { sim, a, b } = established1(over);
