@@ -1,5 +1,6 @@
 #include "process.h"
 
+#include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <pwd.h>
@@ -26,6 +27,8 @@ constexpr int kMaxGroups = 65536;
 constexpr double kMaxId = 4294967294.0;
 // Linux has 41 capabilities, and room for 64.
 constexpr int kCapabilities = 64;
+// getrlimit(2): 20 - nice.
+constexpr rlim_t kNice = 30;
 
 Napi::Value HideMemory(const Napi::CallbackInfo& info) {
   const rlimit none{0, 0};
@@ -103,6 +106,9 @@ std::vector<char*> Pointers(std::vector<std::string>& texts) {
 // The rights of this thread become those of another user and `wanted`, and what it executes has them too (capabilities(7),
 // "Ambient").
 Failure Become(uid_t uid, gid_t gid, const std::vector<gid_t>& groups, uint64_t wanted) {
+  // Lanes may still go before other processes, up to nice -10; where it is refused they go with them.
+  const rlimit nice{kNice, kNice};
+  ::setrlimit(RLIMIT_NICE, &nice);
   for (int one = 0; one < kCapabilities; one++)
     if ((wanted >> one & 1) == 0 && ::prctl(PR_CAPBSET_READ, one, 0, 0, 0) == 1 &&
         ::prctl(PR_CAPBSET_DROP, one, 0, 0, 0) != 0)
@@ -152,6 +158,11 @@ Napi::Value BecomeUser(const Napi::CallbackInfo& info) {
   if (failure.failed()) return FailureToData(env, failure);
   std::vector<char*> arguments = Pointers(words);
   std::vector<char*> environment = Pointers(variables);
+  // Node keeps all descriptors from programs it executes, its standard streams too.
+  for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; stream++) {
+    const int flags = ::fcntl(stream, F_GETFD);
+    if (flags >= 0) ::fcntl(stream, F_SETFD, flags & ~FD_CLOEXEC);
+  }
   ::execve(program.c_str(), arguments.data(), environment.data());
   return FailureToData(env, Failure::Last("execve"));
 }

@@ -17,6 +17,7 @@ import { openHttp } from "#process/http-service";
 import { LoopDelay } from "#process/loop-delay";
 import { Measuring, type MeasuringParts } from "#process/measuring";
 import { Failures, Operated } from "#process/operated";
+import { runAs } from "#process/privileges";
 import { whyNotReady } from "#process/readiness";
 import { ServiceManager } from "#process/service-manager";
 import { TunnelTally } from "#process/tunnel-tally";
@@ -38,9 +39,17 @@ const VERSIONS = { version: packageVersion(), node: process.version };
 /** Milliseconds. */
 const LINES_WAIT = 10;
 
+export const USER_OPTION: Option = {
+  type: "string",
+  value: "NAME",
+  help: "go on as this account, with no rights but CAP_NET_ADMIN, CAP_NET_RAW, CAP_NET_BIND_SERVICE",
+};
+
 export interface ServeOptions {
   readonly path: string;
   readonly dumpable: boolean;
+  /** Whose rights it goes on with; undefined = those it was started with. */
+  readonly user: string | undefined;
   /** Where operators' commands come by; undefined = nowhere. */
   readonly socket: string | undefined;
   /** Where swanctl's come by; "none" = nowhere. */
@@ -61,7 +70,8 @@ export async function serveFile(options: ServeOptions, io: CliIo): Promise<numbe
     pid: process.pid,
     warn: (text) => io.err(`${paint(io, "yellow", "warning")}: ${text}\n`),
   });
-  // Before a secret is read.
+  // Before a thread of ours has rights, and before a secret is read.
+  if (options.user !== undefined) io.out(`${runAs(options.user, [options.socket, options.vici])}\n`);
   if (!options.dumpable) hideMemory();
   const config = load(options.path, io);
   try {
