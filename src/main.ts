@@ -80,6 +80,8 @@ export interface Gateway {
   policies(): readonly Policy[];
   /** What lanes count of themselves. */
   readings(): LaneReadings;
+  /** Resolves when every lane has come to its commands once more; never when one does not. */
+  turn(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -134,7 +136,7 @@ async function start(parts: Parts): Promise<Gateway> {
   network.configure(tun.name, mtu, config.tun.addresses);
   const unguarded = guard.raise();
   if (unguarded !== undefined) {
-    log.warn(`clear packets to this host's own protected addresses are not dropped: ${unguarded}; install nftables`);
+    log.warn(`clear packets to this host's own protected addresses are not dropped: ${unguarded}`);
     network.dropForwarded(tun.name);
   }
 
@@ -220,6 +222,7 @@ async function start(parts: Parts): Promise<Gateway> {
     }),
     policies: () => plane.policies,
     readings: () => readLanes(lanes, control),
+    turn: () => Promise.all(lanes.map((lane) => lane.turn())).then(() => undefined),
     stop: async () => {
       if (ending) return;
       ending = true;

@@ -17,6 +17,10 @@ import { openHttp } from "#process/http-service";
 import { LoopDelay } from "#process/loop-delay";
 import { Measuring, type MeasuringParts } from "#process/measuring";
 import { Failures, Operated } from "#process/operated";
+import { runAs } from "#process/privileges";
+import { whyNotReady } from "#process/readiness";
+import { ServiceManager } from "#process/service-manager";
+import { TunnelTally } from "#process/tunnel-tally";
 import { ViciDoor, type ViciParts } from "#process/vici-door";
 import { type Gateway, startGateway } from "#src/main";
 import { paint } from "./colour.ts";
@@ -35,9 +39,17 @@ const VERSIONS = { version: packageVersion(), node: process.version };
 /** Milliseconds. */
 const LINES_WAIT = 10;
 
+export const USER_OPTION: Option = {
+  type: "string",
+  value: "NAME",
+  help: "go on as this account, with no rights but CAP_NET_ADMIN, CAP_NET_RAW, CAP_NET_BIND_SERVICE",
+};
+
 export interface ServeOptions {
   readonly path: string;
   readonly dumpable: boolean;
+  /** Whose rights it goes on with; undefined = those it was started with. */
+  readonly user: string | undefined;
   /** Where operators' commands come by; undefined = nowhere. */
   readonly socket: string | undefined;
   /** Where swanctl's come by; "none" = nowhere. */
@@ -53,11 +65,17 @@ export async function serveFile(options: ServeOptions, io: CliIo): Promise<numbe
   // SIGUSR1 would open Node's debugger on a port of its own.
   process.on("SIGUSR1", () => undefined);
   const wanted = stopWanted();
-  // Before a secret is read.
+  using manager = new ServiceManager({
+    environment: process.env,
+    pid: process.pid,
+    warn: (text) => io.err(`${paint(io, "yellow", "warning")}: ${text}\n`),
+  });
+  // Before a thread of ours has rights, and before a secret is read.
+  if (options.user !== undefined) io.out(`${runAs(options.user, [options.socket, options.vici])}\n`);
   if (!options.dumpable) hideMemory();
   const config = load(options.path, io);
   try {
-    return await serve(config, options, io, wanted);
+    return await serve(config, options, io, wanted, manager);
   } finally {
     wipeSecrets(config);
   }
@@ -68,6 +86,7 @@ async function serve(
   options: ServeOptions,
   io: CliIo,
   wanted: Promise<undefined>,
+  manager: ServiceManager,
 ): Promise<number> {
   const parent = new ParentLink();
   const lines = new GatheredLines(io, (work) => setTimeout(work, LINES_WAIT));
@@ -76,6 +95,7 @@ async function serve(
   const clock = monotonicClock();
   const failures = new Failures(clock);
   const journal = new EventJournal({ wall: wallClock, now: () => clock.now() });
+  const tally = new TunnelTally();
   const vici = new ViciDoor();
   const events = config.http === undefined ? undefined : new IkeEventMetrics();
   const log = {
@@ -98,6 +118,7 @@ async function serve(
         journal.report(report, reportLine(report, clock.now()));
         events?.report(report);
         parent.report(report);
+        if (tally.report(report)) manager.tellSoon();
       },
     });
   } finally {
@@ -106,7 +127,18 @@ async function serve(
     lines.flush();
   }
   parent.answerFor(gateway);
-  const configuration = runningConfiguration(gateway, config, options.path, io, { ...log, journal });
+  const configuration = runningConfiguration(gateway, config, options.path, io, {
+    ...log,
+    journal,
+    reading: {
+      began: () => manager.reloading(),
+      ended: () => {
+        manager.ready();
+        manager.tellSoon();
+      },
+    },
+  });
+  manager.tells(() => tally.text(configuration.current()));
   process.on("SIGHUP", () => {
     // A fault of ours there is no reason to end a gateway.
     configuration.reload(undefined).catch((error: unknown) => log.warn(`${options.path} was not read again: ${error}`));
@@ -123,9 +155,13 @@ async function serve(
       lines.err(`${paint(io, "yellow", "warning")}: ${text}\n`),
     );
     await using _http = await listenToMonitors(config.http, operated, events, { gateway, clock, delay });
+    manager.tellSoon();
+    manager.watch(() => gateway.turn());
+    manager.ready();
     lines.out(`ready: ${readyText(config)} on ${gateway.tunName}\n`);
     why = await Promise.race([gateway.ended, wanted]);
   } finally {
+    manager.stopping();
     if (why === undefined) await gateway.stop();
     configuration.wipe();
   }
@@ -167,7 +203,11 @@ async function listenToMonitors(
   if (http === undefined || events === undefined) return { [Symbol.asyncDispose]: async () => undefined };
   const { configuration } = operated;
   const measuring = new Measuring({ ...parts, configuration, events, wall: wallClock, ...VERSIONS });
-  return openHttp(http, { gateway: operated, metrics: () => measuring.text(), ready: () => true });
+  return openHttp(http, {
+    gateway: operated,
+    metrics: () => measuring.text(),
+    ready: () => whyNotReady(parts.gateway),
+  });
 }
 
 /** The control socket, closed with the scope. */

@@ -40,6 +40,11 @@ export interface LaneBirth {
   };
 }
 
+/** Not for the engine: whether the lane still comes to its commands. */
+export interface LaneQuestion {
+  readonly kind: "turn";
+}
+
 /** What a lane's Worker posts. Events themselves are in the ring. */
 export type LaneMessage =
   /** `preferred`: the lane runs at a higher priority than other processes. `thread`: Linux' number of it. */
@@ -50,6 +55,8 @@ export type LaneMessage =
       readonly thread: number | undefined;
     }
   | { readonly kind: "events" }
+  /** Answers a LaneQuestion. */
+  | { readonly kind: "turned" }
   /** Once a suite of the lane's SAs. */
   | { readonly kind: "serves"; readonly suite: string; readonly impl: string }
   | { readonly kind: "ike"; readonly bytes: Uint8Array; readonly train: Int32Array };

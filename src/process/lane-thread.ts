@@ -10,7 +10,7 @@ import type { PolicySnapshot } from "#gateway/lane-policies";
 import { allocateTelemetry } from "#gateway/lane-telemetry";
 import type { Descriptor } from "#io/native";
 import type { SaTable } from "#ipsec/sa";
-import type { BirthSocket, LaneBirth, LaneMessage } from "./lane-birth.ts";
+import type { BirthSocket, LaneBirth, LaneMessage, LaneQuestion } from "./lane-birth.ts";
 
 const EVENTS = 1024;
 /** A lane that does not stop by then is stuck in a call that never ends. */
@@ -61,6 +61,8 @@ export class LaneThread implements LaneLink {
   readonly #record: Int32Array = new Int32Array(EVENT_COLUMNS);
   readonly #ended: Promise<void>;
   #stopping = false;
+  /** Those who wait for the lane's next turn: one question is under way for all of them. */
+  #turn: { readonly done: Promise<void>; readonly resolve: () => void } | undefined;
 
   constructor(options: LaneThreadOptions, listener: LaneListener) {
     this.#lane = options.lane;
@@ -103,6 +105,9 @@ export class LaneThread implements LaneLink {
         if (message.kind === "ready") {
           this.threadId = message.thread;
           resolve(message);
+        } else if (message.kind === "turned") {
+          this.#turn?.resolve();
+          this.#turn = undefined;
         } else if (message.kind === "serves") this.implementations.set(message.suite, message.impl);
         else this.#take(message);
       });
@@ -126,6 +131,20 @@ export class LaneThread implements LaneLink {
   send(command: LaneCommand): void {
     this.#commands.postMessage(command);
     this.#wake.signal();
+  }
+
+  /** Resolves when the lane has come to its commands once more; never when it does not. */
+  turn(): Promise<void> {
+    if (this.#turn !== undefined) return this.#turn.done;
+    let resolve: () => void = () => undefined;
+    const done = new Promise<void>((settle) => {
+      resolve = settle;
+    });
+    this.#turn = { done, resolve };
+    const question: LaneQuestion = { kind: "turn" };
+    this.#commands.postMessage(question);
+    this.#wake.signal();
+    return done;
   }
 
   /** Resolves when the Worker has ended; its descriptors may be closed then. */
