@@ -1,5 +1,5 @@
 /** Files that the command line or a configuration names. */
-import { closeSync, existsSync, fstatSync, openSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, constants, existsSync, fstatSync, openSync, readdirSync, readSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { SystemError } from "#core/errors";
 import type { FileContent } from "./command.ts";
@@ -11,20 +11,44 @@ const REMEDIES: Readonly<Record<string, string>> = {
   EEXIST: "it is there already and stays as it is: remove it, or take another name",
 };
 
-/** Octets and permissions of the same open file: it cannot be exchanged in between. */
+/** Octets: more is no configuration, key, certificate or CRL, and a running gateway is not to be filled. */
+const LARGEST = 64 * 1024 * 1024;
+
+/** Octets and permissions of the same open file: it cannot be exchanged in between. Waits for nobody who writes into a pipe. */
 export function readFile(path: string): FileContent {
   let descriptor: number | undefined;
   try {
-    descriptor = openSync(path, "r");
-    const { mode } = fstatSync(descriptor);
-    const content = readFileSync(descriptor);
-    return { octets: new Uint8Array(content.buffer, content.byteOffset, content.byteLength), mode: mode & 0o7777 };
+    descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const found = fstatSync(descriptor);
+    if (!found.isFile() && !found.isDirectory())
+      throw new SystemError("EINVAL", "read", path, "it is a pipe, socket or device: name a regular file");
+    if (found.size > LARGEST)
+      throw new SystemError(
+        "EFBIG",
+        "read",
+        path,
+        `it has ${found.size} octets where ${LARGEST} are the most: check the path`,
+      );
+    return { octets: readUpTo(descriptor, found.size), mode: found.mode & 0o7777 };
   } catch (cause) {
+    if (cause instanceof SystemError) throw cause;
     const { code = "EIO", syscall = "read" } = errnoOf(cause);
     throw Object.assign(new SystemError(code, syscall, path, REMEDIES[code]), { cause });
   } finally {
     if (descriptor !== undefined) closeSync(descriptor);
   }
+}
+
+/** As many octets as it had: what is added meanwhile belongs to the next look. */
+function readUpTo(descriptor: number, size: number): Uint8Array {
+  const octets = new Uint8Array(size);
+  let at = 0;
+  while (at < size) {
+    const count = readSync(descriptor, octets, at, size - at, null);
+    if (count === 0) break;
+    at += count;
+  }
+  return octets.subarray(0, at);
 }
 
 /** A new file that its owner alone may read. Throws SystemError, also when there is one of that name. */

@@ -360,7 +360,7 @@ test("a peer whose selectors are not ours hears INVALID-ID-INFORMATION, and both
   ]);
   assert.match(
     pair.b.reportsOf("failed")[0]?.reason ?? "",
-    /10\.2\.0\.0-10\.2\.255\.255 === 10\.1\.0\.0-10\.1\.255\.255/,
+    /10\.2\.0\.0\/16 === 10\.1\.0\.0\/16/,
   );
 });
 
@@ -436,8 +436,8 @@ test("a child of several networks has a pair for each two that packets need, ask
     [child.localSelectors, child.remoteSelectors].map((side) => side.map(selectorToString).join()).join(" "),
   );
   assert.deepEqual(named.sort(), [
-    "10.1.0.0-10.1.255.255 10.2.0.0-10.2.255.255",
-    "10.3.0.0-10.3.255.255 10.4.0.0-10.4.255.255",
+    "10.1.0.0/16 10.2.0.0/16",
+    "10.3.0.0/16 10.4.0.0/16",
   ]);
   assert.equal(pair.b.children.length, 2);
 });
