@@ -4,6 +4,8 @@ import {
   compareAddresses,
   type IpAddress,
   type Prefix,
+  parseAddress,
+  parsePrefix,
   prefixRange,
   prefixToString,
   rangeToPrefix,
@@ -61,6 +63,17 @@ function rangeText(first: IpAddress, last: IpAddress): string {
   if (compareAddresses(first, last) === 0) return addressToString(first);
   const prefix = rangeToPrefix(first, last);
   return prefix === undefined ? `${addressToString(first)}-${addressToString(last)}` : prefixToString(prefix);
+}
+
+/** The addresses of what `selectorToString` wrote; undefined: it is no such text. */
+export function addressesOfText(text: string): Pick<TrafficSelector, "first" | "last"> | undefined {
+  const [firstText = "", lastText] = text.replace(/\[.*$/, "").split("-");
+  if (lastText === undefined) {
+    const prefix = parsePrefix(firstText);
+    return prefix && prefixRange(prefix);
+  }
+  const [first, last] = [parseAddress(firstText), parseAddress(lastText)];
+  return first === undefined || last === undefined ? undefined : { first, last };
 }
 
 /** True when some packet fits both. */

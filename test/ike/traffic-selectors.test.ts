@@ -45,12 +45,7 @@ const ROWS: readonly (readonly [what: string, offered: string[], allowed: string
   ["the offer is wider", ["0.0.0.0/0"], ["10.1.0.0/16"], ["10.1.0.0/16"]],
   ["the offer is narrower", ["10.1.2.3/32"], ["10.1.0.0/16"], ["10.1.2.3"]],
   ["nothing common", ["10.2.0.0/16"], ["10.1.0.0/16"], []],
-  [
-    "families are kept apart",
-    ["::/0", "10.0.0.0/8"],
-    ["10.0.0.0/8", "2001:db8::/64"],
-    ["2001:db8::/64", "10.0.0.0/8"],
-  ],
+  ["families are kept apart", ["::/0", "10.0.0.0/8"], ["10.0.0.0/8", "2001:db8::/64"], ["2001:db8::/64", "10.0.0.0/8"]],
   [
     "several on both sides",
     ["10.0.0.0/8", "172.16.0.0/12"],

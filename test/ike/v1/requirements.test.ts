@@ -148,10 +148,7 @@ test("S34: gateways negotiate for the networks behind them, hosts for themselves
         remoteSelectors.map(selectorToString).join(),
       ]),
     );
-  assert.deepEqual(texts(established()), [
-    [["tunnel", NET_A, NET_B]],
-    [["tunnel", NET_B, NET_A]],
-  ]);
+  assert.deepEqual(texts(established()), [[["tunnel", NET_A, NET_B]], [["tunnel", NET_B, NET_A]]]);
   const [[ours] = [], [theirs] = []] = texts(
     established({ child: { mode: "transport", local: DYNAMIC, remote: DYNAMIC } }),
   );
