@@ -8,6 +8,7 @@ import type {
   OperatorTarget,
   ReloadOutcome,
 } from "#core/operator";
+import { faultText } from "./fault.ts";
 import { parseRequest } from "./request.ts";
 import { reqidsOf } from "./vici/reqids.ts";
 import { saRecords } from "./vici/sa-records.ts";
@@ -23,9 +24,7 @@ export async function answerLine(line: string, gateway: OperatedGateway): Promis
     return JSON.stringify(await answerRequest(request, gateway));
   } catch (error) {
     // A fault of ours in one answer is no reason to end a gateway.
-    const fault = error instanceof Error ? error.message : String(error);
-    const why = `a fault of this program, not of the request: ${fault}; report it with what was asked`;
-    return JSON.stringify({ ok: false, why } satisfies OperatorAnswer);
+    return JSON.stringify({ ok: false, why: faultText(error) } satisfies OperatorAnswer);
   }
 }
 
