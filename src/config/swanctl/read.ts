@@ -83,7 +83,7 @@ function assemble(
     readConnection(section, files, weakNames, findings),
   );
   for (const connection of connections) checkConnection(connection, secrets, findings);
-  checkMode(main, secrets, root.sections.get("secrets")?.place ?? root.place, findings);
+  checkMode(main, root.sections.get("secrets"), findings);
   return {
     ...readEsplanade(root.sections.get("esplanade"), connections, findings),
     allowWeak: [...ENCRYPTION_TRANSFORMS, ...INTEGRITY_TRANSFORMS]
