@@ -12,6 +12,7 @@ const OTHERS: Readonly<Record<string, () => Promise<Command>>> = {
   run: async () => (await import("./run.ts")).run,
   reload: async () => (await import("./reload.ts")).reload,
   diff: async () => (await import("./diff.ts")).diff,
+  upgrade: async () => (await import("./upgrade.ts")).upgrade,
   doctor: async () => (await import("./doctor.ts")).doctor,
   probe: async () => (await import("./probe.ts")).probe,
   mtu: async () => (await import("./mtu.ts")).mtu,
