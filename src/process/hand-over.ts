@@ -53,6 +53,8 @@ export interface Offer {
 }
 
 export interface HandOverParts {
+  /** What Node is started with: the program and its arguments. */
+  readonly program: readonly string[];
   readonly handover: Handover;
   readonly config: GatewayConfig;
   /** The configuration is still the one above. */
@@ -101,6 +103,8 @@ export class HandOver {
       const pid = this.#child?.pid ?? 0;
       const last = await within(START, channel.next());
       if (last?.kind !== "taken") throw new Error(`the process ${pid} took over, and did not say that it is ready`);
+      // It lives longer than this process.
+      this.#child?.unref();
       return { pid, channel };
     } catch (error) {
       if (this.#letGo) throw error;
@@ -136,13 +140,12 @@ export class HandOver {
       keeper: number(keeper),
       kept,
     } satisfies Offer);
-    const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], {
+    const child = spawn(process.execPath, [...parts.program], {
       stdio: ["inherit", "inherit", "inherit", "pipe", offer.fd, state.fd, ...own, ...listeners],
       env: { ...process.env, [TAKE_OVER]: "1" },
     });
     this.#child = child;
     child.on("error", () => undefined);
-    child.unref();
     const socket = child.stdio[BORN_WITH.CHANNEL];
     if (!(socket instanceof Socket)) throw new Error("the next process could not be started");
     return new UpgradeChannel(socket);

@@ -26,15 +26,15 @@ export class TakeOver {
     this.keeper = { fd, channel: fd === BORN_WITH.CHANNEL ? channel : UpgradeChannel.of(fd) };
   }
 
-  /** undefined: this process is the first of its line. Throws TakeOverError. */
-  static begin(): TakeOver | undefined {
+  /** `format`: the one that is known. undefined: this process is the first of its line. Throws TakeOverError. */
+  static begin(format: number = STATE_FORMAT): TakeOver | undefined {
     if (process.env[TAKE_OVER] === undefined) return undefined;
     delete process.env[TAKE_OVER];
     const channel = UpgradeChannel.of(BORN_WITH.CHANNEL);
     notInherited(BORN_WITH.CHANNEL, "channel to the running gateway");
     const offer = takeState(BORN_WITH.OFFER);
-    if (!isOffer(offer)) {
-      const why = `this program does not know the state of the running one (it knows form ${STATE_FORMAT}): stop the gateway and start it again`;
+    if (!isOffer(offer, format)) {
+      const why = `this program does not know the state of the running one (it knows form ${format}): stop the gateway and start it again`;
       void channel.send({ kind: "refused", why });
       throw new TakeOverError(why);
     }
@@ -78,7 +78,6 @@ export class TakeOver {
   }
 }
 
-/** Of this program's form. */
-function isOffer(value: unknown): value is Offer {
-  return typeof value === "object" && value !== null && "format" in value && value.format === STATE_FORMAT;
+function isOffer(value: unknown, format: number): value is Offer {
+  return typeof value === "object" && value !== null && "format" in value && value.format === format;
 }

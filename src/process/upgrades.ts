@@ -44,6 +44,7 @@ export class Upgrades {
     this.#running = handOver;
     try {
       const outcome = await handOver.run({
+        program: [...process.execArgv, ...process.argv.slice(1)],
         handover: gateway.handover,
         mtu: gateway.mtu,
         version,
