@@ -51,7 +51,7 @@ function installedPackage(arches) {
 function stage(folder) {
   removeStaleOutputs(root);
   const shipped = (path) => !/\.map$|\.DS_Store$/.test(path);
-  for (const name of ["dist/src", "page", "monitoring", "docs", "README.md", "CHANGELOG.md", "SECURITY.md", "LICENSE", ...productionFolders()])
+  for (const name of ["dist/src", "page", "monitoring", "packaging", "docs", "README.md", "CHANGELOG.md", "SECURITY.md", "LICENSE", ...productionFolders()])
     cpSync(join(root, name), join(folder, name), { recursive: true, filter: shipped });
   const made = addons();
   for (const [arch, path] of made) {

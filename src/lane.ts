@@ -17,7 +17,7 @@ import { fromThrown } from "#io/system-error";
 import { systemRandom } from "#io/system-random";
 import { ownThreadId } from "#io/thread-time";
 import { SaTable } from "#ipsec/sa";
-import { type BirthSocket, Gate, IkeQueue, type LaneBirth } from "#process/lane-birth";
+import { type BirthSocket, Gate, IkeQueue, type LaneBirth, type LaneQuestion } from "#process/lane-birth";
 import { createLaneCipher } from "#process/lane-cipher";
 import { SuiteWatch } from "#process/suite-watch";
 
@@ -106,7 +106,11 @@ function takeCommands(birth: LaneBirth, engine: LaneEngine, suites: SuiteWatch, 
   for (;;) {
     const received = receiveMessageOnPort(birth.commands);
     if (received === undefined) return;
-    const command: LaneCommand = received.message;
+    const command: LaneCommand | LaneQuestion = received.message;
+    if (command.kind === "turn") {
+      parentPort?.postMessage({ kind: "turned" });
+      continue;
+    }
     engine.command(command, now);
     suites.command(command);
   }

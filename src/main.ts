@@ -108,6 +108,8 @@ export interface Gateway {
   /** What lanes count of themselves. */
   readings(): LaneReadings;
   readonly handover: Handover;
+  /** Resolves when every lane has come to its commands once more; never when one does not. */
+  turn(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -282,6 +284,7 @@ async function start(parts: Parts): Promise<Gateway> {
         await opened.closeAll();
       },
     },
+    turn: () => Promise.all(lanes.map((lane) => lane.turn())).then(() => undefined),
     stop: async () => {
       if (ending) return;
       ending = true;
@@ -300,7 +303,7 @@ function protect({ config, log, network, guard }: Parts, tun: string, mtu: numbe
   network.configure(tun, mtu, config.tun.addresses);
   const unguarded = guard.raise();
   if (unguarded === undefined) return;
-  log.warn(`clear packets to this host's own protected addresses are not dropped: ${unguarded}; install nftables`);
+  log.warn(`clear packets to this host's own protected addresses are not dropped: ${unguarded}`);
   network.dropForwarded(tun);
 }
 

@@ -10,6 +10,7 @@ const OTHERS: Readonly<Record<string, () => Promise<Command>>> = {
   capacity: async () => (await import("./capacity.ts")).capacity,
   up: async () => (await import("./up.ts")).up,
   run: async () => (await import("./run.ts")).run,
+  service: async () => (await import("./service.ts")).service,
   reload: async () => (await import("./reload.ts")).reload,
   diff: async () => (await import("./diff.ts")).diff,
   upgrade: async () => (await import("./upgrade.ts")).upgrade,

@@ -11,20 +11,50 @@ const REMEDIES: Readonly<Record<string, string>> = {
   EEXIST: "it is there already and stays as it is: remove it, or take another name",
 };
 
-/** Octets and permissions of the same open file: it cannot be exchanged in between. */
+const CREDENTIAL = "credential:";
+/** As systemd.exec(5) has them. */
+const CREDENTIAL_NAME = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,255}$/;
+/** Who may see a credential is the service manager's matter, by means that these bits do not show. */
+const CREDENTIAL_MODE = 0o400;
+
+/** Octets and permissions of the same open file: it cannot be exchanged in between. `credential:NAME` is one of the service's. */
 export function readFile(path: string): FileContent {
+  const credential = path.startsWith(CREDENTIAL) ? path.slice(CREDENTIAL.length) : undefined;
+  const place = credential === undefined ? path : placeOfCredential(credential);
   let descriptor: number | undefined;
   try {
-    descriptor = openSync(path, "r");
+    descriptor = openSync(place, "r");
     const { mode } = fstatSync(descriptor);
     const content = readFileSync(descriptor);
-    return { octets: new Uint8Array(content.buffer, content.byteOffset, content.byteLength), mode: mode & 0o7777 };
+    return {
+      octets: new Uint8Array(content.buffer, content.byteOffset, content.byteLength),
+      mode: credential === undefined ? mode & 0o7777 : CREDENTIAL_MODE,
+    };
   } catch (cause) {
     const { code = "EIO", syscall = "read" } = errnoOf(cause);
-    throw Object.assign(new SystemError(code, syscall, path, REMEDIES[code]), { cause });
+    const remedy =
+      credential === undefined || code !== "ENOENT"
+        ? REMEDIES[code]
+        : `${dirname(place)} has none of this name: the unit needs LoadCredential=${credential}:PATH`;
+    throw Object.assign(new SystemError(code, syscall, path, remedy), { cause });
   } finally {
     if (descriptor !== undefined) closeSync(descriptor);
   }
+}
+
+/** Throws SystemError. */
+function placeOfCredential(name: string): string {
+  const { CREDENTIALS_DIRECTORY: directory = "" } = process.env;
+  if (!CREDENTIAL_NAME.test(name))
+    throw new SystemError("EINVAL", "open", `${CREDENTIAL}${name}`, "take letters, digits, '.', '_' and '-'");
+  if (directory === "")
+    throw new SystemError(
+      "ENOENT",
+      "open",
+      `${CREDENTIAL}${name}`,
+      "no service manager gave this process credentials: set CREDENTIALS_DIRECTORY to the directory where they lie",
+    );
+  return join(directory, name);
 }
 
 /** A new file that its owner alone may read. Throws SystemError, also when there is one of that name. */
@@ -50,7 +80,7 @@ function errnoOf(error: unknown): { readonly code?: string; readonly syscall?: s
 
 /** A path in a configuration is relative to the configuration's own directory. */
 export function relativeTo(configPath: string, path: string): string {
-  return resolve(dirname(configPath), path);
+  return path.startsWith(CREDENTIAL) ? path : resolve(dirname(configPath), path);
 }
 
 /** As glob(7): a leading dot is matched by a dot only. What cannot be listed holds nothing. */

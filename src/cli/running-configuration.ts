@@ -17,6 +17,8 @@ export interface Lines {
   info(text: string): void;
   warn(text: string): void;
   readonly journal: Pick<EventJournal, "add">;
+  /** Another configuration is read, and has been. */
+  readonly reading: { began(): void; ended(): void };
 }
 
 export interface OwnConfiguration extends RunningConfiguration {
@@ -44,7 +46,11 @@ export function runningConfiguration(
       load: (path) => loadConfiguration(path, io),
       world: { read: (name) => io.readFile(name), glob: (pattern) => io.glob(pattern) },
       wallClock,
-      told: (outcome, path) => tell(outcome, path, lines),
+      began: () => lines.reading.began(),
+      told: (outcome, path) => {
+        tell(outcome, path, lines);
+        lines.reading.ended();
+      },
     },
     state,
   );

@@ -18,7 +18,11 @@ import { type HttpDoor, openHttp } from "#process/http-service";
 import { LoopDelay } from "#process/loop-delay";
 import { Measuring, type MeasuringParts } from "#process/measuring";
 import { Failures, Operated } from "#process/operated";
+import { runAs } from "#process/privileges";
+import { whyNotReady } from "#process/readiness";
+import { ServiceManager } from "#process/service-manager";
 import { TakeOver } from "#process/take-over";
+import { TunnelTally } from "#process/tunnel-tally";
 import { Upgrades } from "#process/upgrades";
 import { ViciDoor, type ViciParts } from "#process/vici-door";
 import { type Gateway, startGateway } from "#src/main";
@@ -38,9 +42,17 @@ const VERSIONS = { version: packageVersion(), node: process.version };
 /** Milliseconds. */
 const LINES_WAIT = 10;
 
+export const USER_OPTION: Option = {
+  type: "string",
+  value: "NAME",
+  help: "go on as this account, with no rights but CAP_NET_ADMIN, CAP_NET_RAW, CAP_NET_BIND_SERVICE",
+};
+
 export interface ServeOptions {
   readonly path: string;
   readonly dumpable: boolean;
+  /** Whose rights it goes on with; undefined = those it was started with. */
+  readonly user: string | undefined;
   /** Where operators' commands come by; undefined = nowhere. */
   readonly socket: string | undefined;
   /** Where swanctl's come by; "none" = nowhere. */
@@ -57,12 +69,18 @@ export async function serveFile(options: ServeOptions, io: CliIo): Promise<numbe
   // SIGUSR1 would open Node's debugger on a port of its own.
   process.on("SIGUSR1", () => undefined);
   const wanted = stopWanted();
-  // Before a secret is read.
+  using manager = new ServiceManager({
+    environment: process.env,
+    pid: process.pid,
+    warn: (text) => io.err(`${paint(io, "yellow", "warning")}: ${text}\n`),
+  });
+  // Before a thread of ours has rights, and before a secret is read.
+  if (options.user !== undefined) io.out(`${runAs(options.user, [options.socket, options.vici])}\n`);
   if (!options.dumpable) hideMemory();
   const takeOver = TakeOver.begin();
   const config = takeOver?.offer.config ?? load(options.path, io);
   try {
-    return await serve(config, options, io, Promise.race([wanted, ...endOfKeeper(takeOver)]), takeOver);
+    return await serve(config, options, io, Promise.race([wanted, ...endOfKeeper(takeOver)]), takeOver, manager);
   } catch (error) {
     await takeOver?.refuse(error instanceof Error ? error.message : String(error));
     throw error;
@@ -83,6 +101,7 @@ async function serve(
   io: CliIo,
   wanted: Promise<undefined>,
   takeOver: TakeOver | undefined,
+  manager: ServiceManager,
 ): Promise<number> {
   const parent = new ParentLink();
   const lines = new GatheredLines(io, (work) => setTimeout(work, LINES_WAIT));
@@ -91,6 +110,7 @@ async function serve(
   const clock = monotonicClock();
   const failures = new Failures(clock);
   const journal = new EventJournal({ wall: wallClock, now: () => clock.now() });
+  const tally = new TunnelTally();
   const vici = new ViciDoor();
   const events = config.http === undefined ? undefined : new IkeEventMetrics();
   const log = {
@@ -115,6 +135,7 @@ async function serve(
           journal.report(report, reportLine(report, clock.now()));
           events?.report(report);
           parent.report(report);
+          if (tally.report(report)) manager.tellSoon();
         },
       },
       { inheritance: takeOver?.inheritance },
@@ -126,7 +147,15 @@ async function serve(
   }
   parent.answerFor(gateway);
   const from = takeOver?.offer.file;
-  const configuration = runningConfiguration(gateway, config, options.path, io, { ...log, journal }, from);
+  const reading = {
+    began: () => manager.reloading(),
+    ended: () => {
+      manager.ready();
+      manager.tellSoon();
+    },
+  };
+  const configuration = runningConfiguration(gateway, config, options.path, io, { ...log, journal, reading }, from);
+  manager.tells(() => tally.text(configuration.current()));
   process.on("SIGHUP", () => {
     // A fault of ours there is no reason to end a gateway.
     configuration.reload(undefined).catch((error: unknown) => log.warn(`${options.path} was not read again: ${error}`));
@@ -140,6 +169,7 @@ async function serve(
     version: VERSIONS.version,
     config: () => gateway.exchange?.running ?? config,
     file: () => configuration.state,
+    handedTo: (pid) => manager.handedTo(pid),
     say: log.info,
     warn: log.warn,
   });
@@ -167,6 +197,9 @@ async function serve(
     doors.vici = await openVici(vici, options, parts, warn, inherited?.vici);
     doors.http = await listenToMonitors(config.http, operated, events, { gateway, clock, delay }, inherited?.http);
     await takeOver?.taken();
+    manager.tellSoon();
+    manager.watch(() => gateway.turn());
+    manager.ready();
     lines.out(`${takeOver === undefined ? "ready" : "taken over"}: ${readyText(config)} on ${gateway.tunName}\n`);
     why = await Promise.race([
       gateway.ended.then((reason) => (reason === undefined ? "stopped" : { reason })),
@@ -177,6 +210,7 @@ async function serve(
     if (why === "handed over") await upgrades.leave();
     else if (why === "stopped") await gateway.stop();
   } finally {
+    if (why !== "handed over") manager.stopping();
     if (why === undefined) await gateway.stop();
     configuration.wipe();
   }
@@ -222,7 +256,8 @@ async function listenToMonitors(
   if (http === undefined || events === undefined) return undefined;
   const { configuration } = operated;
   const measuring = new Measuring({ ...parts, configuration, events, wall: wallClock, ...VERSIONS });
-  return openHttp(http, { gateway: operated, metrics: () => measuring.text(), ready: () => true }, inherited);
+  const ready = () => whyNotReady(parts.gateway);
+  return openHttp(http, { gateway: operated, metrics: () => measuring.text(), ready }, inherited);
 }
 
 /** The control socket. */

@@ -18,6 +18,7 @@ export interface SecretFile {
 export type SecretReader = (path: string) => SecretFile;
 
 const FILE_PREFIX = new TextEncoder().encode("file:");
+const CREDENTIAL_PREFIX = new TextEncoder().encode("credential:");
 const NO_KEY = new Uint8Array(0);
 const GROUP_AND_WORLD_READ = 0o044;
 
@@ -91,12 +92,14 @@ function readKey(
 }
 
 function keyOctets(fields: Fields, key: string, node: JsonString, readSecret: SecretReader): Uint8Array | undefined {
-  if (!startsWith(node.raw, FILE_PREFIX)) {
+  const credential = startsWith(node.raw, CREDENTIAL_PREFIX);
+  if (!credential && !startsWith(node.raw, FILE_PREFIX)) {
     const octets = decodeHex(node.raw);
-    if (octets === undefined) fields.error(key, "is not hex", 'write an even number of hex digits, or "file:PATH"');
+    if (octets === undefined)
+      fields.error(key, "is not hex", 'write an even number of hex digits, "file:PATH" or "credential:NAME"');
     return octets;
   }
-  const path = stringText(node).slice(FILE_PREFIX.length);
+  const path = credential ? stringText(node) : stringText(node).slice(FILE_PREFIX.length);
   let file: SecretFile;
   try {
     file = readSecret(path);

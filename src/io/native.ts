@@ -186,6 +186,21 @@ export interface NativeIo {
   ): { readonly source: Uint8Array; readonly mtu: number } | NativeFailure;
   /** No core dump, and no look into this process for others of the same user. */
   hideMemory(): undefined | NativeFailure;
+  /** One datagram to a unix socket; "@" in front: a name of the abstract namespace. Never waits. */
+  sendNotice(socket: string, text: string): undefined | NativeFailure;
+  findAccount(
+    name: string,
+  ): { readonly uid: number; readonly gid: number; readonly groups: Uint32Array } | undefined | NativeFailure;
+  /** Executes the program in place of this process, with no rights but these capabilities; returns when it cannot. */
+  becomeUser(
+    uid: number,
+    gid: number,
+    groups: Uint32Array,
+    capabilities: Uint32Array,
+    program: string,
+    words: readonly string[],
+    environment: readonly string[],
+  ): NativeFailure;
   openEvent(): Descriptor | NativeFailure;
   /** One that this process was born with, by its number. */
   adoptDescriptor(fd: number): Descriptor | NativeFailure;

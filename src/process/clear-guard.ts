@@ -12,6 +12,8 @@ import { ANY_PROTOCOL, IpProtocol, type TrafficSelector } from "#core/selector";
 
 /** Before connection tracking (-200) and after defragmentation (-400). */
 const PRIORITY = -300;
+/** Milliseconds. */
+const NFT_PATIENCE = 10_000;
 
 export class ClearGuard {
   readonly #table: string;
@@ -136,7 +138,18 @@ function layer(local: TrafficSelector, remote: TrafficSelector): string {
 }
 
 function nft(rules: string, options: readonly string[] = []): string | undefined {
-  const result = spawnSync("nft", [...options, "-f", "-"], { input: rules, encoding: "utf8", timeout: 10_000 });
-  if (result.error !== undefined) return "the nft program is missing";
-  return result.status === 0 ? undefined : (result.stderr.split("\n")[0] ?? "nft failed");
+  const result = spawnSync("nft", [...options, "-f", "-"], { input: rules, encoding: "utf8", timeout: NFT_PATIENCE });
+  if (result.error !== undefined) return notRun(result.error);
+  if (result.status === 0) return undefined;
+  const [said = ""] = result.stderr.split("\n");
+  return said !== "" ? said : `nft ended with ${result.signal ?? result.status}`;
+}
+
+/** Why the program did not come to its end. */
+function notRun(error: Error): string {
+  const code = "code" in error ? String(error.code) : error.message;
+  if (code === "ENOENT") return "the nft program is missing; install nftables";
+  if (code === "EACCES" || code === "EPERM") return `the nft program may not be run (${code}): look at its mode`;
+  if (code === "ETIMEDOUT") return `the nft program did not end within ${NFT_PATIENCE / 1000} s`;
+  return `the nft program could not be started (${code})`;
 }

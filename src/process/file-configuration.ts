@@ -23,6 +23,8 @@ export interface FileConfigurationParts {
   readonly world: ConfigWorld;
   /** Milliseconds since 1970. */
   wallClock(): number;
+  /** Somebody asked for an attempt; `told` follows. */
+  began?(): void;
   /** What came of every attempt, whoever asked for it. */
   told(outcome: ReloadOutcome, file: string): void;
 }
@@ -69,6 +71,7 @@ export class FileConfiguration implements RunningConfiguration {
 
   async reload(file: string | undefined): Promise<ReloadOutcome> {
     const path = file ?? this.#file;
+    this.#parts.began?.();
     const outcome = this.#withFile(path, (config, places) => this.#sections.rebase(config, places));
     if (!("why" in outcome)) this.#file = path;
     this.#remember(outcome);

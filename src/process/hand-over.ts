@@ -142,7 +142,8 @@ export class HandOver {
     } satisfies Offer);
     const child = spawn(process.execPath, [...parts.program], {
       stdio: ["inherit", "inherit", "inherit", "pipe", offer.fd, state.fd, ...own, ...listeners],
-      env: { ...process.env, [TAKE_OVER]: "1" },
+      // The watchdog is whosesoever turn it is (sd_watchdog_enabled(3)).
+      env: { ...process.env, WATCHDOG_PID: undefined, [TAKE_OVER]: "1" },
     });
     this.#child = child;
     child.on("error", () => undefined);

@@ -22,7 +22,8 @@ const FILES = [
 export interface HttpServiceParts {
   readonly gateway: OperatedGateway;
   metrics(): AsyncIterable<string>;
-  ready(): boolean;
+  /** Why not, or undefined. */
+  ready(): Promise<string | undefined>;
 }
 
 export interface HttpDoor {

@@ -41,6 +41,11 @@ export interface LaneBirth {
   };
 }
 
+/** Not for the engine: whether the lane still comes to its commands. */
+export interface LaneQuestion {
+  readonly kind: "turn";
+}
+
 /** Words of `LaneBirth.gate`. A lane whose gate is shut takes commands, by the bell, and touches no packet. */
 export const Gate = { OPEN: 0, BELL: 1 } as const;
 
@@ -54,6 +59,8 @@ export type LaneMessage =
       readonly thread: number | undefined;
     }
   | { readonly kind: "events" }
+  /** Answers a LaneQuestion. */
+  | { readonly kind: "turned" }
   /** Its last words: the slot that each policy goes by. */
   | { readonly kind: "rests"; readonly outbound: readonly number[] }
   /** Once a suite of the lane's SAs. */

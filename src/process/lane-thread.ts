@@ -12,7 +12,7 @@ import { allocateTelemetry } from "#gateway/lane-telemetry";
 import type { Descriptor } from "#io/native";
 import { threadSeconds } from "#io/thread-time";
 import type { SaTable } from "#ipsec/sa";
-import { type BirthSocket, Gate, type LaneBirth, type LaneMessage } from "./lane-birth.ts";
+import { type BirthSocket, Gate, type LaneBirth, type LaneMessage, type LaneQuestion } from "./lane-birth.ts";
 
 const EVENTS = 1024;
 /** A lane that does not stop by then is stuck in a call that never ends. */
@@ -72,6 +72,8 @@ export class LaneThread implements LaneLink {
   readonly #record: Int32Array = new Int32Array(EVENT_COLUMNS);
   #life: Life;
   #stopping = false;
+  /** Those who wait for the lane's next turn: one question is under way for all of them. */
+  #turn: { readonly done: Promise<void>; readonly resolve: () => void } | undefined;
 
   /** `open`: false = it waits for `open` before it touches a packet. */
   constructor(options: LaneThreadOptions, listener: LaneListener, open = true) {
@@ -139,7 +141,8 @@ export class LaneThread implements LaneLink {
           if (message.kind === "ready") {
             life.threadId = message.thread;
             resolve(message);
-          } else if (message.kind === "serves") this.implementations.set(message.suite, message.impl);
+          } else if (message.kind === "turned") this.#turned();
+          else if (message.kind === "serves") this.implementations.set(message.suite, message.impl);
           else if (message.kind === "rests") life.lastWords = message.outbound;
           else this.#take(message);
         });
@@ -163,7 +166,28 @@ export class LaneThread implements LaneLink {
   }
 
   send(command: LaneCommand): void {
-    this.#life.commands.postMessage(command);
+    this.#post(command);
+  }
+
+  /** Resolves when the lane has come to its commands once more; never when it does not. */
+  turn(): Promise<void> {
+    if (this.#turn !== undefined) return this.#turn.done;
+    let resolve: () => void = () => undefined;
+    const done = new Promise<void>((settle) => {
+      resolve = settle;
+    });
+    this.#turn = { done, resolve };
+    this.#post({ kind: "turn" });
+    return done;
+  }
+
+  #turned(): void {
+    this.#turn?.resolve();
+    this.#turn = undefined;
+  }
+
+  #post(message: LaneCommand | LaneQuestion): void {
+    this.#life.commands.postMessage(message);
     Atomics.add(this.#gate, Gate.BELL, 1);
     Atomics.notify(this.#gate, Gate.BELL);
     this.#wake.signal();
@@ -194,6 +218,8 @@ export class LaneThread implements LaneLink {
     const seconds = threadId === undefined ? undefined : threadSeconds(threadId);
     await this.stop();
     this.secondsBefore += seconds ?? 0;
+    // It came to its last command.
+    this.#turned();
     this.#drain();
     return this.#life.lastWords;
   }

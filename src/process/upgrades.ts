@@ -16,6 +16,8 @@ export interface UpgradesParts {
   /** What runs, with secrets. */
   config(): GatewayConfig;
   file(): FileState | undefined;
+  /** Who watches over this process is told of the one that it is to watch. */
+  handedTo(pid: number): void;
   say(text: string): void;
   warn(text: string): void;
 }
@@ -64,6 +66,7 @@ export class Upgrades {
       }
       say(`process ${outcome.pid} has taken over`);
       this.#successor = outcome;
+      if (!isWaitedFor()) this.#parts.handedTo(outcome.pid);
       this.#settle(outcome);
       return { pid: outcome.pid };
     } finally {

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { glob } from "#cli/files";
+import { glob, readFile, relativeTo } from "#cli/files";
 
 const NAMES = ["a.conf", "b.conf", "b.txt", ".hidden.conf", "x[1].conf", "sub/c.conf", "sub/deep/d.conf", "+$^.conf"];
 
@@ -26,6 +26,30 @@ test("patterns match as glob(7) says: sorted, within one folder, no hidden files
     assert.deepEqual(found("[z-a]*.conf"), []);
     assert.deepEqual(found("none.conf"), []);
   } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("a credential is read where the service manager put it, and what is wrong is told (systemd.exec(5))", () => {
+  const folder = mkdtempSync(join(tmpdir(), "credentials-"));
+  const { CREDENTIALS_DIRECTORY: former } = process.env;
+  try {
+    writeFileSync(join(folder, "hq.psk"), "secret", { mode: 0o640 });
+    process.env["CREDENTIALS_DIRECTORY"] = folder;
+    const { octets, mode } = readFile("credential:hq.psk");
+    // systemd gives the service's user access by an ACL, which shows as a group that may read.
+    assert.deepEqual([new TextDecoder().decode(octets), mode], ["secret", 0o400]);
+    assert.equal(relativeTo("/etc/e/hq.conf", "credential:hq.psk"), "credential:hq.psk");
+    assert.throws(
+      () => readFile("credential:other"),
+      /credential:other: .*ENOENT; .*the unit needs LoadCredential=other:PATH/,
+    );
+    for (const name of ["../hq.psk", "..", "", "a b"])
+      assert.throws(() => readFile(`credential:${name}`), /EINVAL; take letters/, name);
+    delete process.env["CREDENTIALS_DIRECTORY"];
+    assert.throws(() => readFile("credential:hq.psk"), /no service manager gave .* set CREDENTIALS_DIRECTORY/);
+  } finally {
+    if (former !== undefined) process.env["CREDENTIALS_DIRECTORY"] = former;
     rmSync(folder, { recursive: true });
   }
 });

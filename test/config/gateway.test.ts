@@ -420,6 +420,14 @@ test("a key may stand in a file that others cannot read; its octets are wiped af
   assert.ok(octets.every((octet) => octet === 0));
 });
 
+test("a key may be a credential of the service manager", () => {
+  const value = withSa({ inbound: { spi: 4097, key: "credential:in" } });
+  const { config } = read(value, {
+    "credential:in": { octets: new TextEncoder().encode("0c".repeat(20)), mode: 0o400 },
+  });
+  assert.equal(config.sas[0]?.inbound.encryptionKey[19], 0x0c);
+});
+
 test("a key file that others can read, that is missing or that holds no hex is refused", () => {
   const value = withSa({ inbound: { spi: 4097, key: "file:in.key" } });
   const file = (text: string, mode: number) => ({ "in.key": { octets: new TextEncoder().encode(text), mode } });

@@ -56,7 +56,7 @@ function world(gateway: OperatedGateway = new Sample()): HttpWorld {
     gateway,
     metrics: () => pieces("ipsec_tunnel_up 1\n", "rest\n"),
     stream: () => pieces("event: status\ndata: {}\n\n"),
-    ready: () => true,
+    ready: async () => undefined,
     files: new Map([["/", { type: "text/html", body: "<html>" }]]),
     hosts: ["gw.example.org"],
   };

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import type { Policy } from "#core/policy";
-import { guardRules } from "#process/clear-guard";
+import { ClearGuard, guardRules } from "#process/clear-guard";
 import { protect, selector } from "#test/sim/specs";
 
 function rules(policies: readonly Policy[]): string[] {
@@ -47,4 +50,36 @@ test("S81: what is let in clear is accepted, and what stands behind it for other
       "ip saddr 10.2.0.7-10.2.0.7 ip daddr 10.1.0.0-10.1.0.255 accept",
       "ip saddr 10.2.0.0-10.2.0.255 ip daddr 10.1.0.0-10.1.0.255 counter drop",
     ]);
+});
+
+test("why nft did not do it is told: missing, not to be run, or its own words", () => {
+  const folder = mkdtempSync(join(tmpdir(), "esplanade-nft-"));
+  const { PATH: path } = process.env;
+  const guard = () =>
+    new ClearGuard({
+      tun: { name: "esp0", mtu: undefined, addresses: [], queues: 1 },
+      listen: [],
+      allowWeak: [],
+      lanes: 1,
+      slots: 16,
+      crypto: "auto",
+      offload: false,
+      policies: [],
+      sas: [],
+    });
+  const program = join(folder, "nft");
+  try {
+    process.env["PATH"] = folder;
+    assert.equal(guard().raise(), "the nft program is missing; install nftables");
+    writeFileSync(program, "#!/bin/sh\necho 'Error: Operation not permitted' >&2\nexit 1\n");
+    chmodSync(program, 0o644);
+    assert.match(guard().raise() ?? "", /^the nft program may not be run \(EACCES\)/);
+    chmodSync(program, 0o755);
+    assert.equal(guard().raise(), "Error: Operation not permitted");
+    writeFileSync(program, "#!/bin/sh\nexit 3\n");
+    assert.equal(guard().raise(), "nft ended with 3");
+  } finally {
+    process.env["PATH"] = path;
+    rmSync(folder, { recursive: true, force: true });
+  }
 });

@@ -1,5 +1,7 @@
 /** Two engines that speak IKEv1 with each other, and what its messages are called. */
+
 import assert from "node:assert/strict";
+import { compareAddresses } from "#core/address";
 import type { ChildConfig, Connection, IkeConfig } from "#core/connection";
 import { type Proposal, ProtocolId, TransformType } from "#core/proposal";
 import { KeMethod } from "#crypto/key-exchange";
@@ -120,6 +122,11 @@ const EXCHANGES: ReadonlyMap<number, string> = new Map([
 const PAYLOADS: ReadonlyMap<number, string> = new Map(
   Object.entries(PayloadType).map(([name, number]) => [number, name]),
 );
+
+/** It was sent from where the node is. */
+export function isFrom({ from }: Datagram, { address }: IkeNode): boolean {
+  return compareAddresses(from.address, address) === 0;
+}
 
 /** "main SA", "main* ID", "quick* HASH": the exchange, a star for enciphered ones, the first payload. */
 export function describe1({ octets }: Pick<Datagram, "octets">): string {

@@ -8,7 +8,7 @@ import { certificateProves } from "#crypto/x509/certificate-identity";
 import { CredentialError } from "#crypto/x509/credential-error";
 import { keyFits, readCertificates, readCrls, readPrivateKey, readPublicKey } from "#crypto/x509/private-key";
 import type { Findings } from "./findings.ts";
-import { directoryOf, pathIn } from "./paths.ts";
+import { CREDENTIAL, directoryOf, pathIn } from "./paths.ts";
 import { type Place, Source } from "./source.ts";
 import type { ConfigWorld, WorldFile } from "./world.ts";
 
@@ -82,7 +82,9 @@ export class CredentialFiles {
   }
 
   #path(directory: CredentialDirectory, file: string): string {
-    return file.startsWith("/") ? pathIn("", file) : pathIn(this.#directory, `${directory}/${file}`);
+    return file.startsWith("/") || file.startsWith(CREDENTIAL)
+      ? pathIn("", file)
+      : pathIn(this.#directory, `${directory}/${file}`);
   }
 
   #addKey(path: string, place: Place, severity: "error" | "warn"): void {

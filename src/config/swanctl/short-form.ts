@@ -6,6 +6,7 @@
 import { parseAddress } from "#core/address";
 import type { Findings } from "./findings.ts";
 import type { Assigned, Inherited, Section } from "./inherit.ts";
+import { CREDENTIAL } from "./paths.ts";
 import { SectionReader } from "./section-reader.ts";
 import { decode, type Place } from "./source.ts";
 import { meantValue, type Value } from "./value.ts";
@@ -139,12 +140,17 @@ function secretOf(reader: SectionReader): Section | undefined {
   return { name: `ike-${reader.name}`, place: reader.place, settings, sections: new Map() };
 }
 
-/** What stands behind `file:`; no string is made of anything else. */
+/** What stands behind `file:`, or a credential; no string is made of anything else. */
 function fileOf(value: Value): Value | undefined {
   const [first, ...rest] = value.parts;
   if (first === undefined || value.meant !== undefined) return undefined;
+  const begins = (text: string) => {
+    const end = first.start + text.length;
+    return end <= first.end && decode(value.source.octets.subarray(first.start, end)) === text;
+  };
+  if (begins(CREDENTIAL)) return value;
+  if (!begins(FILE)) return undefined;
   const start = first.start + FILE.length;
-  if (start > first.end || decode(value.source.octets.subarray(first.start, start)) !== FILE) return undefined;
   return { ...value, at: start, parts: [{ ...first, start }, ...rest] };
 }
 

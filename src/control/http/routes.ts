@@ -17,8 +17,8 @@ export interface HttpWorld {
   metrics(): AsyncIterable<string>;
   /** Server-sent events after this number, with the status every second or not; undefined: too many streams are open. */
   stream(after: number, status: boolean): AsyncIterable<string> | undefined;
-  /** False while it starts or stops. */
-  ready(): boolean;
+  /** Why it carries no packets, or undefined. */
+  ready(): Promise<string | undefined>;
   /** Files of the page and the description of the interface, by path. */
   readonly files: ReadonlyMap<string, HttpFile>;
   /** Names by which browsers may ask. */
@@ -49,7 +49,7 @@ const EVENTS = 1000;
 
 export const ROUTES: readonly Route[] = [
   get("/healthz", () => text("ok\n")),
-  get("/readyz", ({ world }) => (world.ready() ? text("ready\n") : text("not ready\n", 503))),
+  get("/readyz", ready),
   get("/metrics", ({ world }) => ({
     status: 200,
     type: "text/plain; version=0.0.4; charset=utf-8",
@@ -77,6 +77,11 @@ export const ROUTES: readonly Route[] = [
 
 function get(path: string, answer: Answerer, query: readonly string[] = []): Route {
   return { method: "GET", path, query, answer };
+}
+
+async function ready({ world }: Call): Promise<HttpAnswer> {
+  const why = await world.ready();
+  return why === undefined ? text("ready\n") : text(`not ready: ${why}\n`, 503);
 }
 
 function post(path: string, answer: Answerer): Route {

@@ -155,13 +155,15 @@ export function repeatDeletes(host: Host, line: PeerLine, disowned: readonly Dis
 
 /** Of aggressive mode, which must not say it itself (RFC 2407 §4.6.3); nobody answers, so it is said more than once. */
 export function addGreetings(host: Host, sa: IsakmpSa): void {
-  for (const wait of [0, ...AGAIN_AFTER])
+  const add = (wait: number, whenHeard: boolean) =>
     sa.line.tasks.push({
-      work: { kind: "greet", sa, again: wait > 0 },
+      work: { kind: "greet", sa, again: wait > 0, whenHeard },
       trigger: "peer",
       tries: 0,
       notBefore: millis(host.now + wait),
     });
+  for (const wait of [0, ...AGAIN_AFTER]) add(wait, false);
+  for (const wait of WHEN_HEARD_AFTER) add(wait, true);
   host.touch(sa.line);
 }
 

@@ -154,6 +154,7 @@ function enliven(host: Host, sa: IsakmpSa, { suite, keys, keyedAt, initiatorNonc
     phase: { kind: "Current" },
     exchanges: new Map(),
     quickModes: 0,
+    unanswered: false,
   };
   sa.state = live;
   // Main mode's last message is the responder's, aggressive mode's the initiator's.

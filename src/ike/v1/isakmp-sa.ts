@@ -68,6 +68,8 @@ export interface Live {
   readonly exchanges: Map<number, Phase2Exchange>;
   /** Quick modes that made session keys of this master key (S19, S67). */
   quickModes: number;
+  /** One of ours ended without an answer: the peer may have answered, and count it. */
+  unanswered: boolean;
 }
 
 /** A key pair of ours under way. */

@@ -138,6 +138,7 @@ function onNoMessage2(host: Host, sa: IsakmpSa, live: Live, messageId: number, t
     host.destroy(sa, "nobody answered a quick mode over it");
     return;
   }
+  live.unanswered = true;
   failTask(host, sa.line, task, {
     notify: undefined,
     from: "nobody",

@@ -87,8 +87,8 @@ function onceEach(host: Host, line: PeerLine, isDue: (task: Task) => boolean): r
   line.tasks = line.tasks.map((task) => {
     const { work } = task;
     if (!isDue(task)) return task;
-    if (work.kind === "disown") {
-      const name = `${work.protocol} ${work.spi}`;
+    if (work.kind === "disown" || work.kind === "greet") {
+      const name = work.kind === "disown" ? `${work.protocol} ${work.spi}` : "greet";
       if (work.whenHeard && said.has(name)) return { ...task, notBefore: millis(host.now + APART) };
       said.add(name);
     }
@@ -120,7 +120,7 @@ function isTalking(host: Host, line: PeerLine): boolean {
 /** Make before break: message 3 may be lost, and the peer have nothing but the former pair yet. */
 function askedAt(host: Host, line: PeerLine, { work, notBefore }: Task): Millis {
   const mayHear = () => line.heardAt >= notBefore && speaking(host, line) !== undefined;
-  if (work.kind === "disown" && work.whenHeard && !mayHear()) return NEVER;
+  if ((work.kind === "disown" || work.kind === "greet") && work.whenHeard && !mayHear()) return NEVER;
   if (work.kind !== "delete-pair") return notBefore;
   const heir = unprovenHeir(line, work.pair, host.now);
   return heir === undefined ? notBefore : millis(Math.max(notBefore, heir.madeAt + PROVEN_WITHIN));

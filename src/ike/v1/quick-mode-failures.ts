@@ -87,10 +87,10 @@ export function refuse(host: Host, sa: IsakmpSa, live: Live, refused: Refused, a
 
 /**
  * The quick mode is tried once more over a new main mode: nobody answered (S67), or the peer takes no second one from the same
- * master key (S31). False: it had that chance, or the first quick mode of a main mode has failed.
+ * master key (S31). False: it had that chance, or the first quick mode of a main mode has failed for all that we know.
  */
 export function retryOverNewMainMode(host: Host, sa: IsakmpSa, live: Live, task: QuickTask): boolean {
-  if (live.quickModes === 0 || task.tries > 0) return false;
+  if ((live.quickModes === 0 && !live.unanswered) || task.tries > 0) return false;
   sa.line.tasks.unshift({ ...task, tries: task.tries + 1, notBefore: host.now });
   return true;
 }

@@ -31,8 +31,8 @@ export type TaskWork =
   | { readonly kind: "replace-pair"; readonly pair: Pair }
   /** `unless`: what makes it stay after all by then. */
   | { readonly kind: "delete-pair"; readonly pair: Pair; readonly reason: string; readonly unless: Pardon }
-  /** INITIAL-CONTACT after aggressive mode. */
-  | { readonly kind: "greet"; readonly sa: IsakmpSa; readonly again: boolean }
+  /** INITIAL-CONTACT after aggressive mode; `whenHeard` as of `Disown`. */
+  | { readonly kind: "greet"; readonly sa: IsakmpSa; readonly again: boolean; readonly whenHeard: boolean }
   | Disown;
 
 /** The delete of what the peer may hold and we do not. */

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { locateSettings } from "#config/swanctl/locate";
+import { readSwanctl } from "#config/swanctl/read";
+import { ConfigError } from "#core/errors";
 import { complaintsOf, octetsOf, readText, VirtualWorld, warningsOf } from "#test/config/swanctl/sample";
 
 const PSK = "hI0JjO3cR8eM0zkQ2v7nUw5tXyAbCdEf";
@@ -32,6 +34,25 @@ const read = (text: string) => readText(text, new VirtualWorld(FILES)).config;
 test("six lines of a tunnel are the connection, child and secret that fifteen lines of swanctl.conf are", () => {
   assert.equal(SHORT.trim().split("\n").length, 6);
   assert.deepEqual(read(SHORT), read(LONG));
+});
+
+test("a service manager's credential stands wherever a file may: secret, key, certificate (systemd.exec(5))", () => {
+  const asked: string[] = [];
+  const world = {
+    read: (path: string) => {
+      asked.push(path);
+      return { octets: octetsOf(`${PSK}\n`), mode: 0o400 };
+    },
+    glob: () => [],
+  };
+  const octets = octetsOf(SHORT.replace("file:hq.psk", "credential:hq.psk"));
+  const { config, warnings } = readSwanctl({ name: "/etc/e/hq.conf", octets, mode: 0o600 }, world);
+  assert.deepEqual([asked, warnings], [["credential:hq.psk"], []]);
+  assert.deepEqual(config, read(SHORT));
+  const keys = `${LONG.replace("file = hq.psk", "file = credential:a")} secrets { private-b { file = credential:b } }
+    connections { hq { remote { cacerts = credential:c } } }`;
+  assert.throws(() => readSwanctl({ name: "/etc/e/hq.conf", octets: octetsOf(keys), mode: 0o600 }, world), ConfigError);
+  assert.deepEqual(asked.slice(1).toSorted(), ["credential:a", "credential:b", "credential:c"]);
 });
 
 test("a tunnel may stand on one line, and beside connections", () => {

@@ -9,6 +9,7 @@ import { FAIR } from "#test/sim/ike-pair";
 import {
   describe1,
   established1,
+  isFrom,
   mainModeOver,
   mirrored1,
   quickModeProposal,
@@ -112,6 +113,49 @@ test("a responder in aggressive mode that has started anew says so under protect
   // The peer's quick mode would come first.
   sim.driveFor(6_000);
   assert.deepEqual(states(fresh), ["established"]);
+  assert.deepEqual(a.children, []);
+});
+
+test("its word is said again when the peer is heard once more, should all have been lost", () => {
+  const v1 = { ...DEFAULT_CONNECTION_POLICY.v1, aggressive: true, aggressivePsk: true };
+  const over = { v1, dpdDelay: millis(20_000) };
+  const { sim, a, b } = established1(over);
+  const fresh = sim.restart(b);
+  fresh.configure(mirrored1(over).b);
+  const [sa] = a.sas;
+  assert.ok(sa !== undefined);
+  const carry = sim.translate;
+  sim.translate = (datagram) => (describe1(datagram) === "info* HASH" ? undefined : datagram);
+  a.give({ kind: "rekey-ike", ike: sa.id, trigger: "time" });
+  sim.driveFor(30_000);
+  sim.translate = carry;
+  assert.deepEqual([states(fresh), a.children.length], [["established"], 1]);
+  a.give({ kind: "heard", id: only(a) });
+  sim.driveFor(60_000);
+  assert.deepEqual([states(a), states(fresh), a.children], [["established"], ["established"], []]);
+});
+
+test("a responder says once more that it has started anew where its last message never came (RFC 2407 §4.6.3.3)", () => {
+  const { sim, a, b } = established1();
+  const fresh = sim.restart(b);
+  fresh.configure(mirrored1().b);
+  const [sa] = a.sas;
+  assert.ok(sa !== undefined);
+  const carry = sim.translate;
+  let half: bigint | undefined;
+  sim.translate = (datagram) => {
+    if (describe1(datagram) !== "main* ID" || !isFrom(datagram, fresh)) return datagram;
+    const { initiatorSpi } = decodeHeader(datagram.octets);
+    half ??= initiatorSpi;
+    return initiatorSpi === half ? undefined : carry(datagram);
+  };
+  a.give({ kind: "rekey-ike", ike: sa.id, trigger: "time" });
+  sim.driveFor(5_000);
+  const [unproven] = fresh.sas;
+  assert.ok(unproven !== undefined);
+  assert.equal(a.children.length, 1);
+  fresh.give({ kind: "rekey-ike", ike: unproven.id, trigger: "time" });
+  sim.driveFor(5_000);
   assert.deepEqual(a.children, []);
 });
 

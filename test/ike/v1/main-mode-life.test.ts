@@ -11,6 +11,7 @@ import { pairKeys } from "#ike/v1/install-pair";
 import { authentications } from "#test/sim/authentications";
 import { childConfig, NET_A, NET_B } from "#test/sim/ike-config";
 import { type EstablishedPair, initiate, only } from "#test/sim/ike-established";
+import { describe1, isFrom, startMainMode } from "#test/sim/ikev1-pair";
 import { decodeHeader } from "#wire/ike/header";
 import { Exchange } from "#wire/ike/v1/numbers";
 import {
@@ -139,6 +140,23 @@ test("S29: PFS of the master key is one main mode for each quick mode", () => {
   const without = established();
   for (let i = 0; i < 4; i++) rekey(without, without.a);
   assert.deepEqual([without.a, without.b].map(authentications), [{ auth_v1_psk: 1 }, { auth_v1_psk: 1 }]);
+});
+
+test("S31: a first quick mode whose answer never came counts with the peer alone: the next one is begun over a new main mode", () => {
+  const pair = pairOf({ b: { masterPfs: true } });
+  const { sim, a, b } = pair;
+  startMainMode(a);
+  sim.driveFor(1 * SECOND);
+  const carry = sim.translate;
+  sim.translate = (datagram) => (describe1(datagram) === "quick* HASH" && isFrom(datagram, b) ? undefined : datagram);
+  initiate(a);
+  sim.driveFor(150 * SECOND);
+  sim.translate = carry;
+  assert.deepEqual([a.children, b.children], [[], []]);
+  initiate(a);
+  sim.driveFor(10 * SECOND);
+  assertOnePair(pair);
+  assert.equal(mainModes(pair), 2);
 });
 
 test("S31: a responder with PFS of the master key rejects the second quick mode; the initiator renews main mode and succeeds by itself", () => {

@@ -150,6 +150,7 @@ function rig(pfs = false, { initiator }: Pick<IsakmpSa, "initiator"> = { initiat
     phase: { kind: "Current" },
     exchanges: new Map(),
     quickModes: 0,
+    unanswered: false,
   };
   sa.state = live;
   line.current = sa;
