@@ -34,6 +34,7 @@
         "native/key_exchange.cc",
         "native/key_exchange_binding.cc",
         "native/key_memory.cc",
+        "native/key_vault.cc",
         "native/lane.cc",
         "native/lane_core.cc",
         "native/modp.cc",

@@ -4,6 +4,7 @@
 #include "cipher_binding.h"
 #include "datagram.h"
 #include "key_exchange_binding.h"
+#include "key_vault.h"
 #include "lane.h"
 #include "netlink.h"
 #include "opening.h"
@@ -17,6 +18,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitCipher(env, exports);
   InitDatagram(env, exports);
   InitKeyExchange(env, exports);
+  InitKeyVault(env, exports);
   InitLane(env, exports);
   InitNetlink(env, exports);
   InitOpening(env, exports);

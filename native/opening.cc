@@ -6,6 +6,7 @@
 #include <linux/rtnetlink.h>
 #include <sched.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -244,6 +245,45 @@ Napi::Value Event(const Napi::CallbackInfo& info, const Maker& maker) {
   return maker.Make(info.Env(), std::move(fd));
 }
 
+Failure SetCloseOnExec(int fd) {
+  const int flags = ::fcntl(fd, F_GETFD);
+  const bool set = flags >= 0 && ::fcntl(fd, F_SETFD, flags | FD_CLOEXEC) == 0;
+  return set ? Failure::None() : Failure::Last("fcntl");
+}
+
+// A descriptor that this process was born with: from now on it is closed like those it opened, and not inherited further.
+Napi::Value Adopt(const Napi::CallbackInfo& info, const Maker& maker) {
+  int number;
+  if (!TakeInteger(info.Env(), info[0], 3, INT32_MAX, "descriptor", &number)) return Napi::Value();
+  const Failure failure = SetCloseOnExec(number);
+  if (failure.failed()) return FailureToData(info.Env(), failure);
+  return maker.Make(info.Env(), UniqueFd(number));
+}
+
+// For descriptors of this process that others own.
+Napi::Value CloseOnExec(const Napi::CallbackInfo& info) {
+  int fd;
+  if (!TakeInteger(info.Env(), info[0], 3, INT32_MAX, "descriptor", &fd)) return Napi::Value();
+  const Failure failure = SetCloseOnExec(fd);
+  return failure.failed() ? FailureToData(info.Env(), failure) : info.Env().Undefined();
+}
+
+// A file that is memory alone (memfd_create(2)).
+Napi::Value MemoryFile(const Napi::CallbackInfo& info, const Maker& maker) {
+  UniqueFd fd(::memfd_create("esplanade", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!fd.valid()) return FailureToData(info.Env(), Failure::Last("memfd_create"));
+  return maker.Make(info.Env(), std::move(fd));
+}
+
+// Its length is final; its octets can still be wiped.
+Napi::Value SealMemory(const Napi::CallbackInfo& info) {
+  int fd;
+  if (!TakeInteger(info.Env(), info[0], 0, INT32_MAX, "memory file", &fd)) return Napi::Value();
+  if (::fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
+    return FailureToData(info.Env(), Failure::Last("fcntl"));
+  return info.Env().Undefined();
+}
+
 void SignalEvent(const Napi::CallbackInfo& info) {
   int fd;
   if (!TakeInteger(info.Env(), info[0], 0, INT32_MAX, "event", &fd)) return;
@@ -317,8 +357,12 @@ void InitOpening(Napi::Env env, Napi::Object exports) {
   put("openRaw", Raw);
   put("openNetworkChanges", NetworkChanges);
   put("openEvent", Event);
+  put("adoptDescriptor", Adopt);
+  put("openMemoryFile", MemoryFile);
   put("socketPair", Pair);
   put("newNamespace", NewNamespace);
+  exports.Set("closeOnExec", Napi::Function::New(env, CloseOnExec, "closeOnExec"));
+  exports.Set("sealMemory", Napi::Function::New(env, SealMemory, "sealMemory"));
   exports.Set("signalEvent", Napi::Function::New(env, SignalEvent, "signalEvent"));
   exports.Set("inNamespace", Napi::Function::New(env, InNamespace, "inNamespace"));
 }

@@ -17,7 +17,7 @@ import { fromThrown } from "#io/system-error";
 import { systemRandom } from "#io/system-random";
 import { ownThreadId } from "#io/thread-time";
 import { SaTable } from "#ipsec/sa";
-import { type BirthSocket, IkeQueue, type LaneBirth, type LaneQuestion } from "#process/lane-birth";
+import { type BirthSocket, Gate, IkeQueue, type LaneBirth, type LaneQuestion } from "#process/lane-birth";
 import { createLaneCipher } from "#process/lane-cipher";
 import { SuiteWatch } from "#process/suite-watch";
 
@@ -54,6 +54,7 @@ function main(birth: LaneBirth): void {
     options: { ...birth.offloads, join: birth.offloads.vnetHeader },
   });
   const cipher = createLaneCipher(birth.crypto, birth.memory, table.capacity);
+  const policies = new LanePolicies(birth.policies, systemRandom);
   const engine = new LaneEngine({
     memory: birth.memory,
     table,
@@ -63,15 +64,28 @@ function main(birth: LaneBirth): void {
     events,
     ike: new IkeQueue(birth.ikeWaiting, (message) => parentPort?.postMessage(message)),
     drops: birth.drops,
-    policies: new LanePolicies(birth.policies, systemRandom),
+    policies,
     mesh: new LaneMesh(birth.lane, birth.inboxes, (lane) => nativeIo().signalEvent(birth.wakeFds[lane] ?? -1)),
   });
-  const telemetry = new LaneTelemetry(birth.telemetry, birth.memory.ioCounters);
   const suites = new SuiteWatch(
     (slot) => cipher.implementation(slot),
     (suite, impl) => parentPort?.postMessage({ kind: "serves", suite, impl }),
   );
   parentPort?.postMessage({ kind: "ready", cipher: cipher.description, preferred, thread: ownThreadId() });
+  const tell = () => {
+    // What found no room may have some by now; nobody tells it a second time.
+    events.flush();
+    if (events.pending && Atomics.exchange(told, 0, 1) === 0) parentPort?.postMessage({ kind: "events" });
+  };
+  const gate = new Int32Array(birth.gate);
+  while (!engine.stopped && Atomics.load(gate, Gate.OPEN) === 0) {
+    const bell = Atomics.load(gate, Gate.BELL);
+    takeCommands(birth, engine, suites, clock.now());
+    tell();
+    if (!engine.stopped) Atomics.wait(gate, Gate.BELL, bell, LONGEST_WAIT);
+  }
+  // Counters of the lane that was here before are there by now.
+  const telemetry = new LaneTelemetry(birth.telemetry, birth.memory.ioCounters);
   while (!engine.stopped) {
     const timeout = engine.nextTimeout;
     const wait = timeout === undefined ? LONGEST_WAIT : Math.max(0, Math.ceil(timeout - clock.now()));
@@ -80,10 +94,9 @@ function main(birth: LaneBirth): void {
     if ((ready & READY_WAKE) !== 0) takeCommands(birth, engine, suites, now);
     engine.run(ready, now);
     telemetry.round(clock.now() - now);
-    // What found no room may have some by now; nobody tells it a second time.
-    events.flush();
-    if (events.pending && Atomics.exchange(told, 0, 1) === 0) parentPort?.postMessage({ kind: "events" });
+    tell();
   }
+  parentPort?.postMessage({ kind: "rests", outbound: policies.outbound });
   port.close();
   cipher.destroy();
   birth.commands.close();

@@ -20,6 +20,7 @@ import { childMtu } from "#gateway/sa-install";
 import type { IkeWorld } from "#ike/effects";
 import { IkeEngine } from "#ike/engine";
 import { wayTo } from "#io/ike-socket";
+import { nativeIo } from "#io/native";
 import { monotonicClock } from "#io/system-clock";
 import { systemRandom } from "#io/system-random";
 import { ownThreadId } from "#io/thread-time";
@@ -27,8 +28,10 @@ import { ALL_OFFLOADS, NO_OFFLOADS, openTunDevice, type TunDevice } from "#io/tu
 import { SaTable } from "#ipsec/sa";
 import { ClearGuard } from "#process/clear-guard";
 import { ConfigurationExchange } from "#process/configuration-exchange";
+import { Freezing, type GatewayState } from "#process/freezing";
 import { smallestChildMtu } from "#process/ike-mtu";
 import { IkeService, type IkeServiceSnapshot } from "#process/ike-service";
+import { adoptTun, type OpenDescriptors } from "#process/inherited";
 import { type LaneReadings, readLanes } from "#process/lane-meter";
 import { type LaneListen, openLanes } from "#process/lane-set";
 import type { LaneListener, LaneThread } from "#process/lane-thread";
@@ -63,6 +66,30 @@ export interface GatewaySnapshot {
   readonly ike: IkeServiceSnapshot | undefined;
 }
 
+/** What a process that takes over is born with, and how it comes by the rest. Until it has let go the former one may go on. */
+export interface Inheritance {
+  readonly descriptors: OpenDescriptors;
+  readonly mtu: number;
+  /** nftables guards against clear packets; else rules do. */
+  readonly guarded: boolean;
+  /** All is there but the state: the former process stands still and gives it. Rejects: there is nothing to take over. */
+  prepared(): Promise<GatewayState>;
+  /** Lanes have their SAs. Resolves when the former process has let go. */
+  thawed(): Promise<void>;
+}
+
+/** What another process needs to take this gateway over. */
+export interface Handover {
+  readonly descriptors: OpenDescriptors;
+  readonly guarded: boolean;
+  /** Stands still. The state's keys are the caller's to wipe. */
+  freeze(): Promise<GatewayState>;
+  /** Goes on; harmless where it does. */
+  resume(): Promise<void>;
+  /** Another process has it: what is open here is closed, and the system stays as it is. */
+  letGo(): Promise<void>;
+}
+
 export interface Gateway {
   readonly tunName: string;
   /** A reload may change it. */
@@ -80,6 +107,7 @@ export interface Gateway {
   policies(): readonly Policy[];
   /** What lanes count of themselves. */
   readings(): LaneReadings;
+  readonly handover: Handover;
   /** Resolves when every lane has come to its commands once more; never when one does not. */
   turn(): Promise<void>;
   stop(): Promise<void>;
@@ -88,9 +116,12 @@ export interface Gateway {
 export interface GatewayOptions {
   /** Tests look at what goes in and out. */
   readonly makeEngine?: (world: IkeWorld) => IkePort;
+  /** Another process's gateway is taken over; `given` is what that one runs. */
+  readonly inheritance?: Inheritance | undefined;
 }
 
 interface Parts {
+  readonly inheritance: Inheritance | undefined;
   readonly config: GatewayConfig;
   readonly log: GatewayLog;
   readonly makeEngine: (world: IkeWorld) => IkePort;
@@ -109,9 +140,9 @@ export async function startGateway(
   const opened = new Opened();
   const network = new GatewayNetwork(config.policies);
   const guard = new ClearGuard(config);
-  const { makeEngine = (world) => new IkeEngine(world) } = options;
+  const { makeEngine = (world) => new IkeEngine(world), inheritance } = options;
   try {
-    return await start({ config, log, makeEngine, opened, network, guard });
+    return await start({ config, log, makeEngine, opened, network, guard, inheritance });
   } catch (error) {
     // What could not be closed must not hide why the start failed.
     await opened.closeAll().catch((failure) => log.warn(String(failure)));
@@ -128,16 +159,20 @@ function withSource(policy: Policy, sas: readonly ChildSaSpec[]): Policy {
 }
 
 async function start(parts: Parts): Promise<Gateway> {
-  const { config, log, opened, network, guard } = parts;
-  network.block();
-  const tun = openTun(config, opened);
-  let mtu = tunMtu(config);
-  opened.add(() => network.forget(tun.name));
-  network.configure(tun.name, mtu, config.tun.addresses);
-  const unguarded = guard.raise();
-  if (unguarded !== undefined) {
-    log.warn(`clear packets to this host's own protected addresses are not dropped: ${unguarded}`);
-    network.dropForwarded(tun.name);
+  const { config, log, opened, network, guard, inheritance } = parts;
+  if (inheritance === undefined) network.block();
+  const tun = inheritance === undefined ? openTun(config) : adoptTun(inheritance.descriptors.tun);
+  opened.add(() => tun.close());
+  /** By whom the rules of the TUN are taken away in the end. */
+  let owned = inheritance === undefined;
+  let mtu = inheritance?.mtu ?? tunMtu(config);
+  opened.add(() => {
+    if (owned) network.forget(tun.name);
+  });
+  if (inheritance === undefined) protect(parts, tun.name, mtu);
+  else {
+    network.takeOver(tun.name, !inheritance.guarded);
+    guard.takeOver(inheritance.guarded);
   }
 
   const table = SaTable.allocate(config.slots);
@@ -176,27 +211,38 @@ async function start(parts: Parts): Promise<Gateway> {
       );
     },
   };
-  const { lanes, listens } = openLanes(config, table, tun, listener, opened);
-  const plane = new DataPlane(table, lanes, systemRandom);
+  const { lanes, listens, open } = openLanes(config, table, tun, listener, opened, inheritance?.descriptors.lanes);
+  const plane = new DataPlane(table, lanes, systemRandom, undefined, new (nativeIo().KeyVault)());
   // Before any lane can say something.
   ike = config.ike === undefined ? undefined : openIke(parts, config.ike, plane, tun.name, listens);
   const [first] = await Promise.all(lanes.map((lane) => lane.ready));
 
-  if (ike === undefined) plane.setPolicies(config.policies);
-  else ike.start();
-  const installed = config.sas.map((sa) => {
-    const { child, command } = plane.install(sa, true);
-    for (const slot of [child.inbound, child.outbound, child.inboundAh, child.outboundAh])
-      if (slot !== undefined) manual.add(slot);
-    return command;
-  });
-  const done = Promise.all(installed.map((command) => new Promise<void>((resolve) => waiting.set(command, resolve))));
-  // A lane that ends now answers no command.
-  const why = await Promise.race([done.then(() => undefined), ended]);
-  if (why !== undefined) throw new Error(why);
-  network.attach(tun.name);
-  const priority = first?.preferred === true ? "raised" : "normal";
   const control = ownThreadId();
+  const done = async (command: number) => {
+    const carriedOut = new Promise<undefined>((resolve) => waiting.set(command, () => resolve(undefined)));
+    // A lane that ends now answers no command.
+    const why = await Promise.race([carriedOut, ended]);
+    if (why !== undefined) throw new Error(why);
+  };
+  const freezing = new Freezing({ plane, lanes, manual, control, done });
+  if (inheritance === undefined) {
+    if (ike === undefined) plane.setPolicies(config.policies);
+    else ike.start();
+    const installed = config.sas.map((sa) => {
+      const { child, command } = plane.install(sa, true);
+      for (const slot of [child.inbound, child.outbound, child.inboundAh, child.outboundAh])
+        if (slot !== undefined) manual.add(slot);
+      return command;
+    });
+    await Promise.all(installed.map(done));
+    network.attach(tun.name);
+  } else {
+    await freezing.thaw(await inheritance.prepared());
+    await inheritance.thawed();
+    owned = true;
+    freezing.open();
+  }
+  const priority = first?.preferred === true ? "raised" : "normal";
   const description = `${first?.cipher ?? "no lane"}; ${offloadText(tun)}; ${priority} priority`;
   log.info(`${tun.name} mtu ${mtu}; ${description}`);
 
@@ -221,7 +267,23 @@ async function start(parts: Parts): Promise<Gateway> {
       ike: ike?.snapshot(),
     }),
     policies: () => plane.policies,
-    readings: () => readLanes(lanes, control),
+    readings: () => readLanes(lanes, control, freezing.controlBefore),
+    handover: {
+      get descriptors() {
+        const { name, queues, vnetHeader, offloads } = tun;
+        return { tun: { name, fds: queues.map(({ fd }) => fd), vnetHeader, offloads }, lanes: open, ike: [] };
+      },
+      get guarded() {
+        return guard.raised;
+      },
+      freeze: () => freezing.freeze(),
+      resume: () => freezing.resume(),
+      letGo: async () => {
+        ending = true;
+        owned = false;
+        await opened.closeAll();
+      },
+    },
     turn: () => Promise.all(lanes.map((lane) => lane.turn())).then(() => undefined),
     stop: async () => {
       if (ending) return;
@@ -234,6 +296,15 @@ async function start(parts: Parts): Promise<Gateway> {
       settle(undefined);
     },
   };
+}
+
+/** Blocks, then configures the device, then guards: nothing leaves or comes in clear before the first lane lives. */
+function protect({ config, log, network, guard }: Parts, tun: string, mtu: number): void {
+  network.configure(tun, mtu, config.tun.addresses);
+  const unguarded = guard.raise();
+  if (unguarded === undefined) return;
+  log.warn(`clear packets to this host's own protected addresses are not dropped: ${unguarded}`);
+  network.dropForwarded(tun);
 }
 
 function openIke(
@@ -264,15 +335,13 @@ function openIke(
   );
 }
 
-function openTun(config: GatewayConfig, opened: Opened): TunDevice {
-  const tun = openTunDevice({
+function openTun(config: GatewayConfig): TunDevice {
+  return openTunDevice({
     name: config.tun.name,
     queues: config.lanes,
     vnetHeader: config.offload,
     offloads: config.offload ? ALL_OFFLOADS : NO_OFFLOADS,
   });
-  opened.add(() => tun.close());
-  return tun;
 }
 
 /** The device's MTU follows the smallest SA on it (design: cut packets must fit), but IPv6 needs 1280 (RFC 8200 §5). */

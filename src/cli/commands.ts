@@ -13,6 +13,7 @@ const OTHERS: Readonly<Record<string, () => Promise<Command>>> = {
   service: async () => (await import("./service.ts")).service,
   reload: async () => (await import("./reload.ts")).reload,
   diff: async () => (await import("./diff.ts")).diff,
+  upgrade: async () => (await import("./upgrade.ts")).upgrade,
   doctor: async () => (await import("./doctor.ts")).doctor,
   probe: async () => (await import("./probe.ts")).probe,
   mtu: async () => (await import("./mtu.ts")).mtu,

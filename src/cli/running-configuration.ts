@@ -6,7 +6,7 @@ import type { ReloadOutcome, RunningConfiguration } from "#core/operator";
 import type { GatewayConfig } from "#core/policy";
 import type { EventJournal } from "#gateway/journal";
 import { wallClock } from "#io/system-clock";
-import { FileConfiguration } from "#process/file-configuration";
+import { FileConfiguration, type FileState } from "#process/file-configuration";
 import { FixedConfiguration } from "#process/fixed-configuration";
 import type { Gateway } from "#src/main";
 import type { CliIo } from "./command.ts";
@@ -21,28 +21,39 @@ export interface Lines {
   readonly reading: { began(): void; ended(): void };
 }
 
-/** `wipe`: of the secrets that are in force at the end. */
+export interface OwnConfiguration extends RunningConfiguration {
+  /** What another process goes on with. */
+  readonly state: FileState | undefined;
+  /** Of the secrets that are in force at the end. */
+  wipe(): void;
+}
+
+/** `state`: of the process whose place this one takes. */
 export function runningConfiguration(
   gateway: Gateway,
   config: GatewayConfig,
   file: string,
   io: CliIo,
   lines: Lines,
-): RunningConfiguration & { wipe(): void } {
+  state?: FileState,
+): OwnConfiguration {
   const { exchange } = gateway;
   if (exchange === undefined) return new FixedConfiguration(config, wallClock());
-  return new FileConfiguration({
-    exchange,
-    file,
-    load: (path) => loadConfiguration(path, io),
-    world: { read: (name) => io.readFile(name), glob: (pattern) => io.glob(pattern) },
-    wallClock,
-    began: () => lines.reading.began(),
-    told: (outcome, path) => {
-      tell(outcome, path, lines);
-      lines.reading.ended();
+  return new FileConfiguration(
+    {
+      exchange,
+      file,
+      load: (path) => loadConfiguration(path, io),
+      world: { read: (name) => io.readFile(name), glob: (pattern) => io.glob(pattern) },
+      wallClock,
+      began: () => lines.reading.began(),
+      told: (outcome, path) => {
+        tell(outcome, path, lines);
+        lines.reading.ended();
+      },
     },
-  });
+    state,
+  );
 }
 
 function tell(outcome: ReloadOutcome, file: string, lines: Lines): void {

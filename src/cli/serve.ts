@@ -7,20 +7,23 @@ import { REQUEST_LIMIT } from "#control/request";
 import { complaintToText, SystemError } from "#core/errors";
 import type { GatewayConfig } from "#core/policy";
 import { EventJournal } from "#gateway/journal";
-import { listenControl } from "#io/control-socket";
+import { type ControlServer, listenControl } from "#io/control-socket";
 import { hideMemory } from "#io/hide-memory";
 import { packageVersion } from "#io/package-file";
 import { monotonicClock, wallClock } from "#io/system-clock";
 import { IkeEventMetrics } from "#metrics/ike-events";
 import { ConfiguredInventory } from "#process/configured-inventory";
-import { openHttp } from "#process/http-service";
+import { Doors } from "#process/doors";
+import { type HttpDoor, openHttp } from "#process/http-service";
 import { LoopDelay } from "#process/loop-delay";
 import { Measuring, type MeasuringParts } from "#process/measuring";
 import { Failures, Operated } from "#process/operated";
 import { runAs } from "#process/privileges";
 import { whyNotReady } from "#process/readiness";
 import { ServiceManager } from "#process/service-manager";
+import { TakeOver } from "#process/take-over";
 import { TunnelTally } from "#process/tunnel-tally";
+import { Upgrades } from "#process/upgrades";
 import { ViciDoor, type ViciParts } from "#process/vici-door";
 import { type Gateway, startGateway } from "#src/main";
 import { paint } from "./colour.ts";
@@ -62,6 +65,7 @@ export interface ServeOptions {
 export async function serveFile(options: ServeOptions, io: CliIo): Promise<number> {
   // Until there is a gateway that could read its file again; the default would end it.
   process.on("SIGHUP", () => undefined);
+  process.on("SIGUSR2", () => undefined);
   // SIGUSR1 would open Node's debugger on a port of its own.
   process.on("SIGUSR1", () => undefined);
   const wanted = stopWanted();
@@ -73,12 +77,22 @@ export async function serveFile(options: ServeOptions, io: CliIo): Promise<numbe
   // Before a thread of ours has rights, and before a secret is read.
   if (options.user !== undefined) io.out(`${runAs(options.user, [options.socket, options.vici])}\n`);
   if (!options.dumpable) hideMemory();
-  const config = load(options.path, io);
+  const takeOver = TakeOver.begin();
+  const config = takeOver?.offer.config ?? load(options.path, io);
   try {
-    return await serve(config, options, io, wanted, manager);
+    return await serve(config, options, io, Promise.race([wanted, ...endOfKeeper(takeOver)]), takeOver, manager);
+  } catch (error) {
+    await takeOver?.refuse(error instanceof Error ? error.message : String(error));
+    throw error;
   } finally {
     wipeSecrets(config);
   }
+}
+
+/** Whoever waits for us is the only one who can stop us. */
+function endOfKeeper(takeOver: TakeOver | undefined): Promise<undefined>[] {
+  const keeper = takeOver?.keeper?.channel;
+  return keeper === undefined ? [] : [keeper.ended.then(() => undefined)];
 }
 
 async function serve(
@@ -86,6 +100,7 @@ async function serve(
   options: ServeOptions,
   io: CliIo,
   wanted: Promise<undefined>,
+  takeOver: TakeOver | undefined,
   manager: ServiceManager,
 ): Promise<number> {
   const parent = new ParentLink();
@@ -110,67 +125,104 @@ async function serve(
   };
   let gateway: Gateway;
   try {
-    gateway = await startGateway(config, {
-      ...log,
-      report: (report) => {
-        vici.report(report, reportLine(report, clock.now()).text);
-        failures.report(report);
-        journal.report(report, reportLine(report, clock.now()));
-        events?.report(report);
-        parent.report(report);
-        if (tally.report(report)) manager.tellSoon();
+    gateway = await startGateway(
+      config,
+      {
+        ...log,
+        report: (report) => {
+          vici.report(report, reportLine(report, clock.now()).text);
+          failures.report(report);
+          journal.report(report, reportLine(report, clock.now()));
+          events?.report(report);
+          parent.report(report);
+          if (tally.report(report)) manager.tellSoon();
+        },
       },
-    });
+      { inheritance: takeOver?.inheritance },
+    );
   } finally {
     // Lanes have copies of their own. IKE needs its secrets until the end.
     wipeKeys(config);
     lines.flush();
   }
   parent.answerFor(gateway);
-  const configuration = runningConfiguration(gateway, config, options.path, io, {
-    ...log,
-    journal,
-    reading: {
-      began: () => manager.reloading(),
-      ended: () => {
-        manager.ready();
-        manager.tellSoon();
-      },
+  const from = takeOver?.offer.file;
+  const reading = {
+    began: () => manager.reloading(),
+    ended: () => {
+      manager.ready();
+      manager.tellSoon();
     },
-  });
+  };
+  const configuration = runningConfiguration(gateway, config, options.path, io, { ...log, journal, reading }, from);
   manager.tells(() => tally.text(configuration.current()));
   process.on("SIGHUP", () => {
     // A fault of ours there is no reason to end a gateway.
     configuration.reload(undefined).catch((error: unknown) => log.warn(`${options.path} was not read again: ${error}`));
   });
-  let why: string | undefined;
+  let why: Ending;
+  await using doors = new Doors();
+  const upgrades = new Upgrades({
+    gateway,
+    doors,
+    takeOver,
+    version: VERSIONS.version,
+    config: () => gateway.exchange?.running ?? config,
+    file: () => configuration.state,
+    handedTo: (pid) => manager.handedTo(pid),
+    say: log.info,
+    warn: log.warn,
+  });
+  process.on("SIGUSR2", () => {
+    upgrades.upgrade().catch((error: unknown) => log.warn(`the upgrade failed: ${error}`));
+  });
   try {
     using delay = new LoopDelay();
-    const operated = new Operated(gateway, { configuration, failures, clock, pid: process.pid, delay, journal });
-    await using _server = await listen(options.socket, operated);
+    const upgrade = () => upgrades.upgrade();
+    const operated = new Operated(gateway, {
+      configuration,
+      failures,
+      clock,
+      pid: process.pid,
+      delay,
+      journal,
+      upgrade,
+    });
+    const inherited = takeOver?.offer.listening;
+    doors.control = await listen(options.socket, operated, inherited?.control);
     const inventory = new ConfiguredInventory(configuration);
     const messages = () => gateway.ike?.exchanges ?? new Map();
     const parts = { gateway: operated, inventory, lanes: config.lanes, messages };
-    await using _vici = await openVici(vici, options, parts, (text) =>
-      lines.err(`${paint(io, "yellow", "warning")}: ${text}\n`),
-    );
-    await using _http = await listenToMonitors(config.http, operated, events, { gateway, clock, delay });
+    const warn = (text: string) => lines.err(`${paint(io, "yellow", "warning")}: ${text}\n`);
+    doors.vici = await openVici(vici, options, parts, warn, inherited?.vici);
+    doors.http = await listenToMonitors(config.http, operated, events, { gateway, clock, delay }, inherited?.http);
+    await takeOver?.taken();
     manager.tellSoon();
     manager.watch(() => gateway.turn());
     manager.ready();
-    lines.out(`ready: ${readyText(config)} on ${gateway.tunName}\n`);
-    why = await Promise.race([gateway.ended, wanted]);
+    lines.out(`${takeOver === undefined ? "ready" : "taken over"}: ${readyText(config)} on ${gateway.tunName}\n`);
+    why = await Promise.race([
+      gateway.ended.then((reason) => (reason === undefined ? "stopped" : { reason })),
+      wanted.then(() => "stopped" as const),
+      upgrades.done.then(() => "handed over" as const),
+    ]);
+    await upgrades.cancel();
+    if (why === "handed over") await upgrades.leave();
+    else if (why === "stopped") await gateway.stop();
   } finally {
-    manager.stopping();
+    if (why !== "handed over") manager.stopping();
     if (why === undefined) await gateway.stop();
     configuration.wipe();
   }
   lines.flush();
   if (process.connected === true) process.disconnect();
-  if (why === undefined) return 0;
-  io.err(`esplanade: ${why}; protected traffic stays blocked until the gateway runs again\n`);
+  if (why === "stopped" || why === "handed over") return 0;
+  io.err(`esplanade: ${why.reason}; protected traffic stays blocked until the gateway runs again\n`);
   return 1;
 }
+
+/** undefined: something of ours failed. */
+type Ending = undefined | "stopped" | "handed over" | { readonly reason: string };
 
 function readyText({ sas, ike }: GatewayConfig): string {
   const connections = ike?.connections.length ?? 0;
@@ -193,44 +245,45 @@ function load(path: string, io: CliIo): GatewayConfig {
   return config;
 }
 
-/** Monitors and browsers, until the scope ends. */
+/** Monitors and browsers. */
 async function listenToMonitors(
   http: GatewayConfig["http"],
   operated: Operated,
   events: IkeEventMetrics | undefined,
   parts: Pick<MeasuringParts, "gateway" | "clock" | "delay">,
-): Promise<AsyncDisposable> {
-  if (http === undefined || events === undefined) return { [Symbol.asyncDispose]: async () => undefined };
+  inherited: readonly number[] | undefined,
+): Promise<HttpDoor | undefined> {
+  if (http === undefined || events === undefined) return undefined;
   const { configuration } = operated;
   const measuring = new Measuring({ ...parts, configuration, events, wall: wallClock, ...VERSIONS });
-  return openHttp(http, {
-    gateway: operated,
-    metrics: () => measuring.text(),
-    ready: () => whyNotReady(parts.gateway),
-  });
+  const ready = () => whyNotReady(parts.gateway);
+  return openHttp(http, { gateway: operated, metrics: () => measuring.text(), ready }, inherited);
 }
 
-/** The control socket, closed with the scope. */
-async function listen(path: string | undefined, gateway: Operated): Promise<AsyncDisposable> {
-  if (path === undefined) return { [Symbol.asyncDispose]: async () => undefined };
-  const server = await listenControl(path, REQUEST_LIMIT, (line) => answerLine(line, gateway));
-  return { [Symbol.asyncDispose]: () => server.close() };
+/** The control socket. */
+async function listen(
+  path: string | undefined,
+  gateway: Operated,
+  inherited: number | undefined,
+): Promise<ControlServer | undefined> {
+  if (path === undefined) return undefined;
+  return listenControl(path, REQUEST_LIMIT, (line) => answerLine(line, gateway), inherited);
 }
 
-/** vici's socket, closed with the scope; somebody else's charon keeps its own. */
+/** vici's socket; somebody else's charon keeps its own. */
 async function openVici(
   door: ViciDoor,
   { vici, viciWanted }: ServeOptions,
   parts: ViciParts,
   warn: (text: string) => void,
-): Promise<AsyncDisposable> {
-  const nothing = { [Symbol.asyncDispose]: async () => undefined };
-  if (vici === "none") return nothing;
+  inherited: number | undefined,
+): Promise<ControlServer | undefined> {
+  if (vici === "none") return undefined;
   try {
-    return await door.open(vici, parts);
+    return await door.open(vici, parts, inherited);
   } catch (error) {
     if (viciWanted || !(error instanceof SystemError)) throw error;
     warn(`swanctl cannot ask this gateway: ${error.message}`);
-    return nothing;
+    return undefined;
   }
 }

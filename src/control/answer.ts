@@ -38,6 +38,10 @@ export async function answerRequest(request: OperatorRequest, gateway: OperatedG
       return reloadAnswer(await gateway.configuration.reload(request.file));
     case "diff":
       return reloadAnswer(await gateway.configuration.diff(request.file));
+    case "upgrade": {
+      const outcome = (await gateway.upgrade?.()) ?? { why: "this gateway cannot be taken over" };
+      return "why" in outcome ? { ok: false, why: outcome.why } : { ok: true, pid: outcome.pid };
+    }
     case "events":
       return { ok: true, events: gateway.journal.after(request.after, request.limit) };
     case "packet": {

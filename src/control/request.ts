@@ -15,6 +15,7 @@ export function parseRequest(line: string): OperatorRequest | undefined {
   if (typeof value !== "object" || value === null || !("kind" in value)) return undefined;
   if (value.kind === "status") return { kind: "status" };
   if (value.kind === "sas") return { kind: "sas" };
+  if (value.kind === "upgrade") return { kind: "upgrade" };
   if (value.kind === "reload" || value.kind === "diff")
     return withFile(value.kind, "file" in value ? value.file : undefined);
   if (value.kind === "events")

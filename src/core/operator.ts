@@ -155,6 +155,8 @@ export type OperatorRequest =
   | { readonly kind: "reload" | "diff"; readonly file?: string }
   /** What happened after event number `after` (0 = all that is remembered), the newest `limit` of it. */
   | { readonly kind: "events"; readonly after: number; readonly limit: number }
+  /** Another process of the program, perhaps a newer one, takes the gateway over. */
+  | { readonly kind: "upgrade" }
   /** What would become of it. */
   | { readonly kind: "packet"; readonly packet: PacketQuery }
   /** `target` as an operator writes it: "hq", "hq/net" or "net". */
@@ -172,6 +174,8 @@ export type OperatorAnswer =
   | { readonly ok: true; readonly verdict: PacketVerdict }
   /** How many SAs it was about. */
   | { readonly ok: true; readonly count: number }
+  /** Who has taken over. */
+  | { readonly ok: true; readonly pid: number }
   | { readonly ok: true; readonly changes: ConfigChanges; readonly warnings: readonly Complaint[] }
   | { readonly ok: false; readonly why: string };
 
@@ -201,6 +205,8 @@ export interface OperatedGateway {
   explainPacket(packet: PacketQuery): PacketVerdict | string;
   /** undefined: its keys are manual. */
   details(): GatewayDetails | undefined;
+  /** Resolves once another process has taken over, or why this one goes on. Absent: it cannot. */
+  upgrade?(): Promise<{ readonly pid: number } | { readonly why: string }>;
   /** Resolves once it is done or has failed; `why` is one line. */
   act(action: OperatorAction, target: OperatorTarget): Promise<{ readonly count: number } | { readonly why: string }>;
 }

@@ -14,6 +14,7 @@ import { Sa, type SaInstall, type SaTable } from "#ipsec/sa";
 import { bundleUsage, type ChildCounters, type ChildUsage, countersOf } from "./child-usage.ts";
 import type { LaneCommand, LaneKey } from "./lane-command.ts";
 import type { LaneSocket } from "./lane-context.ts";
+import { freezeChild, type KeyVault, laneKeys, type PlaneState, thawChild } from "./plane-state.ts";
 import { policySnapshot } from "./policy-snapshot.ts";
 import { buildInstall, buildKey, childMtu, type Placement } from "./sa-install.ts";
 import { buildMove, type Place, withoutKeys } from "./sa-move.ts";
@@ -25,6 +26,8 @@ export interface LaneLink {
   send(command: LaneCommand): void;
   /** The lane's sockets, in the order of `Row.SOCKET`. */
   readonly sockets: readonly LaneSocket[];
+  /** Rows of endpoints (core/slab.ts), by slot; a lane without them is not handed over. */
+  readonly endpoints?: Int32Array;
 }
 
 /** A pair of SAs (or two pairs, in a bundle) as it was installed. Keys are not kept. */
@@ -60,7 +63,9 @@ export class DataPlane {
   readonly #lanes: readonly LaneLink[];
   readonly #random: RandomSource;
   readonly #softJitter: number;
-  readonly #room: SaRoom;
+  #room: SaRoom;
+  /** Without it nobody can take the data plane over. */
+  readonly #vault: KeyVault | undefined;
   readonly #children = new Map<number, Entry>();
   /** Inbound SPIs of all children. */
   readonly #spis = new Set<Spi>();
@@ -72,13 +77,21 @@ export class DataPlane {
   /** Removed children whose slots are free once the lane has answered this command. */
   readonly #leaving = new Map<number, Entry>();
   #policies: readonly Policy[] = [];
+  #held: ReadonlySet<string> = new Set();
   /** Lanes are born with version 1, which has no policies. */
   #version = 1;
   #commands = 0;
   #ids = 0;
 
   /** `softJitter`: soft limits are drawn up to this part of them earlier. */
-  constructor(table: SaTable, lanes: readonly LaneLink[], random: RandomSource, softJitter: number = SOFT_JITTER) {
+  constructor(
+    table: SaTable,
+    lanes: readonly LaneLink[],
+    random: RandomSource,
+    softJitter: number = SOFT_JITTER,
+    vault?: KeyVault,
+  ) {
+    this.#vault = vault;
     this.#softJitter = softJitter;
     this.#table = table;
     this.#lanes = lanes;
@@ -105,6 +118,7 @@ export class DataPlane {
   setPolicies(policies: readonly Policy[], held: ReadonlySet<string> = new Set()): number {
     const snapshot = policySnapshot(policies, this.#policies, held, ++this.#version);
     this.#policies = policies;
+    this.#held = held;
     let last = 0;
     for (const lane of this.#lanes) {
       last = ++this.#commands;
@@ -187,6 +201,7 @@ export class DataPlane {
       }
     }
     const child = this.#remember(spec, slots, ranges, mtu);
+    for (const { slot, encryptionKey, integrityKey } of keys) this.#vault?.put(slot, encryptionKey, integrityKey);
     const command = ++this.#commands;
     lane.send({ kind: "install", id: command, installs, keys });
     return { child, command: use ? this.use(child.id) : command };
@@ -282,7 +297,73 @@ export class DataPlane {
     const entry = this.#leaving.get(command);
     if (entry === undefined) return;
     this.#leaving.delete(command);
+    for (const slot of slotsOf(entry.child)) this.#vault?.remove(slot);
     this.#room.give(slotsOf(entry.child), entry.ranges);
+  }
+
+  /** While no lane runs. `outbound`: what each lane said last of its policies. Keys are the caller's to wipe. */
+  freeze(outbound: readonly (readonly number[])[]): PlaneState {
+    const vault = this.#vault;
+    assert(vault !== undefined, "keys were kept");
+    assert(this.#leaving.size === 0, "every removed child has left");
+    return {
+      version: this.#version,
+      commands: this.#commands,
+      ids: this.#ids,
+      offered: [...this.#offered],
+      policies: this.#policies,
+      held: [...this.#held],
+      room: this.#room.freeze(),
+      children: [...this.#children.values()].map((entry) =>
+        freezeChild(entry, this.#table, this.#endpointsOf(entry.child), vault),
+      ),
+      outbound,
+    };
+  }
+
+  /** Of a data plane that has nothing yet, and whose lanes do not run. The state's keys are wiped. */
+  thaw(state: PlaneState): void {
+    const vault = this.#vault;
+    assert(vault !== undefined && this.#children.size === 0, "only an empty data plane takes over");
+    this.#room = new SaRoom(this.#table, state.room);
+    for (const one of state.children) {
+      const { child, inboundSpis, ranges, spec } = one;
+      thawChild(one, this.#table, this.#endpointsOf(child), vault);
+      this.#enter({ child, inboundSpis, ranges, spec });
+    }
+    for (const spi of state.offered) this.#offered.add(spi);
+    this.#version = state.version;
+    this.#commands = state.commands;
+    this.#ids = state.ids;
+    this.#policies = state.policies;
+    this.#held = new Set(state.held);
+  }
+
+  /** To lanes that were just born: all policies and SAs. Returns the last command of each. */
+  populate(outbound: readonly (readonly number[])[]): readonly number[] {
+    const vault = this.#vault;
+    assert(vault !== undefined, "keys were kept");
+    const snapshot = policySnapshot(this.#policies, [], this.#held, ++this.#version);
+    const entries = [...this.#children.values()];
+    return this.#lanes.map((lane, index) => {
+      const own = entries.filter(({ child }) => child.lane === index);
+      lane.send({ kind: "policies", id: ++this.#commands, snapshot });
+      const id = ++this.#commands;
+      lane.send({
+        kind: "adopt",
+        id,
+        slots: own.flatMap(({ child }) => slotsOf(child)),
+        keys: own.flatMap(({ child, spec }) => laneKeys(child, spec, vault)),
+        outbound: outbound[index] ?? [],
+      });
+      return id;
+    });
+  }
+
+  #endpointsOf({ lane }: InstalledChild): Int32Array {
+    const link = this.#lanes[lane];
+    assert(link?.endpoints !== undefined, `lane ${lane} has endpoints`);
+    return link.endpoints;
   }
 
   /** Read in place from shared memory; no lane is asked. */
@@ -347,7 +428,12 @@ export class DataPlane {
       remote: remoteText(spec),
       mtu,
     };
-    const inboundSpis = inboundSpisOf(spec);
+    this.#enter({ child, inboundSpis: inboundSpisOf(spec), ranges, spec: withoutKeys(spec) });
+    return child;
+  }
+
+  #enter(entry: Entry): void {
+    const { child, inboundSpis } = entry;
     for (const spi of inboundSpis) {
       this.#offered.delete(spi);
       this.#spis.add(spi);
@@ -355,8 +441,7 @@ export class DataPlane {
     const others = this.#byOutboundSpi.get(child.outboundSpi) ?? [];
     this.#byOutboundSpi.set(child.outboundSpi, [...others, child]);
     for (const slot of slotsOf(child)) this.#bySlot.set(slot, child.id);
-    this.#children.set(child.id, { child, inboundSpis, ranges, spec: withoutKeys(spec) });
-    return child;
+    this.#children.set(child.id, entry);
   }
 }
 

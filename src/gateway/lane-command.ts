@@ -54,4 +54,12 @@ export type LaneCommand =
     }
   /** One dummy packet (RFC 4303 §2.6) of so many octets of payload. */
   | { readonly kind: "dummy"; readonly id: number; readonly slot: number; readonly octets: number }
+  /** To a lane that has no SA yet: rows, windows and selectors are filled; packets of policy i go by slot `outbound[i]`. */
+  | {
+      readonly kind: "adopt";
+      readonly id: number;
+      readonly slots: readonly number[];
+      readonly keys: readonly LaneKey[];
+      readonly outbound: readonly number[];
+    }
   | { readonly kind: "stop"; readonly id: number };

@@ -66,6 +66,10 @@ export class LaneEngine {
       case "install":
         this.#sas.install(command.installs, command.keys, now);
         break;
+      case "adopt":
+        this.#sas.adopt(command.slots, command.keys);
+        for (const [policy, slot] of command.outbound.entries()) this.context.policies.setOutbound(policy, slot);
+        break;
       case "use":
         if (this.context.succession.use(command.policy, command.slot)) this.#release(command.policy, now);
         break;

@@ -127,6 +127,11 @@ export class LanePolicies {
     return this.#outbound[policy] ?? -1;
   }
 
+  /** Of each policy; -1 = none. */
+  get outbound(): readonly number[] {
+    return [...this.#outbound];
+  }
+
   setOutbound(policy: number, slot: number): void {
     this.#renew();
     this.#outbound[policy] = slot;

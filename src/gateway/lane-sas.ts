@@ -27,17 +27,26 @@ export class LaneSas {
     return this.#timed > 0;
   }
 
+  /** SAs that lived in another lane: their rows are filled, and published as they are. */
+  adopt(slots: readonly number[], keys: readonly LaneKey[]): void {
+    this.#takeKeys(keys);
+    for (const slot of slots) this.#enter(slot);
+  }
+
   install(installs: readonly SaInstall[], keys: readonly LaneKey[], now: number): void {
-    const { cipher } = this.#context;
-    for (const key of keys) {
-      cipher.install(key.slot, key);
-      key.encryptionKey.fill(0);
-      key.integrityKey.fill(0);
-    }
+    this.#takeKeys(keys);
     for (const install of installs) this.#fill(install, now);
     // Only now may packets meet them (design: one store of the state publishes a row).
     for (const install of installs)
       Atomics.store(this.#context.table.columns, install.slot * SA_COLUMNS + Sa.STATE, SaState.MATURE);
+  }
+
+  #takeKeys(keys: readonly LaneKey[]): void {
+    for (const key of keys) {
+      this.#context.cipher.install(key.slot, key);
+      key.encryptionKey.fill(0);
+      key.integrityKey.fill(0);
+    }
   }
 
   remove(slots: readonly number[]): void {
@@ -96,6 +105,11 @@ export class LaneSas {
     table.numbers[row + SaNumber.ADDED] = now;
     table.numbers[row + SaNumber.LAST_USED] = now;
     memory.endpoints.set(install.endpoint, slot * ENDPOINT_COLUMNS);
+    this.#enter(slot);
+  }
+
+  #enter(slot: number): void {
+    const { table } = this.#context;
     this.installed.add(slot);
     if (this.#isTimed(slot)) this.#timed++;
     const spi = table.column(slot, Sa.SPI);

@@ -129,8 +129,12 @@ export function selectorWords(child: ChildSaSpec): number {
   return (child.localSelectors.length + child.remoteSelectors.length) * SELECTOR_STRIDE;
 }
 
+export function sharedOctets(length: number): Uint8Array {
+  return new Uint8Array(new SharedArrayBuffer(length));
+}
+
 function sharedCopy(octets: Uint8Array): Uint8Array {
-  const copy = new Uint8Array(new SharedArrayBuffer(octets.length));
+  const copy = sharedOctets(octets.length);
   copy.set(octets);
   return copy;
 }

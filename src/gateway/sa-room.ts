@@ -1,8 +1,8 @@
 /** Who has which slots, replay windows and selector words of the SA table. */
 import type { ChildSaSpec } from "#core/child-sa-spec";
-import { ConfigError } from "#core/errors";
+import { assert, ConfigError } from "#core/errors";
 import { type Slot, slot as slotOf } from "#core/units";
-import { WordArena } from "#ipsec/arena";
+import { type FreeRange, WordArena } from "#ipsec/arena";
 import { windowWords } from "#ipsec/replay-window";
 import type { SaTable } from "#ipsec/sa";
 import { selectorWords } from "./sa-install.ts";
@@ -13,18 +13,38 @@ export interface SaRanges {
   readonly selectors: { readonly offset: number; readonly length: number };
 }
 
+/** Who has what, as plain data. */
+export interface RoomState {
+  readonly used: Uint8Array;
+  readonly nextFree: number;
+  readonly windows: readonly FreeRange[];
+  readonly selectors: readonly FreeRange[];
+}
+
 export class SaRoom {
   readonly #used: Uint8Array;
   readonly #windows: WordArena;
   readonly #selectors: WordArena;
-  #nextFree = 0;
+  #nextFree: number;
   #free: number;
 
-  constructor(table: SaTable) {
-    this.#used = new Uint8Array(table.capacity);
-    this.#free = table.capacity;
-    this.#windows = new WordArena(table.windows.length);
-    this.#selectors = new WordArena(table.selectors.length);
+  /** `state`: of a table of the same size. */
+  constructor(table: SaTable, state?: RoomState) {
+    this.#used = state?.used.slice() ?? new Uint8Array(table.capacity);
+    assert(this.#used.length === table.capacity, `${table.capacity} slots take over from as many`);
+    this.#nextFree = state?.nextFree ?? 0;
+    this.#free = this.#used.reduce((free, used) => free - used, table.capacity);
+    this.#windows = new WordArena(table.windows.length, state?.windows);
+    this.#selectors = new WordArena(table.selectors.length, state?.selectors);
+  }
+
+  freeze(): RoomState {
+    return {
+      used: this.#used.slice(),
+      nextFree: this.#nextFree,
+      windows: this.#windows.freeze(),
+      selectors: this.#selectors.freeze(),
+    };
   }
 
   /** A free slot that the low bits of an SPI of this lane (SPI mod lanes) can be, or -1. */

@@ -2,10 +2,11 @@
  * The unix socket operators' commands come by: a line in, a line out. Only its owner may connect (mode 0600); a socket
  * that a dead gateway left is replaced, one that answers is somebody else's.
  */
-import { chmodSync, lstatSync, mkdirSync, rmSync } from "node:fs";
+import { chmodSync, lstatSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { dirname } from "node:path";
 import { SystemError } from "#core/errors";
+import { listenerFd, listenInherited } from "./listener.ts";
 
 /** Where a gateway listens when nobody says otherwise. */
 export const CONTROL_SOCKET = "/run/esplanade/control.sock";
@@ -16,16 +17,24 @@ const ANOTHER_PATH = "name another path (--socket, --vici, esplanade.http.socket
 const PATIENCE = 60_000;
 
 export interface ControlServer {
+  /** For a process that takes over. */
+  readonly fd: number | undefined;
   close(): Promise<void>;
+  /** Takes nobody in any more; the socket is another process's now. Resolves when the last has left. */
+  release(): Promise<void>;
 }
 
-/** `limit`: octets of a request's line. Throws SystemError when the path is taken or cannot be made. */
+/**
+ * `limit`: octets of a request's line. `inherited`: the socket is there, and this process was born with it. Throws
+ * SystemError when the path is taken or cannot be made.
+ */
 export async function listenControl(
   path: string,
   limit: number,
   answer: (line: string) => Promise<string>,
+  inherited?: number,
 ): Promise<ControlServer> {
-  await removeStale(path);
+  if (inherited === undefined) await removeStale(path);
   const open = new Set<Socket>();
   // Who asks says at once that he has no more to say; the answer may take its time.
   const server = createServer({ allowHalfOpen: true }, (socket) => {
@@ -34,14 +43,25 @@ export async function listenControl(
     serve(socket, limit, answer);
   });
   server.maxConnections = CONNECTIONS;
-  await listenPrivately(server, path);
+  if (inherited === undefined) await listenPrivately(server, path);
+  else await listenInherited(server, inherited);
+  return serverAt(path, server, open);
+}
+
+/** `open`: who is connected. */
+export function serverAt(path: string, server: Server, open: ReadonlySet<Socket>): ControlServer {
   server.on("error", () => undefined);
   return {
+    get fd() {
+      return listenerFd(server);
+    },
     close: () =>
       new Promise((resolve) => {
+        rmSync(path, { force: true });
         server.close(() => resolve());
         for (const socket of open) socket.destroy();
       }),
+    release: () => new Promise((resolve) => void server.close(() => resolve())),
   };
 }
 
@@ -96,14 +116,18 @@ function tried<T>(syscall: string, path: string, work: () => T): T {
 export async function listenPrivately(server: Server, path: string): Promise<void> {
   const folder = dirname(path);
   tried("mkdir", folder, () => mkdirSync(folder, { recursive: true, mode: 0o700 }));
+  // Node takes away what it has bound when it closes it, also where another process listens there by now.
+  const bound = `${path}.new`;
+  rmSync(bound, { force: true });
   // Until chmod nobody else may connect either.
   const mask = process.umask(0o177);
   return new Promise<void>((resolve, reject) => {
     server.once("error", ({ code = "EIO" }: NodeJS.ErrnoException) =>
       reject(code === "EADDRINUSE" ? failure(code, path) : new SystemError(code, "bind", path, CHECK_PATH)),
     );
-    server.listen(path, () => {
-      chmodSync(path, 0o600);
+    server.listen(bound, () => {
+      chmodSync(bound, 0o600);
+      renameSync(bound, path);
       resolve();
     });
   }).finally(() => process.umask(mask));

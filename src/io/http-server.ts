@@ -2,10 +2,12 @@
  * HTTP/1.1 on TCP and unix sockets for a few clients who may be hostile: headers, bodies, connections and time are bounded,
  * and a client who does not read what it asked for is cut off. What is answered is the caller's.
  */
+import { rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { SystemError } from "#core/errors";
 import { listenPrivately, removeStale } from "./control-socket.ts";
+import { listenerFd, listenInherited } from "./listener.ts";
 
 /** Octets of a request's line and headers. */
 const HEADERS_LIMIT = 8192;
@@ -53,11 +55,19 @@ export interface HttpServerOptions {
 export interface HttpServer {
   /** The port that it listens on; of a unix socket undefined. */
   readonly port: number | undefined;
+  /** For a process that takes over. */
+  readonly fd: number | undefined;
   close(): Promise<void>;
+  /** Takes nobody in any more; the socket is another process's now. Resolves when the last has left. */
+  release(): Promise<void>;
 }
 
-/** Throws SystemError when the place is taken or may not be had. */
-export async function listenHttp(place: HttpPlace, options: HttpServerOptions): Promise<HttpServer> {
+/** `inherited`: the socket is there, and this process was born with it. Throws SystemError when the place cannot be had. */
+export async function listenHttp(
+  place: HttpPlace,
+  options: HttpServerOptions,
+  inherited?: number,
+): Promise<HttpServer> {
   const server = createServer(
     {
       maxHeaderSize: HEADERS_LIMIT,
@@ -75,7 +85,8 @@ export async function listenHttp(place: HttpPlace, options: HttpServerOptions): 
   server.maxHeadersCount = HEADER_COUNT;
   server.maxRequestsPerSocket = REQUESTS_A_CONNECTION;
   server.setTimeout(SILENCE, (socket) => socket.destroy());
-  if (place.kind === "unix") {
+  if (inherited !== undefined) await listenInherited(server, inherited);
+  else if (place.kind === "unix") {
     await removeStale(place.path);
     await listenPrivately(server, place.path);
   } else await listening(server, place.host, place.port);
@@ -83,10 +94,19 @@ export async function listenHttp(place: HttpPlace, options: HttpServerOptions): 
   const address = server.address();
   return {
     port: typeof address === "object" ? address?.port : undefined,
+    get fd() {
+      return listenerFd(server);
+    },
     close: () =>
       new Promise((resolve) => {
+        if (place.kind === "unix") rmSync(place.path, { force: true });
         server.close(() => resolve());
         server.closeAllConnections();
+      }),
+    release: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeIdleConnections();
       }),
   };
 }

@@ -16,6 +16,15 @@ export interface NativeFailure {
   readonly syscall: string;
 }
 
+/** Copies of SAs' keys by slot, in locked memory that nothing dumps. */
+export interface NativeKeyVault {
+  /** False: longer than any key, or there is no memory. */
+  put(slot: number, encryptionKey: Uint8Array, integrityKey: Uint8Array): boolean;
+  /** Fills both; false: unknown, or of other lengths. */
+  read(slot: number, encryptionKey: Uint8Array, integrityKey: Uint8Array): boolean;
+  remove(slot: number): void;
+}
+
 /** Owns one file descriptor; closed by `close` or by the garbage collector, whichever comes first. */
 export interface Descriptor {
   /** -1 once closed. */
@@ -193,6 +202,15 @@ export interface NativeIo {
     environment: readonly string[],
   ): NativeFailure;
   openEvent(): Descriptor | NativeFailure;
+  /** One that this process was born with, by its number. */
+  adoptDescriptor(fd: number): Descriptor | NativeFailure;
+  /** Of one that this process was born with: programs that it starts do not get it. */
+  closeOnExec(fd: number): undefined | NativeFailure;
+  /** A file that is memory alone. */
+  openMemoryFile(): Descriptor | NativeFailure;
+  /** The memory file's length is final. */
+  sealMemory(fd: number): undefined | NativeFailure;
+  readonly KeyVault: new () => NativeKeyVault;
   /** `Descriptor.signal` for who has only the number. */
   signalEvent(fd: number): void;
   socketPair(): readonly [Descriptor, Descriptor] | NativeFailure;

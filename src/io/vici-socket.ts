@@ -4,7 +4,8 @@
  */
 import { createServer, type Socket } from "node:net";
 import { SystemError } from "#core/errors";
-import { type ControlServer, listenPrivately, removeStale } from "./control-socket.ts";
+import { type ControlServer, listenPrivately, removeStale, serverAt } from "./control-socket.ts";
+import { listenInherited } from "./listener.ts";
 
 /** strongSwan's, which clients ask when nobody says otherwise. */
 export const VICI_SOCKET = "/var/run/charon.vici";
@@ -30,8 +31,13 @@ export interface StreamClient {
 }
 
 /** Throws SystemError when the path is taken or cannot be made. */
-export async function listenVici(path: string, accept: (output: StreamOutput) => StreamClient): Promise<ControlServer> {
-  await removeStale(path).catch((error) => {
+export async function listenVici(
+  path: string,
+  accept: (output: StreamOutput) => StreamClient,
+  inherited?: number,
+): Promise<ControlServer> {
+  const free = inherited === undefined ? removeStale(path) : Promise.resolve();
+  await free.catch((error) => {
     if (!(error instanceof SystemError) || error.code !== "EADDRINUSE") throw error;
     const remedy = "charon or another gateway answers there: stop it, or name another path with --vici (none: no vici)";
     throw new SystemError(error.code, error.syscall, path, remedy);
@@ -43,15 +49,9 @@ export async function listenVici(path: string, accept: (output: StreamOutput) =>
     serve(socket, accept);
   });
   server.maxConnections = CONNECTIONS;
-  await listenPrivately(server, path);
-  server.on("error", () => undefined);
-  return {
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        for (const socket of open) socket.destroy();
-      }),
-  };
+  if (inherited === undefined) await listenPrivately(server, path);
+  else await listenInherited(server, inherited);
+  return serverAt(path, server, open);
 }
 
 function serve(socket: Socket, accept: (output: StreamOutput) => StreamClient): void {

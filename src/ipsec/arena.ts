@@ -1,12 +1,23 @@
+export interface FreeRange {
+  readonly offset: number;
+  readonly length: number;
+}
+
 /** First-fit allocation of words in a typed array that several SAs share: window bitmaps, compiled selectors. */
 export class WordArena {
   readonly #size: number;
   /** Free ranges as [offset, length], sorted by offset, never adjacent. */
   readonly #free: { offset: number; length: number }[];
 
-  constructor(size: number) {
+  /** `free`: what `freeze` gave; without it nothing is taken. */
+  constructor(size: number, free: readonly FreeRange[] = [{ offset: 0, length: size }]) {
     this.#size = size;
-    this.#free = [{ offset: 0, length: size }];
+    this.#free = free.map((range) => ({ ...range }));
+  }
+
+  /** What is free, as plain data. */
+  freeze(): readonly FreeRange[] {
+    return this.#free.map((range) => ({ ...range }));
   }
 
   /** Offset of `length` words, or -1 when no range is that long. */

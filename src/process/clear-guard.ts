@@ -39,6 +39,16 @@ export class ClearGuard {
     return refused;
   }
 
+  get raised(): boolean {
+    return this.#raised;
+  }
+
+  /** A process before this one raised it, or could not. */
+  takeOver(raised: boolean): void {
+    this.#raised = raised;
+    this.#former = raised;
+  }
+
   /** Other policies take effect. Returns why they cannot be guarded, or undefined; nothing to do where nft is missing. */
   change(policies: readonly Policy[]): string | undefined {
     this.#policies = policies;

@@ -2,6 +2,7 @@
 
 import type { ReadConfig } from "#config/gateway";
 import { wipeSecrets } from "#config/swanctl/read";
+import { NOTHING_STORED } from "#config/swanctl/stored";
 import type { ConfigWorld } from "#config/swanctl/world";
 import type { ConfigChanges } from "#core/config-changes";
 import type { ConfigStore } from "#core/config-store";
@@ -10,7 +11,7 @@ import type { LastReload, ReloadOutcome, RunningConfiguration } from "#core/oper
 import type { GatewayConfig } from "#core/policy";
 import type { ConfigurationExchange, ExchangeOutcome, Places } from "./configuration-exchange.ts";
 import { withoutSecrets } from "./fixed-configuration.ts";
-import { StoredSections } from "./stored-sections.ts";
+import { type SectionsState, StoredSections } from "./stored-sections.ts";
 
 export interface FileConfigurationParts {
   readonly exchange: ConfigurationExchange;
@@ -28,6 +29,12 @@ export interface FileConfigurationParts {
   told(outcome: ReloadOutcome, file: string): void;
 }
 
+/** What another process goes on with; with secrets. */
+export interface FileState extends SectionsState {
+  readonly file: string;
+  readonly lastReload: LastReload;
+}
+
 export class FileConfiguration implements RunningConfiguration {
   readonly store: ConfigStore;
   readonly #parts: FileConfigurationParts;
@@ -35,13 +42,19 @@ export class FileConfiguration implements RunningConfiguration {
   #file: string;
   #lastReload: LastReload;
 
-  constructor(parts: FileConfigurationParts) {
+  /** `state`: of a process whose place this one takes. */
+  constructor(parts: FileConfigurationParts, state?: FileState) {
     this.#parts = parts;
-    this.#file = parts.file;
+    this.#file = state?.file ?? parts.file;
     const time = parts.wallClock();
-    this.#lastReload = { ok: true, time, successTime: time, why: undefined };
-    this.#sections = new StoredSections(parts.exchange.running, parts.exchange, parts.world);
+    this.#lastReload = state?.lastReload ?? { ok: true, time, successTime: time, why: undefined };
+    const sections = state ?? { base: parts.exchange.running, stored: NOTHING_STORED };
+    this.#sections = new StoredSections(sections, parts.exchange, parts.world);
     this.store = this.#sections;
+  }
+
+  get state(): FileState {
+    return { file: this.#file, lastReload: this.#lastReload, ...this.#sections.state };
   }
 
   get lastReload(): LastReload {

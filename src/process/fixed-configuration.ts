@@ -31,6 +31,11 @@ export class FixedConfiguration implements RunningConfiguration {
     return { why: REFUSED };
   }
 
+  /** There is nothing but the configuration itself. */
+  get state(): undefined {
+    return undefined;
+  }
+
   /** Keys by hand are wiped as soon as the lanes have them. */
   wipe(): void {
     return;

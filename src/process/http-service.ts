@@ -27,8 +27,20 @@ export interface HttpServiceParts {
   ready(): Promise<string | undefined>;
 }
 
-/** Throws SystemError when a place cannot be had; then none is left open. */
-export async function openHttp(config: HttpConfig, parts: HttpServiceParts): Promise<AsyncDisposable> {
+export interface HttpDoor {
+  /** One a place, for a process that takes over. */
+  readonly fds: readonly number[];
+  close(): Promise<void>;
+  /** Takes nobody in any more: the sockets are another process's now. */
+  release(): Promise<void>;
+}
+
+/** `inherited`: sockets that are there, one a place. Throws SystemError when a place cannot be had; then none is left open. */
+export async function openHttp(
+  config: HttpConfig,
+  parts: HttpServiceParts,
+  inherited: readonly number[] = [],
+): Promise<HttpDoor> {
   const recent = new RecentStatus(
     () => parts.gateway.status(),
     () => performance.now(),
@@ -51,22 +63,31 @@ export async function openHttp(config: HttpConfig, parts: HttpServiceParts): Pro
     await Promise.all(servers.map((server) => server.close()));
   };
   try {
-    for (const place of placesOf(config)) {
+    for (const [index, place] of placesOf(config).entries()) {
       const via = place.kind;
       const answer: Parameters<typeof listenHttp>[1]["answer"] = async (request) => {
         const answered = await answerQuestion({ ...request, via }, world);
         if (request.method === "POST") recent.forget();
         return answered;
       };
-      servers.push(
-        await listenHttp(place, { headers: COMMON_HEADERS, bodyLimit: BODY_LIMIT, answer, fault: faultAnswer }),
-      );
+      const options = { headers: COMMON_HEADERS, bodyLimit: BODY_LIMIT, answer, fault: faultAnswer };
+      servers.push(await listenHttp(place, options, inherited[index]));
     }
   } catch (error) {
     await close();
     throw error;
   }
-  return { [Symbol.asyncDispose]: close };
+  return {
+    get fds() {
+      return servers.flatMap(({ fd }) => fd ?? []);
+    },
+    close,
+    release: async () => {
+      // Who follows the events comes back to the next process with the number of the last one.
+      streams[Symbol.dispose]();
+      await Promise.all(servers.map((server) => server.release()));
+    },
+  };
 }
 
 function placesOf({ listen, socket }: HttpConfig): readonly HttpPlace[] {

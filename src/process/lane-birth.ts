@@ -31,6 +31,7 @@ export interface LaneBirth {
   readonly inboxes: readonly SharedArrayBuffer[];
   readonly wakeFds: readonly number[];
   readonly commands: MessagePort;
+  readonly gate: SharedArrayBuffer;
   readonly crypto: CryptoChoice;
   readonly offloads: {
     readonly vnetHeader: boolean;
@@ -45,6 +46,9 @@ export interface LaneQuestion {
   readonly kind: "turn";
 }
 
+/** Words of `LaneBirth.gate`. A lane whose gate is shut takes commands, by the bell, and touches no packet. */
+export const Gate = { OPEN: 0, BELL: 1 } as const;
+
 /** What a lane's Worker posts. Events themselves are in the ring. */
 export type LaneMessage =
   /** `preferred`: the lane runs at a higher priority than other processes. `thread`: Linux' number of it. */
@@ -57,6 +61,8 @@ export type LaneMessage =
   | { readonly kind: "events" }
   /** Answers a LaneQuestion. */
   | { readonly kind: "turned" }
+  /** Its last words: the slot that each policy goes by. */
+  | { readonly kind: "rests"; readonly outbound: readonly number[] }
   /** Once a suite of the lane's SAs. */
   | { readonly kind: "serves"; readonly suite: string; readonly impl: string }
   | { readonly kind: "ike"; readonly bytes: Uint8Array; readonly train: Int32Array };

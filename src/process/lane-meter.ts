@@ -17,17 +17,24 @@ export interface LaneReadings {
   readonly implementations: ReadonlyMap<string, string>;
 }
 
-/** `control`: Linux' number of the control thread. */
-export function readLanes(lanes: readonly LaneThread[], control: number | undefined): LaneReadings {
-  const ids = [["control", control] as const, ...lanes.map((lane, i) => [`lane${i}`, lane.threadId] as const)];
+/** `control`: Linux' number of the control thread; `controlBefore`: seconds of those whose place it took. */
+export function readLanes(
+  lanes: readonly LaneThread[],
+  control: number | undefined,
+  controlBefore: number,
+): LaneReadings {
+  const ids = [
+    ["control", control, controlBefore] as const,
+    ...lanes.map((lane, i) => [`lane${i}`, lane.threadId, lane.secondsBefore] as const),
+  ];
   return {
     ...readTelemetry(lanes.map(({ telemetry }) => telemetry)),
     drops: new Map(
       DROP_REASONS.map(({ code, name }) => [name, lanes.reduce((sum, lane) => sum + (lane.drops[-code] ?? 0), 0)]),
     ),
-    threads: ids.flatMap(([thread, id]) => {
+    threads: ids.flatMap(([thread, id, before]) => {
       const seconds = id === undefined ? undefined : threadSeconds(id);
-      return seconds === undefined ? [] : [{ thread, seconds }];
+      return seconds === undefined ? [] : [{ thread, seconds: before + seconds }];
     }),
     implementations: new Map(lanes.flatMap((lane) => [...lane.implementations])),
   };

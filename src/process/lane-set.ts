@@ -8,6 +8,7 @@ import { openRaw, openUdp, openWake, steerPort, steerRaw } from "#io/sockets";
 import type { TunDevice } from "#io/tun-device";
 import type { SaTable } from "#ipsec/sa";
 import { compileSpd } from "#ipsec/spd-compile";
+import { adopted, type OpenLane } from "./inherited.ts";
 import type { BirthSocket } from "./lane-birth.ts";
 import { type LaneListener, LaneThread } from "./lane-thread.ts";
 import { SOCKET_MARK } from "./network.ts";
@@ -28,6 +29,8 @@ export interface LaneListen {
 export interface LaneSet {
   readonly lanes: readonly LaneThread[];
   readonly listens: readonly LaneListen[];
+  /** Of each lane, for a process that takes them over. */
+  readonly open: readonly OpenLane[];
 }
 
 export function openLanes(
@@ -36,9 +39,11 @@ export function openLanes(
   tun: TunDevice,
   listener: LaneListener,
   opened: Opened,
+  inherited?: readonly OpenLane[],
 ): LaneSet {
   const lanes: LaneThread[] = [];
   const fds = config.listen.map((): number[] => []);
+  const open: OpenLane[] = [];
   // Lanes wake each other: all wake-ups outlive all lanes.
   const wakes = Array.from({ length: config.lanes }, () => {
     const wake = openWake();
@@ -55,7 +60,9 @@ export function openLanes(
   for (const [lane, wake] of wakes.entries()) {
     const queue = tun.queues[lane];
     if (queue === undefined) throw ConfigError.of("lanes", `${tun.name} has no queue ${lane}`, "give fewer lanes");
-    const { sockets, udpGro } = openSockets(config, lane, opened);
+    const one = inherited?.[lane];
+    const { sockets, udpGro } = one === undefined ? openSockets(config, lane, opened) : adoptSockets(one, opened);
+    open.push({ sockets, udpGro });
     const thread = new LaneThread(
       {
         lane,
@@ -75,20 +82,26 @@ export function openLanes(
         },
       },
       listener,
+      inherited === undefined,
     );
     opened.add(() => thread.stop());
     lanes.push(thread);
     for (const [index, list] of fds.entries()) list.push(sockets[index]?.fd ?? -1);
   }
-  return { lanes, listens: config.listen.map((endpoint, index) => ({ endpoint, fds: fds[index] ?? [] })) };
+  return { lanes, listens: config.listen.map((endpoint, index) => ({ endpoint, fds: fds[index] ?? [] })), open };
+}
+
+/** Buffers, filters and the kernel's queues are the sockets' own: they come with them. */
+function adoptSockets({ sockets, udpGro }: OpenLane, opened: Opened): OpenLane {
+  for (const { fd, kind } of sockets) {
+    const descriptor = adopted(fd, `${kind} socket`);
+    opened.add(() => descriptor.close());
+  }
+  return { sockets, udpGro };
 }
 
 /** Sockets of the kinds and families that SAs and policies use; with IKE all kinds, as a reload may need them. */
-function openSockets(
-  config: GatewayConfig,
-  lane: number,
-  opened: Opened,
-): { readonly sockets: BirthSocket[]; readonly udpGro: boolean } {
+function openSockets(config: GatewayConfig, lane: number, opened: Opened): OpenLane {
   const sockets: BirthSocket[] = [];
   let udpGro = true;
   const keep = (kind: BirthSocket["kind"], family: 4 | 6, descriptor: Descriptor) => {

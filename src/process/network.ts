@@ -217,6 +217,13 @@ export class GatewayNetwork {
       }
   }
 
+  /** A process before this one did all of it; `ruled`: where nftables was missing. */
+  takeOver(tun: string, ruled: boolean): void {
+    this.#attached = tun;
+    this.#ruled = ruled ? tun : undefined;
+    this.#found = true;
+  }
+
   /** Wanted stop, first half: nothing goes into the TUN any more, the block holds. */
   detach(tun: string): void {
     this.#attached = undefined;

@@ -63,11 +63,13 @@ export interface OperatedParts {
   readonly clock: Clock;
   readonly pid: number;
   readonly delay: LoopDelay;
+  readonly upgrade: () => Promise<{ readonly pid: number } | { readonly why: string }>;
 }
 
 export class Operated implements OperatedGateway {
   readonly configuration: RunningConfiguration;
   readonly journal: Journal;
+  readonly upgrade: OperatedParts["upgrade"];
   readonly #gateway: Gateway;
   readonly #failures: Failures;
   readonly #clock: Clock;
@@ -75,7 +77,8 @@ export class Operated implements OperatedGateway {
   readonly #startedAt: Millis;
   readonly #delay: LoopDelay;
 
-  constructor(gateway: Gateway, { configuration, failures, clock, pid, delay, journal }: OperatedParts) {
+  constructor(gateway: Gateway, { configuration, failures, clock, pid, delay, journal, upgrade }: OperatedParts) {
+    this.upgrade = upgrade;
     this.configuration = configuration;
     this.#gateway = gateway;
     this.journal = journal;

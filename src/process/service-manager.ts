@@ -72,6 +72,13 @@ export class ServiceManager implements Disposable {
     this.notify("RELOADING=1", `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);
   }
 
+  /** Another process of the unit is the gateway now. The last word of this one. */
+  handedTo(pid: number): void {
+    this.notify(`MAINPID=${pid}`);
+    this[Symbol.dispose]();
+    this.#stopped = true;
+  }
+
   stopping(): void {
     this.#stopped = true;
     clearTimeout(this.#telling);

@@ -4,7 +4,7 @@
  */
 import { adopt, secretsOf } from "#config/diff/adopt";
 import { applyCommand, CommandError, type StoredChange } from "#config/swanctl/store-commands";
-import { NOTHING_STORED, type Stored, StoredReader } from "#config/swanctl/stored";
+import { type Stored, StoredReader } from "#config/swanctl/stored";
 import type { ConfigWorld } from "#config/swanctl/world";
 import type { ConfigStore, StoreCommand, StoreList, StoreOutcome } from "#core/config-store";
 import { type Complaint, ConfigError, complaintToString, complaintToText } from "#core/errors";
@@ -18,15 +18,26 @@ interface Merged {
   readonly warnings: readonly Complaint[];
 }
 
+/** What the file says and what came besides, with secrets. */
+export interface SectionsState {
+  readonly base: GatewayConfig;
+  readonly stored: Stored;
+}
+
 export class StoredSections implements ConfigStore {
   readonly #exchange: Pick<ConfigurationExchange, "take" | "preview">;
   readonly #reader: StoredReader;
   /** What the file says, without what was unloaded since. Its secrets are in force, and the exchange's to wipe. */
   #base: GatewayConfig;
-  #stored: Stored = NOTHING_STORED;
+  #stored: Stored;
 
-  constructor(running: GatewayConfig, exchange: Pick<ConfigurationExchange, "take" | "preview">, world: ConfigWorld) {
-    this.#base = running;
+  constructor(
+    { base, stored }: SectionsState,
+    exchange: Pick<ConfigurationExchange, "take" | "preview">,
+    world: ConfigWorld,
+  ) {
+    this.#base = base;
+    this.#stored = stored;
     this.#exchange = exchange;
     this.#reader = new StoredReader(world);
   }
@@ -98,6 +109,10 @@ export class StoredSections implements ConfigStore {
   preview(config: GatewayConfig, places: Places | undefined): ExchangeOutcome {
     const merged = this.#merge(config, withoutFile(this.#stored, config));
     return "why" in merged ? merged : this.#exchange.preview(merged.config, places);
+  }
+
+  get state(): SectionsState {
+    return { base: this.#base, stored: this.#stored };
   }
 
   /** At the gateway's end. */

@@ -14,7 +14,7 @@ export class SuiteWatch {
 
   /** After the lane has carried it out. */
   command(command: LaneCommand): void {
-    if (command.kind !== "install") return;
+    if (command.kind !== "install" && command.kind !== "adopt") return;
     for (const key of command.keys) {
       const suite = suiteOf(key);
       if (this.#seen.has(suite)) continue;

@@ -5,6 +5,7 @@ import type { HostFacts } from "#control/vici/world";
 import type { IkeReport } from "#core/ike-state";
 import type { Inventory } from "#core/inventory";
 import type { OperatedGateway } from "#core/operator";
+import type { ControlServer } from "#io/control-socket";
 import { packageVersion } from "#io/package-file";
 import { listenVici } from "#io/vici-socket";
 
@@ -30,7 +31,11 @@ export class ViciDoor {
   }
 
   /** Throws SystemError when the path is taken or cannot be made. */
-  async open(path: string, { gateway, inventory, lanes, messages }: ViciParts): Promise<AsyncDisposable> {
+  async open(
+    path: string,
+    { gateway, inventory, lanes, messages }: ViciParts,
+    inherited?: number,
+  ): Promise<ControlServer> {
     const service: ViciService = new ViciService(
       {
         gateway,
@@ -45,9 +50,9 @@ export class ViciDoor {
       },
       () => setImmediate(() => service.flush()),
     );
-    const server = await listenVici(path, (output) => service.server.open(output));
+    const server = await listenVici(path, (output) => service.server.open(output), inherited);
     this.#service = service;
-    return { [Symbol.asyncDispose]: () => server.close() };
+    return server;
   }
 }
 

@@ -11,6 +11,8 @@ import { allocateDropCounters, type LaneSocket } from "#gateway/lane-context";
 import { LaneEngine } from "#gateway/lane-engine";
 import { LaneMesh } from "#gateway/lane-mesh";
 import { LanePolicies } from "#gateway/lane-policies";
+import type { PlaneState } from "#gateway/plane-state";
+import { nativeIo } from "#io/native";
 import { SaTable } from "#ipsec/sa";
 import { compileSpd } from "#ipsec/spd-compile";
 import { type Datagram, VirtualPort } from "./virtual-port.ts";
@@ -86,9 +88,21 @@ export class VirtualGateway {
     const engine = this.engine;
     const link = {
       sockets: ALL_SOCKETS,
+      endpoints: this.memory.endpoints,
       send: (command: Parameters<LaneEngine["command"]>[0]) => engine.command(command, this.now),
     };
-    this.plane = new DataPlane(this.table, [link], random, 0);
+    this.plane = new DataPlane(this.table, [link], random, 0, new (nativeIo().KeyVault)());
+  }
+
+  /** What a process that takes it over is given. */
+  freeze(): PlaneState {
+    return this.plane.freeze([this.engine.context.policies.outbound]);
+  }
+
+  /** It goes on with what another one froze. */
+  thaw(state: PlaneState): void {
+    this.plane.thaw(state);
+    this.plane.populate(state.outbound);
   }
 
   configure(policies: readonly Policy[], ...specs: readonly ChildSaSpec[]): InstalledChild[] {
