@@ -2,7 +2,7 @@
 import type { OperatorAction, OperatorAnswer, OperatorRequest } from "#core/operator";
 import { askControl, CONTROL_SOCKET } from "#io/control-socket";
 import { paint } from "./colour.ts";
-import type { Arguments, CliIo, Command, Option } from "./command.ts";
+import { type Arguments, type CliIo, type Command, JSON_OPTION, type Option } from "./command.ts";
 
 export const SOCKET_OPTION: Option = {
   type: "string",
@@ -44,7 +44,7 @@ export function actionCommand(verb: Verb): Command {
       ...(verb.action === "rekey"
         ? { reauthenticate: { type: "boolean", help: "with --ike: a new IKE SA with new authentication" } as const }
         : {}),
-      json: { type: "boolean", help: "print one JSON object" },
+      json: JSON_OPTION,
     },
     examples: verb.examples,
     run: (args, io) => act(verb, args, io),

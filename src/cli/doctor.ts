@@ -5,7 +5,7 @@ import type { GatewayStatus } from "#core/operator";
 import type { GatewayConfig } from "#core/policy";
 import { ask, SOCKET_OPTION } from "./ask.ts";
 import { paint } from "./colour.ts";
-import type { Arguments, CliIo, Command } from "./command.ts";
+import { type Arguments, type CliIo, type Command, JSON_OPTION } from "./command.ts";
 import { loadConfiguration } from "./configuration.ts";
 import { credentialFindings } from "./doctor/credentials.ts";
 import { type Finding, fail, ok, skipped, warn } from "./doctor/finding.ts";
@@ -26,7 +26,7 @@ export const doctor: Command = {
   options: {
     socket: SOCKET_OPTION,
     all: { type: "boolean", help: "what is well too" },
-    json: { type: "boolean", help: "print one JSON object" },
+    json: JSON_OPTION,
   },
   examples: ["esplanade doctor", "esplanade doctor /etc/swanctl/swanctl.conf --all", "esplanade doctor --json"],
   run,

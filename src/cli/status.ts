@@ -2,7 +2,7 @@
 import { statusText } from "#control/status-text";
 import { ask, SOCKET_OPTION } from "./ask.ts";
 import { paint } from "./colour.ts";
-import type { Arguments, CliIo, Command } from "./command.ts";
+import { type Arguments, type CliIo, type Command, JSON_OPTION } from "./command.ts";
 
 export const status: Command = {
   name: "status",
@@ -11,7 +11,7 @@ export const status: Command = {
   options: {
     socket: SOCKET_OPTION,
     sa: { type: "boolean", help: "each SA too" },
-    json: { type: "boolean", help: "print one JSON object" },
+    json: JSON_OPTION,
   },
   examples: ["esplanade status", "esplanade status --sa", "esplanade status --json"],
   run,

@@ -5,7 +5,7 @@ import type { TunnelStatus } from "#core/operator";
 import { monotonicClock } from "#io/system-clock";
 import { ask, refusal, SOCKET_OPTION } from "./ask.ts";
 import { paint } from "./colour.ts";
-import type { Arguments, CliIo, Command } from "./command.ts";
+import { type Arguments, type CliIo, type Command, JSON_OPTION } from "./command.ts";
 
 /** Between two looks, in milliseconds. */
 const LOOK = 200;
@@ -17,7 +17,7 @@ export const wait: Command = {
   options: {
     socket: SOCKET_OPTION,
     timeout: { type: "string", short: "t", value: "SECONDS", help: "give up after so long (30)" },
-    json: { type: "boolean", help: "print one JSON object" },
+    json: JSON_OPTION,
   },
   examples: ["esplanade wait hq", "esplanade wait hq/net --timeout 5 && ./backup"],
   run,

@@ -5,7 +5,7 @@ import { type Explanation, explain, explanationText, lastFailure, noticedOf } fr
 import type { GatewayStatus, TunnelStatus } from "#core/operator";
 import { wallClock } from "#io/system-clock";
 import { ask, refusal, SOCKET_OPTION } from "./ask.ts";
-import type { Arguments, CliIo, Command } from "./command.ts";
+import { type Arguments, type CliIo, type Command, JSON_OPTION } from "./command.ts";
 
 /** All that a gateway remembers. */
 const EVERYTHING = 4096;
@@ -17,7 +17,7 @@ export const why: Command = {
   options: {
     socket: SOCKET_OPTION,
     config: { type: "string", value: "FILE", help: "the file to name lines of (the gateway's own)" },
-    json: { type: "boolean", help: "print one JSON object" },
+    json: JSON_OPTION,
   },
   examples: ["esplanade why hq", "esplanade why hq/net --json"],
   run,
