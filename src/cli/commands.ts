@@ -28,6 +28,7 @@ const OTHERS: Readonly<Record<string, () => Promise<Command>>> = {
   rekey: async () => (await import("./rekey.ts")).rekey,
   prometheus: async () => (await import("./prometheus.ts")).prometheus,
   grafana: async () => (await import("./grafana.ts")).grafana,
+  bugreport: async () => (await import("./bugreport.ts")).bugreport,
 };
 
 export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
