@@ -11,6 +11,7 @@ import type { Connection, IkeConfig } from "#core/connection";
 import { DROP_REASONS } from "#core/drop";
 import { LaneEvent } from "#core/event-ring";
 import type { IkeReport } from "#core/ike-state";
+import type { KeyWatch } from "#core/key-watch";
 import type { GatewayConfig, Policy } from "#core/policy";
 import { IoCounter } from "#core/slab";
 import type { ChildCounters } from "#gateway/child-usage";
@@ -88,12 +89,15 @@ export interface Gateway {
 export interface GatewayOptions {
   /** Tests look at what goes in and out. */
   readonly makeEngine?: (world: IkeWorld) => IkePort;
+  /** Is shown keys while somebody traces. */
+  readonly keys?: KeyWatch;
 }
 
 interface Parts {
   readonly config: GatewayConfig;
   readonly log: GatewayLog;
   readonly makeEngine: (world: IkeWorld) => IkePort;
+  readonly keys: KeyWatch | undefined;
   readonly opened: Opened;
   readonly network: GatewayNetwork;
   readonly guard: ClearGuard;
@@ -109,9 +113,9 @@ export async function startGateway(
   const opened = new Opened();
   const network = new GatewayNetwork(config.policies);
   const guard = new ClearGuard(config);
-  const { makeEngine = (world) => new IkeEngine(world) } = options;
+  const { makeEngine = (world) => new IkeEngine(world), keys } = options;
   try {
-    return await start({ config, log, makeEngine, opened, network, guard });
+    return await start({ config, log, makeEngine, keys, opened, network, guard });
   } catch (error) {
     // What could not be closed must not hide why the start failed.
     await opened.closeAll().catch((failure) => log.warn(String(failure)));
@@ -237,14 +241,25 @@ async function start(parts: Parts): Promise<Gateway> {
 }
 
 function openIke(
-  { config, log, makeEngine, opened, network, guard }: Parts,
+  { config, log, makeEngine, keys, opened, network, guard }: Parts,
   ike: IkeConfig,
   plane: DataPlane,
   tunName: string,
   lanes: readonly LaneListen[],
 ): IkeService {
   const clock = monotonicClock();
-  const parts = { config, ike, plane, random: systemRandom, clock, mark: SOCKET_MARK, tunName, lanes, makeEngine };
+  const parts = {
+    config,
+    ike,
+    plane,
+    random: systemRandom,
+    clock,
+    mark: SOCKET_MARK,
+    tunName,
+    lanes,
+    makeEngine,
+    keys,
+  };
   return new IkeService(
     {
       ...parts,

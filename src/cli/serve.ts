@@ -14,6 +14,7 @@ import { monotonicClock, wallClock } from "#io/system-clock";
 import { IkeEventMetrics } from "#metrics/ike-events";
 import { ConfiguredInventory } from "#process/configured-inventory";
 import { openHttp } from "#process/http-service";
+import { KEYS_REQUEST, KeyLog } from "#process/key-log";
 import { LoopDelay } from "#process/loop-delay";
 import { Measuring, type MeasuringParts } from "#process/measuring";
 import { Failures, Operated } from "#process/operated";
@@ -22,7 +23,7 @@ import { whyNotReady } from "#process/readiness";
 import { ServiceManager } from "#process/service-manager";
 import { TunnelTally } from "#process/tunnel-tally";
 import { ViciDoor, type ViciParts } from "#process/vici-door";
-import { type Gateway, startGateway } from "#src/main";
+import { type Gateway, type GatewayLog, startGateway } from "#src/main";
 import { paint } from "./colour.ts";
 import type { CliIo, Option } from "./command.ts";
 import { loadConfiguration } from "./configuration.ts";
@@ -108,9 +109,14 @@ async function serve(
       vici.line(text);
     },
   };
+  const keys = new KeyLog({
+    now: () => clock.now(),
+    later: (work, millis) => void setTimeout(work, millis).unref(),
+    warn: log.warn,
+  });
   let gateway: Gateway;
   try {
-    gateway = await startGateway(config, {
+    const heard: GatewayLog = {
       ...log,
       report: (report) => {
         vici.report(report, reportLine(report, clock.now()).text);
@@ -120,7 +126,8 @@ async function serve(
         parent.report(report);
         if (tally.report(report)) manager.tellSoon();
       },
-    });
+    };
+    gateway = await startGateway(config, heard, { keys });
   } finally {
     // Lanes have copies of their own. IKE needs its secrets until the end.
     wipeKeys(config);
@@ -147,7 +154,7 @@ async function serve(
   try {
     using delay = new LoopDelay();
     const operated = new Operated(gateway, { configuration, failures, clock, pid: process.pid, delay, journal });
-    await using _server = await listen(options.socket, operated);
+    await using _server = await listen(options.socket, operated, keys);
     const inventory = new ConfiguredInventory(configuration);
     const messages = () => gateway.ike?.exchanges ?? new Map();
     const parts = { gateway: operated, inventory, lanes: config.lanes, messages };
@@ -211,9 +218,11 @@ async function listenToMonitors(
 }
 
 /** The control socket, closed with the scope. */
-async function listen(path: string | undefined, gateway: Operated): Promise<AsyncDisposable> {
+async function listen(path: string | undefined, gateway: Operated, keys: KeyLog): Promise<AsyncDisposable> {
   if (path === undefined) return { [Symbol.asyncDispose]: async () => undefined };
-  const server = await listenControl(path, REQUEST_LIMIT, (line) => answerLine(line, gateway));
+  const server = await listenControl(path, REQUEST_LIMIT, async (line) =>
+    line === KEYS_REQUEST ? keys.take() : answerLine(line, gateway),
+  );
   return { [Symbol.asyncDispose]: () => server.close() };
 }
 
