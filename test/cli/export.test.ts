@@ -49,5 +49,5 @@ test("export makes the other side's swanctl.conf, with the secret only in a file
   assert.match(shownText.out, /# secret = …/);
   assert.match(shownText.err, /note: the configuration does not say our address/);
   assert.match((await run("export", "hqq", ours)).err, /no tunnel is called 'hqq'; did you mean 'hq'\?/);
-  assert.equal((await run("export", "hq", ours, "--for", "openiked")).code, 2);
+  assert.equal((await run("export", "hq", ours, "--for", "openswan")).code, 2);
 });
