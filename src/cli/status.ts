@@ -1,7 +1,6 @@
 /** `esplanade status`: what a running gateway does. */
 import { statusText } from "#control/status-text";
-import { ask, SOCKET_OPTION } from "./ask.ts";
-import { paint } from "./colour.ts";
+import { askStatus, refusal, SOCKET_OPTION } from "./ask.ts";
 import { type Arguments, type CliIo, type Command, JSON_OPTION } from "./command.ts";
 
 export const status: Command = {
@@ -18,11 +17,8 @@ export const status: Command = {
 };
 
 async function run(args: Arguments, io: CliIo): Promise<number> {
-  const answer = await ask(args, { kind: "status" });
-  if (!answer.ok || !("status" in answer)) {
-    io.err(`${paint(io, "red", "esplanade")}: ${answer.ok ? "the gateway gave no status" : answer.why}\n`);
-    return 1;
-  }
-  io.out(args.has("json") ? `${JSON.stringify(answer.status)}\n` : statusText(answer.status, args.has("sa")));
+  const found = await askStatus(args);
+  if (typeof found === "string") return refusal(io, found);
+  io.out(args.has("json") ? `${JSON.stringify(found)}\n` : statusText(found, args.has("sa")));
   return 0;
 }
