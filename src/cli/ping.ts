@@ -7,7 +7,7 @@ import { addressesOfText } from "#core/selector";
 import { listHostAddresses } from "#io/links";
 import { ask, refusal, SOCKET_OPTION } from "./ask.ts";
 import { paint } from "./colour.ts";
-import { type Arguments, type CliIo, type Command, UsageError } from "./command.ts";
+import { type Arguments, type CliIo, type Command, JSON_OPTION, UsageError } from "./command.ts";
 
 export const ping: Command = {
   name: "ping",
@@ -18,7 +18,7 @@ export const ping: Command = {
     from: { type: "string", value: "ADDRESS", help: "ours (the first of this host that the tunnel takes)" },
     to: { type: "string", value: "ADDRESS", help: "theirs (the first of the peer's network)" },
     count: { type: "string", short: "c", value: "N", help: "echoes (3)" },
-    json: { type: "boolean", help: "print one JSON object" },
+    json: JSON_OPTION,
   },
   examples: ["esplanade ping hq/net", "esplanade ping hq --to 10.2.0.7 --count 1"],
   run,

@@ -7,6 +7,7 @@ import type {
   OperatorRequest,
   OperatorTarget,
   ReloadOutcome,
+  TunnelStatus,
 } from "#core/operator";
 import { faultText } from "./fault.ts";
 import { parseRequest } from "./request.ts";
@@ -70,6 +71,15 @@ async function act(
     if ("why" in outcome) whys.push(outcome.why);
     else count += outcome.count;
   return whys.length > 0 ? { ok: false, why: [...new Set(whys)].join("; ") } : { ok: true, count };
+}
+
+/** The tunnels that a name means: "hq", "hq/net" or "net". A text is what is wrong. */
+export function findTunnels(name: string, status: GatewayStatus): readonly TunnelStatus[] | string {
+  const targets = findTargets(name, false, status);
+  if (typeof targets === "string") return targets;
+  return status.tunnels.filter(({ connection, child }) =>
+    targets.some((one) => one.kind === "child" && one.child === child && one.connection === connection),
+  );
 }
 
 /** "hq/net", a connection's name (all of its children, or its IKE SA), or a child's. A text is what is wrong. */
