@@ -36,7 +36,7 @@ export const service: Command = {
   examples: [
     "esplanade service install /etc/esplanade/esplanade.conf",
     "esplanade service install /etc/swanctl/swanctl.conf --user root",
-    "esplanade service print | systemd-analyze security --offline=true /dev/stdin",
+    "esplanade service print > e.service && systemd-analyze security --offline=true ./e.service",
     "esplanade service remove",
   ],
   run,

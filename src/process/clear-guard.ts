@@ -139,7 +139,9 @@ function layer(local: TrafficSelector, remote: TrafficSelector): string {
 
 function nft(rules: string, options: readonly string[] = []): string | undefined {
   const result = spawnSync("nft", [...options, "-f", "-"], { input: rules, encoding: "utf8", timeout: NFT_PATIENCE });
-  if (result.error !== undefined) return notRun(result.error);
+  // One that ends before it has read its rules (EPIPE) has said why.
+  const ran = result.status !== null && result.status > 0;
+  if (result.error !== undefined && !ran) return notRun(result.error);
   if (result.status === 0) return undefined;
   const [said = ""] = result.stderr.split("\n");
   return said !== "" ? said : `nft ended with ${result.signal ?? result.status}`;
