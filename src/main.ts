@@ -11,6 +11,7 @@ import type { Connection, IkeConfig } from "#core/connection";
 import { DROP_REASONS } from "#core/drop";
 import { LaneEvent } from "#core/event-ring";
 import type { IkeReport } from "#core/ike-state";
+import type { KeyWatch } from "#core/key-watch";
 import type { GatewayConfig, Policy } from "#core/policy";
 import { IoCounter } from "#core/slab";
 import type { ChildCounters } from "#gateway/child-usage";
@@ -118,6 +119,8 @@ export interface GatewayOptions {
   readonly makeEngine?: (world: IkeWorld) => IkePort;
   /** Another process's gateway is taken over; `given` is what that one runs. */
   readonly inheritance?: Inheritance | undefined;
+  /** Is shown keys while somebody traces. */
+  readonly keys?: KeyWatch;
 }
 
 interface Parts {
@@ -125,6 +128,7 @@ interface Parts {
   readonly config: GatewayConfig;
   readonly log: GatewayLog;
   readonly makeEngine: (world: IkeWorld) => IkePort;
+  readonly keys: KeyWatch | undefined;
   readonly opened: Opened;
   readonly network: GatewayNetwork;
   readonly guard: ClearGuard;
@@ -140,9 +144,9 @@ export async function startGateway(
   const opened = new Opened();
   const network = new GatewayNetwork(config.policies);
   const guard = new ClearGuard(config);
-  const { makeEngine = (world) => new IkeEngine(world), inheritance } = options;
+  const { makeEngine = (world) => new IkeEngine(world), inheritance, keys } = options;
   try {
-    return await start({ config, log, makeEngine, opened, network, guard, inheritance });
+    return await start({ config, log, makeEngine, keys, opened, network, guard, inheritance });
   } catch (error) {
     // What could not be closed must not hide why the start failed.
     await opened.closeAll().catch((failure) => log.warn(String(failure)));
@@ -308,14 +312,25 @@ function protect({ config, log, network, guard }: Parts, tun: string, mtu: numbe
 }
 
 function openIke(
-  { config, log, makeEngine, opened, network, guard }: Parts,
+  { config, log, makeEngine, keys, opened, network, guard }: Parts,
   ike: IkeConfig,
   plane: DataPlane,
   tunName: string,
   lanes: readonly LaneListen[],
 ): IkeService {
   const clock = monotonicClock();
-  const parts = { config, ike, plane, random: systemRandom, clock, mark: SOCKET_MARK, tunName, lanes, makeEngine };
+  const parts = {
+    config,
+    ike,
+    plane,
+    random: systemRandom,
+    clock,
+    mark: SOCKET_MARK,
+    tunName,
+    lanes,
+    makeEngine,
+    keys,
+  };
   return new IkeService(
     {
       ...parts,

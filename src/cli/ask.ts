@@ -1,8 +1,8 @@
 /** What commands that talk to a running gateway have in common: its socket, the request, the answer. */
-import type { OperatorAction, OperatorAnswer, OperatorRequest } from "#core/operator";
+import type { GatewayStatus, OperatorAction, OperatorAnswer, OperatorRequest } from "#core/operator";
 import { askControl, CONTROL_SOCKET } from "#io/control-socket";
 import { paint } from "./colour.ts";
-import type { Arguments, CliIo, Command, Option } from "./command.ts";
+import { type Arguments, type CliIo, type Command, JSON_OPTION, type Option } from "./command.ts";
 
 export const SOCKET_OPTION: Option = {
   type: "string",
@@ -15,6 +15,13 @@ export async function ask(args: Arguments, request: OperatorRequest): Promise<Op
   const line = await askControl(args.text("socket") ?? CONTROL_SOCKET, JSON.stringify(request));
   // Both ends are this program, and the socket is its owner's alone.
   return JSON.parse(line) as OperatorAnswer;
+}
+
+/** The status, or why there is none. Throws SystemError where no gateway is. */
+export async function askStatus(args: Arguments): Promise<GatewayStatus | string> {
+  const answer = await ask(args, { kind: "status" });
+  if (!answer.ok) return answer.why;
+  return "status" in answer ? answer.status : "the gateway gave no status";
 }
 
 /** What went wrong, on standard error; the exit code. */
@@ -44,7 +51,7 @@ export function actionCommand(verb: Verb): Command {
       ...(verb.action === "rekey"
         ? { reauthenticate: { type: "boolean", help: "with --ike: a new IKE SA with new authentication" } as const }
         : {}),
-      json: { type: "boolean", help: "print one JSON object" },
+      json: JSON_OPTION,
     },
     examples: verb.examples,
     run: (args, io) => act(verb, args, io),

@@ -7,7 +7,7 @@ import { type Capacity, capacityOf, loadOf, spanText } from "#control/capacity";
 import { ConfigError, complaintToString } from "#core/errors";
 import type { GatewayConfig } from "#core/policy";
 import { paint } from "./colour.ts";
-import { type Arguments, type CliIo, type Command, UsageError } from "./command.ts";
+import { type Arguments, type CliIo, type Command, JSON_OPTION, UsageError } from "./command.ts";
 import { loadConfiguration } from "./configuration.ts";
 
 export const capacity: Command = {
@@ -17,7 +17,7 @@ export const capacity: Command = {
   options: {
     memory: { type: "string", value: "OCTETS", help: "for the gateway, 512M; default: this machine's" },
     heap: { type: "string", value: "OCTETS", help: "of JavaScript; default: what Node takes here" },
-    json: { type: "boolean", help: "print one JSON object" },
+    json: JSON_OPTION,
   },
   examples: ["esplanade capacity --memory 512M hq.conf", "esplanade capacity --json"],
   run,

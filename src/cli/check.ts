@@ -6,14 +6,14 @@ import type { GatewayConfig } from "#core/policy";
 import { spiToString } from "#core/units";
 import { encryptionTransform, integrityTransform } from "#crypto/transforms";
 import { paint } from "./colour.ts";
-import type { Arguments, CliIo, Command } from "./command.ts";
+import { type Arguments, type CliIo, type Command, JSON_OPTION } from "./command.ts";
 import { loadConfiguration } from "./configuration.ts";
 
 export const check: Command = {
   name: "check",
   summary: "read a configuration and say everything that is wrong with it",
   parameters: ["FILE"],
-  options: { json: { type: "boolean", help: "print one JSON object" } },
+  options: { json: JSON_OPTION },
   examples: ["esplanade check gw.json", "esplanade check gw.json --json"],
   run,
 };

@@ -87,6 +87,9 @@ export class Arguments {
   }
 }
 
+/** Of every command whose answer a program may want to read. */
+export const JSON_OPTION: Option = { type: "boolean", help: "print one JSON object" };
+
 /** Options of every command. */
 export const COMMON_OPTIONS: Readonly<Record<string, Option>> = {
   help: { type: "boolean", short: "h", help: "say how the command is used" },

@@ -22,6 +22,7 @@ const OTHERS: Readonly<Record<string, () => Promise<Command>>> = {
   "why-packet": async () => (await import("./why-packet.ts")).whyPacket,
   wait: async () => (await import("./wait.ts")).wait,
   status: async () => (await import("./status.ts")).status,
+  top: async () => (await import("./top.ts")).top,
   "list-sas": async () => (await import("./list-sas.ts")).listSas,
   initiate: async () => (await import("./initiate.ts")).initiate,
   terminate: async () => (await import("./terminate.ts")).terminate,
@@ -29,6 +30,9 @@ const OTHERS: Readonly<Record<string, () => Promise<Command>>> = {
   rekey: async () => (await import("./rekey.ts")).rekey,
   prometheus: async () => (await import("./prometheus.ts")).prometheus,
   grafana: async () => (await import("./grafana.ts")).grafana,
+  pki: async () => (await import("./pki.ts")).pki,
+  trace: async () => (await import("./trace.ts")).trace,
+  bugreport: async () => (await import("./bugreport.ts")).bugreport,
 };
 
 export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {

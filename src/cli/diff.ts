@@ -8,14 +8,14 @@ import { ConfigError, complaintToText } from "#core/errors";
 import type { OperatorAnswer } from "#core/operator";
 import { ask, SOCKET_OPTION } from "./ask.ts";
 import { paint } from "./colour.ts";
-import type { Arguments, CliIo, Command } from "./command.ts";
+import { type Arguments, type CliIo, type Command, JSON_OPTION } from "./command.ts";
 import { loadConfiguration } from "./configuration.ts";
 
 export const diff: Command = {
   name: "diff",
   summary: "say what a reload would change and which SAs stay, or what differs between two files",
   parameters: ["[FILE]", "[NEWER]"],
-  options: { socket: SOCKET_OPTION, json: { type: "boolean", help: "print one JSON object" } },
+  options: { socket: SOCKET_OPTION, json: JSON_OPTION },
   examples: ["esplanade diff", "esplanade diff /etc/swanctl/new.conf", "esplanade diff old.conf new.conf --json"],
   run,
 };

@@ -5,7 +5,7 @@ import type { GatewayStatus } from "#core/operator";
 import type { GatewayConfig } from "#core/policy";
 import { ask, SOCKET_OPTION } from "./ask.ts";
 import { paint } from "./colour.ts";
-import type { Arguments, CliIo, Command } from "./command.ts";
+import { type Arguments, type CliIo, type Command, JSON_OPTION } from "./command.ts";
 import { loadConfiguration } from "./configuration.ts";
 import { credentialFindings } from "./doctor/credentials.ts";
 import { type Finding, fail, ok, skipped, warn } from "./doctor/finding.ts";
@@ -26,7 +26,7 @@ export const doctor: Command = {
   options: {
     socket: SOCKET_OPTION,
     all: { type: "boolean", help: "what is well too" },
-    json: { type: "boolean", help: "print one JSON object" },
+    json: JSON_OPTION,
   },
   examples: ["esplanade doctor", "esplanade doctor /etc/swanctl/swanctl.conf --all", "esplanade doctor --json"],
   run,
@@ -40,12 +40,12 @@ async function run(args: Arguments, io: CliIo): Promise<number> {
   const failed = findings.filter(({ level }) => level === "fail").length;
   if (args.has("json"))
     io.out(`${JSON.stringify({ ok: failed === 0, gateway: status !== undefined, file, findings })}\n`);
-  else print(findings, args.has("all"), io);
+  else io.out(findingsText(findings, args.has("all"), io));
   return failed === 0 ? 0 : 1;
 }
 
 /** undefined: no gateway runs there. */
-async function statusOf(args: Arguments): Promise<GatewayStatus | undefined> {
+export async function statusOf(args: Arguments): Promise<GatewayStatus | undefined> {
   try {
     const answer = await ask(args, { kind: "status" });
     return answer.ok && "status" in answer ? answer.status : undefined;
@@ -55,7 +55,7 @@ async function statusOf(args: Arguments): Promise<GatewayStatus | undefined> {
   }
 }
 
-async function examine(
+export async function examine(
   machine: Machine,
   file: string | undefined,
   status: GatewayStatus | undefined,
@@ -110,14 +110,14 @@ function read(
 
 const COLOURS = { ok: "green", warn: "yellow", fail: "red", skipped: "yellow" } as const;
 
-function print(findings: readonly Finding[], all: boolean, io: CliIo): void {
-  for (const { level, check, text, remedy } of findings) {
-    if (!all && level === "ok") continue;
-    io.out(`${paint(io, COLOURS[level], level.padEnd(7))} ${check}: ${text}\n`);
-    if (remedy !== "") io.out(`        mend it: ${remedy}\n`);
-  }
+export function findingsText(findings: readonly Finding[], all: boolean, io: Pick<CliIo, "colours">): string {
   const count = (level: Finding["level"]) => findings.filter((one) => one.level === level).length;
-  io.out(
-    `${count("ok")} ok, ${count("warn")} to look at, ${count("fail")} to mend, ${count("skipped")} not looked at\n`,
-  );
+  const lines = findings
+    .filter(({ level }) => all || level !== "ok")
+    .flatMap(({ level, check, text, remedy }) => [
+      `${paint(io, COLOURS[level], level.padEnd(7))} ${check}: ${text}`,
+      ...(remedy === "" ? [] : [`        mend it: ${remedy}`]),
+    ]);
+  const sum = `${count("ok")} ok, ${count("warn")} to look at, ${count("fail")} to mend, ${count("skipped")} not looked at`;
+  return `${[...lines, sum].join("\n")}\n`;
 }

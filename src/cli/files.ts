@@ -1,5 +1,5 @@
 /** Files that the command line or a configuration names. */
-import { closeSync, existsSync, fstatSync, openSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, constants, existsSync, fstatSync, openSync, readdirSync, readSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { SystemError } from "#core/errors";
 import type { FileContent } from "./command.ts";
@@ -17,20 +17,35 @@ const CREDENTIAL_NAME = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,255}$/;
 /** Who may see a credential is the service manager's matter, by means that these bits do not show. */
 const CREDENTIAL_MODE = 0o400;
 
-/** Octets and permissions of the same open file: it cannot be exchanged in between. `credential:NAME` is one of the service's. */
+/** Octets: more is no configuration, key, certificate or CRL, and a running gateway is not to be filled. */
+const LARGEST = 64 * 1024 * 1024;
+
+/**
+ * Octets and permissions of the same open file: it cannot be exchanged in between. Waits for nobody who writes into a pipe.
+ * `credential:NAME` is one of the service's.
+ */
 export function readFile(path: string): FileContent {
   const credential = path.startsWith(CREDENTIAL) ? path.slice(CREDENTIAL.length) : undefined;
   const place = credential === undefined ? path : placeOfCredential(credential);
   let descriptor: number | undefined;
   try {
-    descriptor = openSync(place, "r");
-    const { mode } = fstatSync(descriptor);
-    const content = readFileSync(descriptor);
+    descriptor = openSync(place, constants.O_RDONLY | constants.O_NONBLOCK);
+    const found = fstatSync(descriptor);
+    if (!found.isFile() && !found.isDirectory())
+      throw new SystemError("EINVAL", "read", path, "it is a pipe, socket or device: name a regular file");
+    if (found.size > LARGEST)
+      throw new SystemError(
+        "EFBIG",
+        "read",
+        path,
+        `it has ${found.size} octets where ${LARGEST} are the most: check the path`,
+      );
     return {
-      octets: new Uint8Array(content.buffer, content.byteOffset, content.byteLength),
-      mode: credential === undefined ? mode & 0o7777 : CREDENTIAL_MODE,
+      octets: readUpTo(descriptor, found.size),
+      mode: credential === undefined ? found.mode & 0o7777 : CREDENTIAL_MODE,
     };
   } catch (cause) {
+    if (cause instanceof SystemError) throw cause;
     const { code = "EIO", syscall = "read" } = errnoOf(cause);
     const remedy =
       credential === undefined || code !== "ENOENT"
@@ -55,6 +70,18 @@ function placeOfCredential(name: string): string {
       "no service manager gave this process credentials: set CREDENTIALS_DIRECTORY to the directory where they lie",
     );
   return join(directory, name);
+}
+
+/** As many octets as it had: what is added meanwhile belongs to the next look. */
+function readUpTo(descriptor: number, size: number): Uint8Array {
+  const octets = new Uint8Array(size);
+  let at = 0;
+  while (at < size) {
+    const count = readSync(descriptor, octets, at, size - at, null);
+    if (count === 0) break;
+    at += count;
+  }
+  return octets.subarray(0, at);
 }
 
 /** A new file that its owner alone may read. Throws SystemError, also when there is one of that name. */

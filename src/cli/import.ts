@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { type Import, importText } from "#config/import/import";
 import { ConfigError, complaintToString, SystemError } from "#core/errors";
 import { paint } from "./colour.ts";
-import { type Arguments, type CliIo, type Command, UsageError } from "./command.ts";
+import { type Arguments, type CliIo, type Command, JSON_OPTION, UsageError } from "./command.ts";
 import { relativeTo } from "./files.ts";
 
 /** A name of its own: `import` is a word of the language. */
@@ -14,7 +14,7 @@ export const importer: Command = {
   options: {
     secrets: { type: "string", value: "FILE", help: "ipsec.secrets; default: the one beside ipsec.conf" },
     side: { type: "string", value: "left|right", help: "which side of an ipsec.conf we are; default: left" },
-    json: { type: "boolean", help: "print one JSON object" },
+    json: JSON_OPTION,
   },
   examples: [
     "esplanade import policy.txt > hq.conf && esplanade check hq.conf",

@@ -107,6 +107,8 @@ function helpOf(command: Command, io: CliIo): string {
     "examples:",
     ...command.examples.map((example) => `  ${example}`),
     "",
+    "exit codes: 0 done, 1 failed or not so, 2 wrong command line (docs/commands.md)",
+    "",
   ].join("\n");
 }
 

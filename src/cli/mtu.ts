@@ -8,7 +8,7 @@ import { mssFor } from "#ipsec/mss";
 import { childMtus } from "#process/ike-mtu";
 import { SOCKET_MARK } from "#process/network";
 import { ask, refusal, SOCKET_OPTION } from "./ask.ts";
-import type { Arguments, CliIo, Command } from "./command.ts";
+import { type Arguments, type CliIo, type Command, JSON_OPTION } from "./command.ts";
 import { initProbe, UNTAKEN } from "./probe/search.ts";
 import { Talk } from "./probe/talk.ts";
 import { addressOfPeer } from "./probe.ts";
@@ -30,7 +30,7 @@ export const mtu: Command = {
   options: {
     socket: SOCKET_OPTION,
     port: { type: "string", value: "PORT", help: "the peer's port (500)" },
-    json: { type: "boolean", help: "print one JSON object" },
+    json: JSON_OPTION,
   },
   examples: ["esplanade mtu 203.0.113.2", "esplanade mtu hq --json"],
   run,

@@ -7,7 +7,7 @@ import { SystemError } from "#core/errors";
 import { wipe } from "#crypto/octets";
 import { systemRandom } from "#io/system-random";
 import { paint } from "./colour.ts";
-import { type Arguments, type CliIo, type Command, UsageError } from "./command.ts";
+import { type Arguments, type CliIo, type Command, JSON_OPTION, UsageError } from "./command.ts";
 import { createPrivateFile } from "./files.ts";
 
 export const pair: Command = {
@@ -21,7 +21,7 @@ export const pair: Command = {
       value: "PATH",
       help: "where the directories of the two sides are made (.)",
     },
-    json: { type: "boolean", help: "print one JSON object" },
+    json: JSON_OPTION,
   },
   examples: [
     "esplanade pair hq 192.0.2.1=10.1.0.0/16 203.0.113.2=10.2.0.0/16",

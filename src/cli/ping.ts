@@ -3,10 +3,11 @@ import { spawnSync } from "node:child_process";
 import { findTargets } from "#control/answer";
 import { addressToString, compareAddresses, type IpAddress, parseAddress } from "#core/address";
 import type { TunnelStatus } from "#core/operator";
+import { addressesOfText } from "#core/selector";
 import { listHostAddresses } from "#io/links";
 import { ask, refusal, SOCKET_OPTION } from "./ask.ts";
 import { paint } from "./colour.ts";
-import { type Arguments, type CliIo, type Command, UsageError } from "./command.ts";
+import { type Arguments, type CliIo, type Command, JSON_OPTION, UsageError } from "./command.ts";
 
 export const ping: Command = {
   name: "ping",
@@ -17,7 +18,7 @@ export const ping: Command = {
     from: { type: "string", value: "ADDRESS", help: "ours (the first of this host that the tunnel takes)" },
     to: { type: "string", value: "ADDRESS", help: "theirs (the first of the peer's network)" },
     count: { type: "string", short: "c", value: "N", help: "echoes (3)" },
-    json: { type: "boolean", help: "print one JSON object" },
+    json: JSON_OPTION,
   },
   examples: ["esplanade ping hq/net", "esplanade ping hq --to 10.2.0.7 --count 1"],
   run,
@@ -87,13 +88,15 @@ function addressIn(
     throw new UsageError(`${option} '${given}' is no address`, "for example 10.2.0.7");
   }
   for (const selector of selectors) {
-    const [first, last] = selector.replace(/\[.*$/, "").split("-").map(parseAddress);
-    if (first === undefined) continue;
-    const end = last ?? first;
-    if (option === "--to") return addressToString(last === undefined ? first : nextOf(first));
+    const range = addressesOfText(selector);
+    if (range === undefined) continue;
+    const { first, last } = range;
+    if (option === "--to") return addressToString(compareAddresses(first, last) === 0 ? first : nextOf(first));
     const mine = own.find(
       (address) =>
-        address.family === first.family && compareAddresses(first, address) <= 0 && compareAddresses(address, end) <= 0,
+        address.family === first.family &&
+        compareAddresses(first, address) <= 0 &&
+        compareAddresses(address, last) <= 0,
     );
     if (mine !== undefined) return addressToString(mine);
   }

@@ -3,7 +3,7 @@ import { addressToString, type IpAddress, parseAddress } from "#core/address";
 import { SystemError } from "#core/errors";
 import { refusal } from "./ask.ts";
 import { paint } from "./colour.ts";
-import { type Arguments, type CliIo, type Command, UsageError } from "./command.ts";
+import { type Arguments, type CliIo, type Command, JSON_OPTION, UsageError } from "./command.ts";
 import { THIS_MACHINE } from "./doctor/machine.ts";
 import { type Found, PROBES, searchVersion1, searchVersion2 } from "./probe/search.ts";
 import { Talk } from "./probe/talk.ts";
@@ -18,7 +18,7 @@ export const probe: Command = {
   options: {
     port: { type: "string", value: "PORT", help: "the peer's port (500)" },
     "ike-version": { type: "string", value: "1|2", help: "only this version of IKE" },
-    json: { type: "boolean", help: "print one JSON object" },
+    json: JSON_OPTION,
   },
   examples: ["esplanade probe 203.0.113.2", "esplanade probe vpn.example.com --ike-version 2 --json"],
   run,

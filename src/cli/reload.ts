@@ -4,13 +4,13 @@ import { changeLines, changesSummary } from "#control/changes-text";
 import { complaintToString } from "#core/errors";
 import { ask, SOCKET_OPTION } from "./ask.ts";
 import { paint } from "./colour.ts";
-import type { Arguments, CliIo, Command } from "./command.ts";
+import { type Arguments, type CliIo, type Command, JSON_OPTION } from "./command.ts";
 
 export const reload: Command = {
   name: "reload",
   summary: "let the running gateway take its changed configuration; what did not change keeps its SAs",
   parameters: ["[FILE]"],
-  options: { socket: SOCKET_OPTION, json: { type: "boolean", help: "print one JSON object" } },
+  options: { socket: SOCKET_OPTION, json: JSON_OPTION },
   examples: [
     "esplanade reload",
     "esplanade reload /etc/swanctl/other.conf",

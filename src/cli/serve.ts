@@ -15,6 +15,7 @@ import { IkeEventMetrics } from "#metrics/ike-events";
 import { ConfiguredInventory } from "#process/configured-inventory";
 import { Doors } from "#process/doors";
 import { type HttpDoor, openHttp } from "#process/http-service";
+import { KEYS_REQUEST, KeyLog } from "#process/key-log";
 import { LoopDelay } from "#process/loop-delay";
 import { Measuring, type MeasuringParts } from "#process/measuring";
 import { Failures, Operated } from "#process/operated";
@@ -25,7 +26,7 @@ import { TakeOver } from "#process/take-over";
 import { TunnelTally } from "#process/tunnel-tally";
 import { Upgrades } from "#process/upgrades";
 import { ViciDoor, type ViciParts } from "#process/vici-door";
-import { type Gateway, startGateway } from "#src/main";
+import { type Gateway, type GatewayLog, startGateway } from "#src/main";
 import { paint } from "./colour.ts";
 import type { CliIo, Option } from "./command.ts";
 import { loadConfiguration } from "./configuration.ts";
@@ -123,23 +124,25 @@ async function serve(
       vici.line(text);
     },
   };
+  const keys = new KeyLog({
+    now: () => clock.now(),
+    later: (work, millis) => void setTimeout(work, millis).unref(),
+    warn: log.warn,
+  });
   let gateway: Gateway;
   try {
-    gateway = await startGateway(
-      config,
-      {
-        ...log,
-        report: (report) => {
-          vici.report(report, reportLine(report, clock.now()).text);
-          failures.report(report);
-          journal.report(report, reportLine(report, clock.now()));
-          events?.report(report);
-          parent.report(report);
-          if (tally.report(report)) manager.tellSoon();
-        },
+    const heard: GatewayLog = {
+      ...log,
+      report: (report) => {
+        vici.report(report, reportLine(report, clock.now()).text);
+        failures.report(report);
+        journal.report(report, reportLine(report, clock.now()));
+        events?.report(report);
+        parent.report(report);
+        if (tally.report(report)) manager.tellSoon();
       },
-      { inheritance: takeOver?.inheritance },
-    );
+    };
+    gateway = await startGateway(config, heard, { inheritance: takeOver?.inheritance, keys });
   } finally {
     // Lanes have copies of their own. IKE needs its secrets until the end.
     wipeKeys(config);
@@ -189,7 +192,7 @@ async function serve(
       upgrade,
     });
     const inherited = takeOver?.offer.listening;
-    doors.control = await listen(options.socket, operated, inherited?.control);
+    doors.control = await listen(options.socket, operated, keys, inherited?.control);
     const inventory = new ConfiguredInventory(configuration);
     const messages = () => gateway.ike?.exchanges ?? new Map();
     const parts = { gateway: operated, inventory, lanes: config.lanes, messages };
@@ -264,10 +267,12 @@ async function listenToMonitors(
 async function listen(
   path: string | undefined,
   gateway: Operated,
+  keys: KeyLog,
   inherited: number | undefined,
 ): Promise<ControlServer | undefined> {
   if (path === undefined) return undefined;
-  return listenControl(path, REQUEST_LIMIT, (line) => answerLine(line, gateway), inherited);
+  const answer = async (line: string) => (line === KEYS_REQUEST ? keys.take() : answerLine(line, gateway));
+  return listenControl(path, REQUEST_LIMIT, answer, inherited);
 }
 
 /** vici's socket; somebody else's charon keeps its own. */

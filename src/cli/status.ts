@@ -1,8 +1,7 @@
 /** `esplanade status`: what a running gateway does. */
 import { statusText } from "#control/status-text";
-import { ask, SOCKET_OPTION } from "./ask.ts";
-import { paint } from "./colour.ts";
-import type { Arguments, CliIo, Command } from "./command.ts";
+import { askStatus, refusal, SOCKET_OPTION } from "./ask.ts";
+import { type Arguments, type CliIo, type Command, JSON_OPTION } from "./command.ts";
 
 export const status: Command = {
   name: "status",
@@ -11,18 +10,15 @@ export const status: Command = {
   options: {
     socket: SOCKET_OPTION,
     sa: { type: "boolean", help: "each SA too" },
-    json: { type: "boolean", help: "print one JSON object" },
+    json: JSON_OPTION,
   },
   examples: ["esplanade status", "esplanade status --sa", "esplanade status --json"],
   run,
 };
 
 async function run(args: Arguments, io: CliIo): Promise<number> {
-  const answer = await ask(args, { kind: "status" });
-  if (!answer.ok || !("status" in answer)) {
-    io.err(`${paint(io, "red", "esplanade")}: ${answer.ok ? "the gateway gave no status" : answer.why}\n`);
-    return 1;
-  }
-  io.out(args.has("json") ? `${JSON.stringify(answer.status)}\n` : statusText(answer.status, args.has("sa")));
+  const found = await askStatus(args);
+  if (typeof found === "string") return refusal(io, found);
+  io.out(args.has("json") ? `${JSON.stringify(found)}\n` : statusText(found, args.has("sa")));
   return 0;
 }

@@ -1,11 +1,11 @@
 /** `esplanade wait TUNNEL`: until it is up. */
 import { setTimeout as pause } from "node:timers/promises";
-import { findTargets } from "#control/answer";
+import { findTunnels } from "#control/answer";
 import type { TunnelStatus } from "#core/operator";
 import { monotonicClock } from "#io/system-clock";
-import { ask, refusal, SOCKET_OPTION } from "./ask.ts";
+import { askStatus, refusal, SOCKET_OPTION } from "./ask.ts";
 import { paint } from "./colour.ts";
-import type { Arguments, CliIo, Command } from "./command.ts";
+import { type Arguments, type CliIo, type Command, JSON_OPTION } from "./command.ts";
 
 /** Between two looks, in milliseconds. */
 const LOOK = 200;
@@ -17,7 +17,7 @@ export const wait: Command = {
   options: {
     socket: SOCKET_OPTION,
     timeout: { type: "string", short: "t", value: "SECONDS", help: "give up after so long (30)" },
-    json: { type: "boolean", help: "print one JSON object" },
+    json: JSON_OPTION,
   },
   examples: ["esplanade wait hq", "esplanade wait hq/net --timeout 5 && ./backup"],
   run,
@@ -30,13 +30,9 @@ async function run(args: Arguments, io: CliIo): Promise<number> {
   const began = clock.now();
   const name = args.parameter("TUNNEL");
   for (;;) {
-    const answer = await ask(args, { kind: "status" });
-    if (!answer.ok || !("status" in answer)) return refusal(io, answer.ok ? "the gateway gave no status" : answer.why);
-    const targets = findTargets(name, false, answer.status);
-    if (typeof targets === "string") return refusal(io, targets);
-    const tunnels = answer.status.tunnels.filter((tunnel) =>
-      targets.some((t) => t.kind === "child" && t.child === tunnel.child && t.connection === tunnel.connection),
-    );
+    const status = await askStatus(args);
+    const tunnels = typeof status === "string" ? status : findTunnels(name, status);
+    if (typeof tunnels === "string") return refusal(io, tunnels);
     const down = tunnels.filter(({ state }) => state !== "up" && state !== "rekeying");
     const took = clock.now() - began;
     if (down.length > 0 && took < limit) {

@@ -7,7 +7,7 @@ import { childPolicies } from "#gateway/child-policies";
 import { packetVerdict } from "#gateway/packet-verdict";
 import { ask, refusal, SOCKET_OPTION } from "./ask.ts";
 import { paint } from "./colour.ts";
-import { type Arguments, type CliIo, type Command, UsageError } from "./command.ts";
+import { type Arguments, type CliIo, type Command, JSON_OPTION, UsageError } from "./command.ts";
 import { loadConfiguration } from "./configuration.ts";
 
 const ICMP_ECHO = 8 * 256;
@@ -19,7 +19,7 @@ export const whyPacket: Command = {
   options: {
     socket: SOCKET_OPTION,
     config: { type: "string", value: "FILE", help: "by a configuration file, without a gateway" },
-    json: { type: "boolean", help: "print one JSON object" },
+    json: JSON_OPTION,
   },
   examples: [
     "esplanade why-packet 10.1.0.5 10.2.0.7",

@@ -1,11 +1,10 @@
 /** `esplanade why TUNNEL`: its last failure, explained. */
 import { locateSettings } from "#config/swanctl/locate";
-import { findTargets } from "#control/answer";
+import { findTunnels } from "#control/answer";
 import { type Explanation, explain, explanationText, lastFailure, noticedOf } from "#control/why";
-import type { GatewayStatus, TunnelStatus } from "#core/operator";
 import { wallClock } from "#io/system-clock";
-import { ask, refusal, SOCKET_OPTION } from "./ask.ts";
-import type { Arguments, CliIo, Command } from "./command.ts";
+import { ask, askStatus, refusal, SOCKET_OPTION } from "./ask.ts";
+import { type Arguments, type CliIo, type Command, JSON_OPTION } from "./command.ts";
 
 /** All that a gateway remembers. */
 const EVERYTHING = 4096;
@@ -17,7 +16,7 @@ export const why: Command = {
   options: {
     socket: SOCKET_OPTION,
     config: { type: "string", value: "FILE", help: "the file to name lines of (the gateway's own)" },
-    json: { type: "boolean", help: "print one JSON object" },
+    json: JSON_OPTION,
   },
   examples: ["esplanade why hq", "esplanade why hq/net --json"],
   run,
@@ -25,10 +24,9 @@ export const why: Command = {
 
 /** 0: it is up; 1: it is not. */
 async function run(args: Arguments, io: CliIo): Promise<number> {
-  const answer = await ask(args, { kind: "status" });
-  if (!answer.ok || !("status" in answer)) return refusal(io, answer.ok ? "the gateway gave no status" : answer.why);
-  const { status } = answer;
-  const tunnels = tunnelsOf(args.parameter("TUNNEL"), status);
+  const status = await askStatus(args);
+  if (typeof status === "string") return refusal(io, status);
+  const tunnels = findTunnels(args.parameter("TUNNEL"), status);
   if (typeof tunnels === "string") return refusal(io, tunnels);
   const told = await ask(args, { kind: "events", after: 0, limit: EVERYTHING });
   const events = told.ok && "events" in told ? told.events.events : [];
@@ -43,16 +41,6 @@ async function run(args: Arguments, io: CliIo): Promise<number> {
     io.out(`${JSON.stringify({ tunnels: placed })}\n`);
   } else io.out(explanations.map((one) => explanationText(one, wallClock(), place)).join("\n"));
   return explanations.every(({ state }) => state === "up" || state === "rekeying") ? 0 : 1;
-}
-
-function tunnelsOf(name: string, status: GatewayStatus): readonly TunnelStatus[] | string {
-  const targets = findTargets(name, false, status);
-  if (typeof targets === "string") return targets;
-  return status.tunnels.filter((tunnel) =>
-    targets.some(
-      (target) => target.kind === "child" && target.child === tunnel.child && target.connection === tunnel.connection,
-    ),
-  );
 }
 
 /** Setting → place; empty where the file is not ours to read, or has changed its grammar meanwhile. */

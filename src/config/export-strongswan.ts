@@ -1,29 +1,16 @@
 /** A connection of ours as the other side's swanctl.conf for strongSwan: everything the other way round. */
+import { joinOctets, wipe } from "#crypto/octets";
+import { type Exported, type ExportWishes, encode, onlyHost } from "./export-peer.ts";
 import { pskText } from "./pair.ts";
-import type { ConfigView } from "./view.ts";
-
-type ConnectionView = ConfigView["connections"][number];
-
-export interface Exported {
-  /** Holds the secret where one was given. */
-  readonly octets: Uint8Array;
-  readonly remarks: readonly string[];
-}
-
-export interface ExportWishes {
-  /** Where the other side finds us, for a configuration that does not say it. */
-  readonly address: string | undefined;
-  /** Wiped. undefined: its place stays empty. */
-  readonly secret: Uint8Array | undefined;
-}
+import type { ConnectionView } from "./view.ts";
 
 export function strongswanFile(connection: ConnectionView, { address, secret }: ExportWishes): Exported {
   const { name, version, localAddresses, remoteAddresses, local, remote } = connection;
   const remarks: string[] = [];
-  const ours = address ?? only(localAddresses);
+  const ours = address ?? onlyHost(localAddresses);
   if (ours === undefined)
     remarks.push("the configuration does not say our address: the other side waits for us; or give --address ADDRESS");
-  const theirs = only(remoteAddresses);
+  const theirs = onlyHost(remoteAddresses);
   const psk = local.method === "psk" || remote.method === "psk";
   const children = connection.children.filter(({ mode }) => mode === "tunnel" || mode === "transport");
   const lines = [
@@ -51,18 +38,13 @@ export function strongswanFile(connection: ConnectionView, { address, secret }: 
     "}",
     ...(psk ? ["secrets {", `  ike-${name} {`, ...ownerLines(local.identity ?? ours)] : []),
   ];
-  if (!psk) return { octets: encode(`${lines.join("\n")}\n`), remarks };
+  if (!psk) return { files: [{ suffix: "", octets: encode(`${lines.join("\n")}\n`) }], remarks };
   if (secret === undefined) remarks.push("without the secret: --out FILE writes it too, for the file's owner alone");
   const before = encode(`${lines.join("\n")}\n    ${secret === undefined ? "# secret = …\n" : "secret = "}`);
   const within = secret === undefined ? new Uint8Array(0) : pskText(secret);
-  const octets = joined([before, within, encode("  }\n}\n")]);
-  within.fill(0);
-  return { octets, remarks };
-}
-
-function only(hosts: readonly string[]): string | undefined {
-  const [host] = hosts;
-  return hosts.length === 1 && host !== undefined && !/^%any|^0\.0\.0\.0-|^::-/.test(host) ? host : undefined;
+  const octets = joinOctets([before, within, encode("  }\n}\n")]);
+  wipe(within);
+  return { files: [{ suffix: "", octets }], remarks };
 }
 
 /** strongSwan of Debian 12 has no ML-KEM, and not every kernel or user-space IPsec of it has extended sequence numbers. */
@@ -94,18 +76,4 @@ function sideLines(side: "local" | "remote", of: ConnectionView["local"], remark
 /** Whose secret it is, seen from there: ours. */
 function ownerLines(owner: string | undefined): string[] {
   return owner === undefined ? [] : [`    id = "${owner.replaceAll(/["\\]/g, "\\$&")}"`];
-}
-
-function encode(text: string): Uint8Array {
-  return new TextEncoder().encode(text);
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }

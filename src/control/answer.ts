@@ -7,7 +7,9 @@ import type {
   OperatorRequest,
   OperatorTarget,
   ReloadOutcome,
+  TunnelStatus,
 } from "#core/operator";
+import { faultText } from "./fault.ts";
 import { parseRequest } from "./request.ts";
 import { reqidsOf } from "./vici/reqids.ts";
 import { saRecords } from "./vici/sa-records.ts";
@@ -23,9 +25,7 @@ export async function answerLine(line: string, gateway: OperatedGateway): Promis
     return JSON.stringify(await answerRequest(request, gateway));
   } catch (error) {
     // A fault of ours in one answer is no reason to end a gateway.
-    const fault = error instanceof Error ? error.message : String(error);
-    const why = `a fault of this program, not of the request: ${fault}; report it with what was asked`;
-    return JSON.stringify({ ok: false, why } satisfies OperatorAnswer);
+    return JSON.stringify({ ok: false, why: faultText(error) } satisfies OperatorAnswer);
   }
 }
 
@@ -71,6 +71,15 @@ async function act(
     if ("why" in outcome) whys.push(outcome.why);
     else count += outcome.count;
   return whys.length > 0 ? { ok: false, why: [...new Set(whys)].join("; ") } : { ok: true, count };
+}
+
+/** The tunnels that a name means: "hq", "hq/net" or "net". A text is what is wrong. */
+export function findTunnels(name: string, status: GatewayStatus): readonly TunnelStatus[] | string {
+  const targets = findTargets(name, false, status);
+  if (typeof targets === "string") return targets;
+  return status.tunnels.filter(({ connection, child }) =>
+    targets.some((one) => one.kind === "child" && one.child === child && one.connection === connection),
+  );
 }
 
 /** "hq/net", a connection's name (all of its children, or its IKE SA), or a child's. A text is what is wrong. */

@@ -165,6 +165,19 @@ export function compareAddresses(a: IpAddress, b: IpAddress): number {
   return 0;
 }
 
+/** The prefix that is exactly first–last; undefined: it takes several. */
+export function rangeToPrefix(first: IpAddress, last: IpAddress): Prefix | undefined {
+  let length = 0;
+  for (let i = 0; i < first.octets.length; i++) {
+    const differing = (first.octets[i] ?? 0) ^ (last.octets[i] ?? 0);
+    length += Math.clz32(differing) - 24;
+    if (differing !== 0) break;
+  }
+  const whole = prefixRange({ address: first, length });
+  const isWhole = compareAddresses(whole.first, first) === 0 && compareAddresses(whole.last, last) === 0;
+  return isWhole ? { address: first, length } : undefined;
+}
+
 /** The fewest prefixes that together cover first–last (for routes). */
 export function rangeToPrefixes(first: IpAddress, last: IpAddress): Prefix[] {
   const bits = first.octets.length * 8;

@@ -34,6 +34,6 @@ export interface WayVerdict {
 export interface PacketVerdict {
   readonly packet: PacketQuery;
   readonly ways: readonly WayVerdict[];
-  /** Policies that nearly take it, and what differs: "hq/net: source 10.9.0.1 is not in 10.1.0.0-10.1.255.255". */
+  /** Policies that nearly take it, and what differs: "hq/net: source 10.9.0.1 is not in 10.1.0.0/16". */
   readonly near: readonly string[];
 }

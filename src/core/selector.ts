@@ -1,5 +1,15 @@
 /** Selectors in the form of RFC 7296 §3.13 / RFC 4301 §4.4.1.1: an address range, a protocol, a port range. */
-import { addressToString, compareAddresses, type IpAddress, type Prefix, prefixRange } from "./address.ts";
+import {
+  addressToString,
+  compareAddresses,
+  type IpAddress,
+  type Prefix,
+  parseAddress,
+  parsePrefix,
+  prefixRange,
+  prefixToString,
+  rangeToPrefix,
+} from "./address.ts";
 
 export const ANY_PROTOCOL = 0;
 
@@ -42,13 +52,28 @@ export function prefixSelector(
   return { first, last, protocol, firstPort, lastPort };
 }
 
+/** As it is written: "10.1.0.0/16", "10.1.0.5", "10.1.0.5-10.1.0.9", with protocol and ports "10.1.0.0/16[6/80-443]". */
 export function selectorToString(s: TrafficSelector): string {
-  const range =
-    compareAddresses(s.first, s.last) === 0
-      ? addressToString(s.first)
-      : `${addressToString(s.first)}-${addressToString(s.last)}`;
+  const range = rangeText(s.first, s.last);
   const ports = s.firstPort === 0 && s.lastPort === 65535 ? "" : `/${s.firstPort}-${s.lastPort}`;
   return s.protocol === ANY_PROTOCOL && ports === "" ? range : `${range}[${s.protocol}${ports}]`;
+}
+
+function rangeText(first: IpAddress, last: IpAddress): string {
+  if (compareAddresses(first, last) === 0) return addressToString(first);
+  const prefix = rangeToPrefix(first, last);
+  return prefix === undefined ? `${addressToString(first)}-${addressToString(last)}` : prefixToString(prefix);
+}
+
+/** The addresses of what `selectorToString` wrote; undefined: it is no such text. */
+export function addressesOfText(text: string): Pick<TrafficSelector, "first" | "last"> | undefined {
+  const [firstText = "", lastText] = text.replace(/\[.*$/, "").split("-");
+  if (lastText === undefined) {
+    const prefix = parsePrefix(firstText);
+    return prefix && prefixRange(prefix);
+  }
+  const [first, last] = [parseAddress(firstText), parseAddress(lastText)];
+  return first === undefined || last === undefined ? undefined : { first, last };
 }
 
 /** True when some packet fits both. */

@@ -6,6 +6,7 @@ import type { Endpoint } from "#core/address";
 import type { IkeConfig } from "#core/connection";
 import type { Job, JobResult } from "#core/ike-job";
 import type { IkeReport, IkeSnapshot, Trigger } from "#core/ike-state";
+import type { KeyWatch } from "#core/key-watch";
 import type { Policy } from "#core/policy";
 import type { RandomSource } from "#core/ports";
 import type { TrafficSelector } from "#core/selector";
@@ -28,6 +29,7 @@ export interface ControlWorld {
   readonly random: RandomSource;
   /** Octets that the way to this peer carries, as far as is known: of the interface or route. */
   pathMtu(remote: Endpoint): number;
+  readonly keys?: KeyWatch | undefined;
 }
 
 /** Which SAs a command means. A child without connection: of all connections that have one of this name. */

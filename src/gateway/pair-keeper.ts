@@ -79,6 +79,7 @@ export class PairKeeper {
     const limits = pairLimits(config.lifetime, child.esn, random, now, child.agreedLifetime);
     const spec = childSpecOf(child, config, tunnel.policy, laneLimits(limits, now), plane.lanes, pathMtu(child.remote));
     let installed: ReturnType<typeof plane.install>;
+    this.#parts.world.keys?.child(child, child.remote.address.family);
     try {
       installed = plane.install(spec, use);
     } catch (error) {

@@ -7,6 +7,7 @@ import type { Mode, Protocol, ProtocolSpec, SaKeys, SuiteIds } from "#core/child
 import type { ChildConfig, IkeConfig } from "#core/connection";
 import type { Job, JobResult } from "#core/ike-job";
 import type { IkeReport, Trigger } from "#core/ike-state";
+import type { KeyWatch } from "#core/key-watch";
 import type { TrafficSelector } from "#core/selector";
 import type { Millis, Octets, Spi } from "#core/units";
 
@@ -126,4 +127,6 @@ export interface IkeWorld {
   readonly random: { fill(target: Uint8Array): void };
   /** Inbound SPIs of Child SAs: the data plane's, which carry slot and lane. One that is not installed is given back. */
   readonly spis: { draw(): Spi; giveBack(spi: Spi): void };
+  /** Absent: nobody is shown keys. */
+  readonly keys?: KeyWatch | undefined;
 }

@@ -12,6 +12,7 @@ import { listenerFd, listenInherited } from "./listener.ts";
 export const CONTROL_SOCKET = "/run/esplanade/control.sock";
 /** Operators at the same time; more wait in the kernel's queue or are refused. */
 const CONNECTIONS = 32;
+const NEWLINE = 10;
 const ANOTHER_PATH = "name another path (--socket, --vici, esplanade.http.socket)";
 /** An answer to a request that takes long, in milliseconds. */
 const PATIENCE = 60_000;
@@ -24,6 +25,9 @@ export interface ControlServer {
   release(): Promise<void>;
 }
 
+/** Octets are sent as they are and wiped. */
+export type ControlAnswer = string | Uint8Array;
+
 /**
  * `limit`: octets of a request's line. `inherited`: the socket is there, and this process was born with it. Throws
  * SystemError when the path is taken or cannot be made.
@@ -31,7 +35,7 @@ export interface ControlServer {
 export async function listenControl(
   path: string,
   limit: number,
-  answer: (line: string) => Promise<string>,
+  answer: (line: string) => Promise<ControlAnswer>,
   inherited?: number,
 ): Promise<ControlServer> {
   if (inherited === undefined) await removeStale(path);
@@ -66,7 +70,12 @@ export function serverAt(path: string, server: Server, open: ReadonlySet<Socket>
 }
 
 /** Sends one line and returns the answer's. Throws SystemError when no gateway is there. */
-export function askControl(path: string, line: string): Promise<string> {
+export async function askControl(path: string, line: string): Promise<string> {
+  return Buffer.from(await askControlOctets(path, line)).toString("utf8");
+}
+
+/** The same without a string of it: for what is wiped. */
+export function askControlOctets(path: string, line: string): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     const socket = connect(path);
     const chunks: Buffer[] = [];
@@ -75,14 +84,15 @@ export function askControl(path: string, line: string): Promise<string> {
     socket.once("connect", () => socket.end(`${line}\n`));
     socket.on("data", (chunk: Buffer) => chunks.push(chunk));
     socket.once("close", () => {
-      const text = Buffer.concat(chunks).toString("utf8");
-      if (text.endsWith("\n")) resolve(text.slice(0, -1));
+      const octets = new Uint8Array(Buffer.concat(chunks));
+      for (const chunk of chunks) chunk.fill(0);
+      if (octets.at(-1) === NEWLINE) resolve(octets.subarray(0, -1));
       else reject(failure("EPIPE", path));
     });
   });
 }
 
-function serve(socket: Socket, limit: number, answer: (line: string) => Promise<string>): void {
+function serve(socket: Socket, limit: number, answer: (line: string) => Promise<ControlAnswer>): void {
   let pending = Buffer.alloc(0);
   let asked = false;
   socket.on("error", () => undefined);
@@ -94,7 +104,13 @@ function serve(socket: Socket, limit: number, answer: (line: string) => Promise<
     if (end < 0 && pending.length <= limit) return;
     asked = true;
     const line = end < 0 || end > limit ? "" : pending.subarray(0, end).toString("utf8");
-    void answer(line).then((text) => socket.end(`${text}\n`));
+    void answer(line).then((given) => {
+      if (typeof given === "string") socket.end(`${given}\n`);
+      else {
+        socket.write(given, () => given.fill(0));
+        socket.end("\n");
+      }
+    });
   });
   socket.on("end", () => {
     if (!asked) socket.end();

@@ -48,6 +48,8 @@ export interface HttpServerOptions {
   /** Octets of a body; longer ones get 413. */
   readonly bodyLimit: number;
   answer(request: ServedRequest): Promise<ServedAnswer>;
+  /** Where there is none, or not even its first piece. */
+  fault(error: unknown): ServedAnswer & { readonly body: string };
 }
 
 export interface HttpServer {
@@ -132,28 +134,49 @@ async function serve(request: IncomingMessage, response: ServerResponse, options
     return;
   }
   const lastEvent = request.headers["last-event-id"];
-  const answer = await options.answer({
+  const question = {
     method: request.method ?? "",
     target: request.url ?? "",
     host: hostOf(request),
     lastEvent: typeof lastEvent === "string" ? lastEvent : undefined,
     body,
-  });
-  const head = { ...options.headers, ...answer.headers, "Content-Type": answer.type };
-  if (typeof answer.body === "string") {
-    response.writeHead(answer.status, { ...head, "Content-Length": Buffer.byteLength(answer.body) });
-    response.end(request.method === "HEAD" ? "" : answer.body);
+  };
+  const answer = await options.answer(question).catch(options.fault);
+  const { body: content } = answer;
+  if (typeof content === "string") {
+    sendWhole(request, response, options, answer, content);
     return;
   }
-  response.writeHead(answer.status, head);
-  const pieces = answer.body[Symbol.asyncIterator]();
+  const pieces = content[Symbol.asyncIterator]();
   try {
-    if (request.method !== "HEAD") await writePieces(response, pieces);
+    // Before the head is sent: where not even the first piece can be made, its client is told.
+    const first = request.method === "HEAD" ? undefined : await pieces.next();
+    response.writeHead(answer.status, headOf(options, answer));
+    if (first !== undefined) await writePieces(response, first, pieces);
     response.end();
+  } catch (error) {
+    if (response.headersSent) throw error;
+    const fault = options.fault(error);
+    sendWhole(request, response, options, fault, fault.body);
   } finally {
     // Also of a stream that nobody took a piece of: it counts as open until it is told.
     void pieces.return?.();
   }
+}
+
+function headOf(options: HttpServerOptions, { headers, type }: ServedAnswer): Readonly<Record<string, string>> {
+  return { ...options.headers, ...headers, "Content-Type": type };
+}
+
+function sendWhole(
+  request: IncomingMessage,
+  response: ServerResponse,
+  options: HttpServerOptions,
+  answer: ServedAnswer,
+  content: string,
+): void {
+  response.writeHead(answer.status, { ...headOf(options, answer), "Content-Length": Buffer.byteLength(content) });
+  response.end(request.method === "HEAD" ? "" : content);
 }
 
 /** Several Host headers are none (RFC 9112 §3.2). */
@@ -165,17 +188,21 @@ function hostOf({ rawHeaders }: IncomingMessage): string | undefined {
 }
 
 /** One piece a turn of the event loop: nobody else waits for a long answer. A client that goes ends it. */
-async function writePieces(response: ServerResponse, pieces: AsyncIterator<string>): Promise<void> {
+async function writePieces(
+  response: ServerResponse,
+  first: IteratorResult<string>,
+  pieces: AsyncIterator<string>,
+): Promise<void> {
   // Whoever waits for the next piece of a stream that never ends is told too.
   const gone = new Promise<void>((resolve) => void response.once("close", resolve));
   void gone.then(() => pieces.return?.());
-  for (;;) {
-    const next = await Promise.race([pieces.next(), gone]);
-    if (next === undefined || response.destroyed) return;
-    if (next.done === true) return;
+  for (let next = first; next.done !== true; ) {
     if (!response.write(next.value))
       await Promise.race([new Promise((resolve) => response.once("drain", resolve)), gone]);
     await nextTurn();
+    const more = await Promise.race([pieces.next(), gone]);
+    if (more === undefined || response.destroyed) return;
+    next = more;
   }
 }
 

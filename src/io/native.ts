@@ -148,6 +148,8 @@ export interface SnifferCount {
 
 export interface NativeSniffer {
   drain(samples: number): SnifferCount;
+  /** Of a cooked one: at most so many octets of records (native/sniffer.cc), and matches that were lost. */
+  take(limit: number): { readonly records: Uint8Array; readonly unread: number };
   close(): void;
 }
 
@@ -223,7 +225,12 @@ export interface NativeIo {
     fd: number,
     ready: (events: number) => void,
   ) => Poller;
-  readonly Sniffer: new (interfaceIndex: number, filter: Uint8Array) => NativeSniffer;
+  /** `cooked`: packets without link headers, of all interfaces for index 0. */
+  readonly Sniffer: new (
+    interfaceIndex: number,
+    filter: Uint8Array,
+    cooked?: boolean,
+  ) => NativeSniffer;
 }
 
 let loaded: unknown;

@@ -8,6 +8,7 @@ import { LITTLE_ENDIAN } from "./netlink-message.ts";
 const LOAD_OCTET = 0x30;
 const LOAD_HALF = 0x28;
 const LOAD_HALF_AT_X = 0x48;
+const LOAD_OCTET_AT_X = 0x50;
 const LOAD_WORD = 0x20;
 const LOAD_WORD_AT_X = 0x40;
 const LOAD_LENGTH = 0x80;
@@ -208,6 +209,77 @@ export function packetsOfLane(family: 4 | 6, protocol: "esp" | "ah", lane: numbe
     jump(JUMP_EQUAL, lane, "ours"),
     plain(RETURN, 0),
     label("ours"),
+    plain(RETURN, ALL_OCTETS),
+  ]);
+}
+
+/** linux/filter.h: SKF_AD_OFF + SKF_AD_IFINDEX. */
+const INTERFACE_INDEX = 0xfffff000 + 8;
+const ICMP = 1;
+/** Destination unreachable, with "fragmentation needed" (RFC 792); packet too big (RFC 4443 §3.2). */
+const UNREACHABLE = 3;
+const TOO_BIG = 2;
+
+/**
+ * For packets that begin with their IP header: all of one interface, and of the others ESP, AH, UDP of the ports, later
+ * fragments of UDP, and what routers say of packets that do not fit.
+ */
+export function traceFilter(inside: number, ports: readonly number[]): Instruction[] {
+  return assemble([
+    plain(LOAD_WORD, INTERFACE_INDEX),
+    jump(JUMP_EQUAL, inside, "match"),
+    plain(LOAD_OCTET, 0),
+    jump(JUMP_GREATER_EQUAL, 0x70, "ignore"),
+    jump(JUMP_GREATER_EQUAL, 0x60, "ipv6"),
+    jump(JUMP_GREATER_EQUAL, 0x50, "ignore"),
+    jump(JUMP_GREATER_EQUAL, 0x40, "ipv4"),
+    go("ignore"),
+
+    label("ipv4"),
+    plain(LOAD_OCTET, 9),
+    ...isAny([ESP, AH], "match"),
+    jump(JUMP_EQUAL, UDP, "udp4"),
+    jump(JUMP_EQUAL, ICMP, "icmp4"),
+    go("ignore"),
+    label("udp4"),
+    plain(LOAD_HALF, 6),
+    jump(JUMP_BITS, 0x1fff, "match"),
+    plain(LOAD_X_HEADER, 0),
+    plain(LOAD_HALF_AT_X, 0),
+    ...isAny(ports, "match"),
+    plain(LOAD_HALF_AT_X, 2),
+    ...isAny(ports, "match"),
+    go("ignore"),
+    label("icmp4"),
+    plain(LOAD_X_HEADER, 0),
+    plain(LOAD_OCTET_AT_X, 0),
+    jump(JUMP_EQUAL, UNREACHABLE, "match"),
+    go("ignore"),
+
+    label("ipv6"),
+    plain(LOAD_OCTET, 6),
+    ...isAny([ESP, AH], "match"),
+    jump(JUMP_EQUAL, UDP, "udp6"),
+    jump(JUMP_EQUAL, FRAGMENT, "fragment6"),
+    jump(JUMP_EQUAL, ICMPV6, "icmp6"),
+    go("ignore"),
+    label("udp6"),
+    plain(LOAD_HALF, 40),
+    ...isAny(ports, "match"),
+    plain(LOAD_HALF, 42),
+    ...isAny(ports, "match"),
+    go("ignore"),
+    label("fragment6"),
+    plain(LOAD_OCTET, 40),
+    ...isAny([ESP, AH, UDP], "match"),
+    go("ignore"),
+    label("icmp6"),
+    plain(LOAD_OCTET, 40),
+    jump(JUMP_EQUAL, TOO_BIG, "match"),
+
+    label("ignore"),
+    plain(RETURN, 0),
+    label("match"),
     plain(RETURN, ALL_OCTETS),
   ]);
 }

@@ -72,6 +72,11 @@ export class Strongswan implements AsyncDisposable {
     const home = mkdtempSync(join(tmpdir(), "esplanade-strongswan-"));
     const build = plan.build ?? INSTALLED;
     writeHome(home, plan, build);
+    return Strongswan.startIn(box, home, build);
+  }
+
+  /** The same with files that are there: strongswan.conf, which puts vici and charon.log beside itself, and swanctl/; removed at the end. */
+  static async startIn(box: Box, home: string, build: StrongswanBuild = INSTALLED): Promise<Strongswan> {
     // What it decapsulates comes in by its TUN, from addresses that are routed elsewhere.
     for (const scope of ["all", "default"]) box.sysctl(`net/ipv4/conf/${scope}/rp_filter`, "0");
     const [program = "", ...words] = build.charon;

@@ -1,6 +1,6 @@
 /** The HTTP interface of a running gateway: its places, its page, its streams. */
 import { readFileSync } from "node:fs";
-import { BODY_LIMIT, COMMON_HEADERS } from "#control/http/message";
+import { BODY_LIMIT, COMMON_HEADERS, faultAnswer } from "#control/http/message";
 import { answerQuestion, type HttpFile, type HttpWorld } from "#control/http/routes";
 import { addressToString } from "#core/address";
 import type { OperatedGateway } from "#core/operator";
@@ -8,6 +8,7 @@ import type { HttpConfig } from "#core/policy";
 import { type HttpPlace, type HttpServer, listenHttp } from "#io/http-server";
 import { packageFile } from "#io/package-file";
 import { EventStreams } from "./event-streams.ts";
+import { RecentStatus } from "./recent-status.ts";
 
 /** Path → file of page/, and what it is. */
 const FILES = [
@@ -40,9 +41,16 @@ export async function openHttp(
   parts: HttpServiceParts,
   inherited: readonly number[] = [],
 ): Promise<HttpDoor> {
-  const streams = new EventStreams(parts.gateway);
+  const recent = new RecentStatus(
+    () => parts.gateway.status(),
+    () => performance.now(),
+  );
+  const status = () => recent.status();
+  const { journal } = parts.gateway;
+  const streams = new EventStreams({ journal, status });
   const world: HttpWorld = {
     gateway: parts.gateway,
+    status,
     metrics: () => parts.metrics(),
     ready: () => parts.ready(),
     stream: (after, status) => streams.open(after, status),
@@ -57,9 +65,12 @@ export async function openHttp(
   try {
     for (const [index, place] of placesOf(config).entries()) {
       const via = place.kind;
-      const answer: Parameters<typeof listenHttp>[1]["answer"] = (request) =>
-        answerQuestion({ ...request, via }, world);
-      const options = { headers: COMMON_HEADERS, bodyLimit: BODY_LIMIT, answer };
+      const answer: Parameters<typeof listenHttp>[1]["answer"] = async (request) => {
+        const answered = await answerQuestion({ ...request, via }, world);
+        if (request.method === "POST") recent.forget();
+        return answered;
+      };
+      const options = { headers: COMMON_HEADERS, bodyLimit: BODY_LIMIT, answer, fault: faultAnswer };
       servers.push(await listenHttp(place, options, inherited[index]));
     }
   } catch (error) {

@@ -7,6 +7,7 @@ import type { IkeConfig } from "#core/connection";
 import type { GatewayDetails } from "#core/details";
 import { LaneEvent } from "#core/event-ring";
 import type { IkeReport } from "#core/ike-state";
+import type { KeyWatch } from "#core/key-watch";
 import type { GatewayConfig, Policy } from "#core/policy";
 import type { Clock, RandomSource } from "#core/ports";
 import { Train } from "#core/slab";
@@ -53,6 +54,7 @@ export interface IkeServiceParts {
   readonly mark: number;
   readonly tunName: string;
   readonly makeEngine: (world: IkeWorld) => IkePort;
+  readonly keys: KeyWatch | undefined;
   /** What the lanes listen on, in the order of their sockets. */
   readonly lanes: readonly LaneListen[];
   /** The policies are these now: routes and guards follow. */
@@ -104,8 +106,9 @@ export class IkeService {
       unreachable: (remote, reason) => this.#give({ kind: "unreachable", remote, reason }),
     };
     this.#ports = new IkePorts(parts.ike, parts.lanes, parts.mark, listener, opened);
-    const engine = parts.makeEngine({ random, spis: plane.spis });
-    this.#control = new IkeControl({ engine, plane, random, pathMtu: ({ address }) => this.#pathMtu(address) });
+    const { keys } = parts;
+    const engine = parts.makeEngine({ random, spis: plane.spis, keys });
+    this.#control = new IkeControl({ engine, plane, random, keys, pathMtu: ({ address }) => this.#pathMtu(address) });
     const changes = new NetworkChanges(() => this.#tellAddresses());
     opened.add(() => changes[Symbol.dispose]());
   }

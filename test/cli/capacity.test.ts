@@ -1,38 +1,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { CliIo } from "#cli/command";
-import { COMMANDS } from "#cli/commands";
-import { main } from "#cli/main";
-import { SystemError } from "#core/errors";
 import { sample } from "#test/config/swanctl/sample";
+import { type Files, type Outcome, runCommand } from "./run-command.ts";
 
-interface Outcome {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-async function run(words: readonly string[], files: Readonly<Record<string, string>> = {}): Promise<Outcome> {
-  let [out, err] = ["", ""];
-  const io: CliIo = {
-    out: (text) => {
-      out += text;
-    },
-    err: (text) => {
-      err += text;
-    },
-    glob: () => [],
-    readFile: (path) => {
-      const file = files[path];
-      if (file === undefined) throw new SystemError("ENOENT", "open", path, "check the path");
-      return { octets: new TextEncoder().encode(file), mode: 0o600 };
-    },
-    terminal: false,
-    colours: false,
-  };
-  const code = await main(words, { version: "1.2.3", commands: COMMANDS }, io);
-  return { code, out, err };
-}
+const run = (words: readonly string[], files: Files = {}): Promise<Outcome> => runCommand(words, { files });
 
 test("S56: capacity says how many pairs there can be, every bound, and which of them binds", async () => {
   const { code, out } = await run(["capacity", "--memory", "128M", "--heap", "4G", "hq.conf"], { "hq.conf": sample() });

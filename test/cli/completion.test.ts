@@ -2,28 +2,9 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 import { COMMANDS } from "#cli/commands";
-import { main } from "#cli/main";
+import { type Outcome, runCommand } from "./run-command.ts";
 
-async function run(...words: readonly string[]): Promise<{ code: number; out: string; err: string }> {
-  let [out, err] = ["", ""];
-  const code = await main(
-    words,
-    { version: "1.2.3", commands: COMMANDS },
-    {
-      out: (text) => {
-        out += text;
-      },
-      err: (text) => {
-        err += text;
-      },
-      readFile: () => assert.fail("no file"),
-      glob: () => [],
-      terminal: false,
-      colours: false,
-    },
-  );
-  return { code, out, err };
-}
+const run = (...words: readonly string[]): Promise<Outcome> => runCommand(words, { files: {} });
 
 /** What bash offers for the last of these words. */
 function offered(script: string, words: readonly string[]): string[] {

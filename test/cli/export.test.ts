@@ -3,31 +3,10 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { COMMANDS } from "#cli/commands";
-import { glob, readFile } from "#cli/files";
-import { main } from "#cli/main";
 import { readText } from "#test/config/swanctl/sample";
+import { type Outcome, runCommand } from "./run-command.ts";
 
-async function run(...words: readonly string[]): Promise<{ code: number; out: string; err: string }> {
-  let [out, err] = ["", ""];
-  const code = await main(
-    words,
-    { version: "1.2.3", commands: COMMANDS },
-    {
-      out: (text) => {
-        out += text;
-      },
-      err: (text) => {
-        err += text;
-      },
-      readFile,
-      glob,
-      terminal: false,
-      colours: false,
-    },
-  );
-  return { code, out, err };
-}
+const run = (...words: readonly string[]): Promise<Outcome> => runCommand(words);
 
 test("export makes the other side's swanctl.conf, with the secret only in a file of its owner's", async (t) => {
   const home = mkdtempSync(join(tmpdir(), "export-"));
@@ -70,5 +49,5 @@ test("export makes the other side's swanctl.conf, with the secret only in a file
   assert.match(shownText.out, /# secret = …/);
   assert.match(shownText.err, /note: the configuration does not say our address/);
   assert.match((await run("export", "hqq", ours)).err, /no tunnel is called 'hqq'; did you mean 'hq'\?/);
-  assert.equal((await run("export", "hq", ours, "--for", "openiked")).code, 2);
+  assert.equal((await run("export", "hq", ours, "--for", "openswan")).code, 2);
 });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -50,6 +51,29 @@ test("a credential is read where the service manager put it, and what is wrong i
     assert.throws(() => readFile("credential:hq.psk"), /no service manager gave .* set CREDENTIALS_DIRECTORY/);
   } finally {
     if (former !== undefined) process.env["CREDENTIALS_DIRECTORY"] = former;
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("only regular files of bounded size are read: a pipe without a writer does not stop a gateway, a device does not fill it", () => {
+  const folder = mkdtempSync(join(tmpdir(), "files-"));
+  try {
+    const file = join(folder, "hq.conf");
+    writeFileSync(file, "connections { }\n");
+    chmodSync(file, 0o640);
+    const { octets, mode } = readFile(file);
+    assert.deepEqual([new TextDecoder().decode(octets), mode], ["connections { }\n", 0o640]);
+    const pipe = join(folder, "pipe");
+    assert.equal(spawnSync("mkfifo", [pipe]).status, 0);
+    const says = (path: string, message: string) =>
+      assert.throws(() => readFile(path), { message: `${path}: ${message}` });
+    for (const path of [pipe, "/dev/zero", "/dev/null"])
+      says(path, "read failed with EINVAL; it is a pipe, socket or device: name a regular file");
+    says(folder, "read failed with EISDIR; it is a directory: name a file in it");
+    says(join(folder, "none"), "open failed with ENOENT; there is no such file: check the path");
+    truncateSync(file, 64 * 1024 * 1024 + 1);
+    says(file, "read failed with EFBIG; it has 67108865 octets where 67108864 are the most: check the path");
+  } finally {
     rmSync(folder, { recursive: true });
   }
 });

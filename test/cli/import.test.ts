@@ -1,38 +1,13 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { CliIo } from "#cli/command";
-import { COMMANDS } from "#cli/commands";
-import { main } from "#cli/main";
-import { SystemError } from "#core/errors";
 import { BASE_CONF, IPSEC_CONF, IPSEC_SECRETS, LEGACY } from "#test/config/import/sources";
+import { type Files, type Outcome, runCommand } from "./run-command.ts";
 
-interface Outcome {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-async function run(words: readonly string[], files: Readonly<Record<string, string | Uint8Array>>): Promise<Outcome> {
-  let [out, err] = ["", ""];
-  const io: CliIo = {
-    out: (text) => {
-      out += text;
-    },
-    err: (text) => {
-      err += text;
-    },
+const run = (words: readonly string[], files: Files): Promise<Outcome> =>
+  runCommand(words, {
+    files,
     glob: (pattern) => (pattern.endsWith("/conns/*.conf") ? [pattern.replace("*", "base")] : []),
-    readFile: (path) => {
-      const file = files[path];
-      if (file === undefined) throw new SystemError("ENOENT", "open", path, "check the path");
-      return { octets: typeof file === "string" ? new TextEncoder().encode(file) : file.slice(), mode: 0o600 };
-    },
-    terminal: false,
-    colours: false,
-  };
-  const code = await main(words, { version: "1.2.3", commands: COMMANDS }, io);
-  return { code, out, err };
-}
+  });
 
 const CONF = { "/etc/ipsec.conf": IPSEC_CONF, "/etc/conns/base.conf": BASE_CONF, "/etc/ipsec.secrets": IPSEC_SECRETS };
 

@@ -2,17 +2,11 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import test from "node:test";
 import { fileURLToPath } from "node:url";
-import type { CliIo, Command } from "#cli/command";
+import type { Command } from "#cli/command";
 import { COMMANDS } from "#cli/commands";
-import { main } from "#cli/main";
 import { ConfigError, SystemError } from "#core/errors";
 import { type JsonObject, KEY_A, sample, withSa } from "#test/config/sample";
-
-interface Outcome {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
+import { type Outcome, runCommand } from "./run-command.ts";
 
 const failing: Command = {
   name: "fail",
@@ -32,32 +26,16 @@ const failing: Command = {
   },
 };
 
-async function esplanade(
+const esplanade = (
   words: readonly string[],
   files: Readonly<Record<string, JsonObject>> = {},
   colours = false,
-): Promise<Outcome> {
-  let [out, err] = ["", ""];
-  const io: CliIo = {
-    out: (text) => {
-      out += text;
-    },
-    err: (text) => {
-      err += text;
-    },
-    glob: () => [],
-    readFile: (path) => {
-      const file = files[path];
-      if (file === undefined) throw new SystemError("ENOENT", "open", path, "check the path");
-      return { octets: new TextEncoder().encode(JSON.stringify(file)), mode: 0o600 };
-    },
-    terminal: false,
+): Promise<Outcome> =>
+  runCommand(words, {
+    files: Object.fromEntries(Object.entries(files).map(([path, content]) => [path, JSON.stringify(content)])),
     colours,
-  };
-  const commands = { ...COMMANDS, fail: async () => failing };
-  const code = await main(words, { version: "1.2.3", commands }, io);
-  return { code, out, err };
-}
+    commands: { ...COMMANDS, fail: async () => failing },
+  });
 
 test("check says ok and counts, with exit code 0; warnings go to standard error", async () => {
   const { code, out, err } = await esplanade(["check", "gw.json"], { "gw.json": sample() });

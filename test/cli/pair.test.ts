@@ -3,28 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import type { CliIo } from "#cli/command";
-import { COMMANDS } from "#cli/commands";
-import { glob, readFile } from "#cli/files";
-import { main } from "#cli/main";
-
-async function run(words: readonly string[]): Promise<{ code: number; out: string; err: string }> {
-  let [out, err] = ["", ""];
-  const io: CliIo = {
-    out: (text) => {
-      out += text;
-    },
-    err: (text) => {
-      err += text;
-    },
-    glob,
-    readFile,
-    terminal: false,
-    colours: false,
-  };
-  const code = await main(words, { version: "1.2.3", commands: COMMANDS }, io);
-  return { code, out, err };
-}
+import { runCommand as run } from "./run-command.ts";
 
 function home(t: TestContext): string {
   const path = mkdtempSync(join(tmpdir(), "pair-"));

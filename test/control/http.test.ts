@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { isOurHost } from "#control/http/host";
-import { COMMON_HEADERS, type HttpAnswer, type HttpQuestion } from "#control/http/message";
+import { COMMON_HEADERS, faultAnswer, type HttpAnswer, type HttpQuestion } from "#control/http/message";
 import { answerQuestion, type HttpWorld, ROUTES } from "#control/http/routes";
 import { reportLine } from "#control/report-text";
 import type { IkeReport, IkeSaSnapshot } from "#core/ike-state";
@@ -54,6 +54,7 @@ async function* pieces(...texts: readonly string[]): AsyncGenerator<string> {
 function world(gateway: OperatedGateway = new Sample()): HttpWorld {
   return {
     gateway,
+    status: () => gateway.status(),
     metrics: () => pieces("ipsec_tunnel_up 1\n", "rest\n"),
     stream: () => pieces("event: status\ndata: {}\n\n"),
     ready: async () => undefined,
@@ -259,4 +260,36 @@ test("nothing of elsewhere is loaded, nothing is framed, nothing is kept", () =>
     const text = readFileSync(packageFile(`page/${name}`), "utf8").replaceAll("http://www.w3.org/2000/svg", "");
     assert.doesNotMatch(text, /https?:|innerHTML|insertAdjacentHTML|document\.write|eval\(|@import|url\(/, name);
   }
+});
+
+test("status, tunnels and SAs of many leave in pieces, and say the same as in one", async () => {
+  const [tunnel] = STATUS.tunnels;
+  assert.ok(tunnel !== undefined);
+  const many = { ...STATUS, tunnels: Array.from({ length: 1234 }, (_, i) => ({ ...tunnel, child: `net${i}` })) };
+  const at = { ...world(), status: () => many };
+  const read = async (target: string) => {
+    const { body } = await ask(target, {}, at);
+    assert.ok(typeof body !== "string", target);
+    const texts: string[] = [];
+    for await (const text of body) texts.push(text);
+    assert.ok(texts.length > 12 && texts.every((text) => text.length < 200_000));
+    return JSON.parse(texts.join(""));
+  };
+  const plain = (value: unknown) => JSON.parse(JSON.stringify(value));
+  assert.deepEqual(await read("/v1/status"), plain(many));
+  assert.deepEqual(await read("/v1/tunnels"), plain({ tunnels: many.tunnels }));
+  assert.equal((await read("/v1/sas")).childSas.length, 1234 * tunnel.sas.length);
+  // A few are one text.
+  assert.equal(typeof (await ask("/v1/status")).body, "string");
+});
+
+test("a fault of ours is told as what it is", () => {
+  const { status, body } = faultAnswer(new Error("no such row"));
+  assert.equal(status, 500);
+  assert.deepEqual(JSON.parse(body), {
+    error: {
+      code: "fault",
+      why: "a fault of this program, not of the request: no such row; report it with what was asked",
+    },
+  });
 });

@@ -17,8 +17,8 @@ export const TUNNEL: TunnelStatus = {
   rate: 812e6 / 8,
   rekeyMillis: 55 * 60_000,
   suite: "aes256gcm16/x25519",
-  localSelectors: ["10.1.0.0-10.1.255.255"],
-  remoteSelectors: ["10.2.0.0-10.2.255.255"],
+  localSelectors: ["10.1.0.0/16"],
+  remoteSelectors: ["10.2.0.0/16"],
   sas: [
     {
       role: "current",

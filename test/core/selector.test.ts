@@ -3,6 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { addressFromWords, compareAddresses, parsePrefix } from "#core/address";
 import {
+  addressesOfText,
   prefixSelector,
   selectorContains,
   selectorsOverlap,
@@ -67,8 +68,21 @@ test("families never meet", () => {
 });
 
 test("selectors as people read them", () => {
-  assert.equal(selectorToString(prefix("10.1.0.0/16")), "10.1.0.0-10.1.255.255");
+  assert.equal(selectorToString(prefix("10.1.0.0/16")), "10.1.0.0/16");
   assert.equal(selectorToString(prefix("10.1.0.1/32")), "10.1.0.1");
-  assert.equal(selectorToString(prefix("fd01::/64", 6, 80, 443)), "fd01::-fd01::ffff:ffff:ffff:ffff[6/80-443]");
+  assert.equal(selectorToString(prefix("fd01::/64", 6, 80, 443)), "fd01::/64[6/80-443]");
   assert.equal(selectorToString(prefix("10.1.0.1/32", 17)), "10.1.0.1[17]");
+  assert.equal(selectorToString(prefix("0.0.0.0/0")), "0.0.0.0/0");
+  assert.equal(selectorToString(prefix("::/1")), "::/1");
+  assert.deepEqual(addressesOfText("nothing"), undefined);
+  // What no prefix says.
+  const between = (first: string, last: string) => selectorToString({ ...prefix(first), last: prefix(last).last });
+  assert.equal(between("10.1.0.5", "10.1.0.9"), "10.1.0.5-10.1.0.9");
+  assert.equal(between("10.1.0.1", "10.1.0.2"), "10.1.0.1-10.1.0.2");
+  assert.equal(between("10.1.0.2", "10.1.0.3"), "10.1.0.2/31");
+  assert.equal(between("10.1.0.0", "10.2.255.255"), "10.1.0.0-10.2.255.255");
+  for (const text of ["10.1.0.0/16", "10.1.0.1", "fd01::/64[6/80-443]", "10.1.0.5-10.1.0.9", "10.1.0.5-10.1.0.9[17]"]) {
+    const read = addressesOfText(text);
+    assert.equal(read && selectorToString({ ...prefix("::/0"), ...read }), text.replace(/\[.*/, ""));
+  }
 });

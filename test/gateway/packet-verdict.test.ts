@@ -77,10 +77,10 @@ for (const [what, query, pairs, fate] of FATES)
 
 test("what nearly fits is told with what differs", () => {
   assert.deepEqual(verdict(packet("10.7.0.1")).near.slice(0, 1), [
-    "lab/ssh: the ports do not fit 10.1.0.0-10.1.255.255, 10.7.0.0-10.7.255.255[6/22-22]",
+    "lab/ssh: the ports do not fit 10.1.0.0/16, 10.7.0.0/16[6/22-22]",
   ]);
   assert.deepEqual(verdict(packet("10.7.0.1", { protocol: 17 })).near.slice(0, 1), [
-    "lab/ssh: protocol 17 is not in 10.7.0.0-10.7.255.255[6/22-22]",
+    "lab/ssh: protocol 17 is not in 10.7.0.0/16[6/22-22]",
   ]);
   assert.match(
     verdict(packet("10.7.0.1", { source: "10.5.0.1" })).near[0] ?? "",

@@ -146,7 +146,7 @@ const REFUSALS: readonly Refusal[] = [
       charon: /no matching CHILD_SA config found/,
     },
     them: {
-      ours: /the peer asks for 10\.1\.9\.0-10\.1\.9\.255 === 10\.3\.0\.0-10\.3\.0\.255 .*we have net9: .*mirror each other/,
+      ours: /the peer asks for 10\.1\.9\.0\/24 === 10\.3\.0\.0\/24 .*we have net9: .*mirror each other/,
       charon: /received INVALID_ID_INFORMATION error notify/,
     },
   },

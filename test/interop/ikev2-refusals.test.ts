@@ -176,11 +176,11 @@ const REFUSALS: readonly Refusal[] = [
     what: "no traffic selectors in common",
     theirs: { localSelectors: "10.3.0.0/24" },
     us: {
-      ours: "s2s/net: IKE_AUTH: the peer says TS_UNACCEPTABLE: the peer has no policy for these traffic selectors (10.1.0.0-10.1.0.255 === 10.2.0.0-10.2.0.255, our side first); make local and remote selectors mirror each other",
+      ours: "s2s/net: IKE_AUTH: the peer says TS_UNACCEPTABLE: the peer has no policy for these traffic selectors (10.1.0.0/24 === 10.2.0.0/24, our side first); make local and remote selectors mirror each other",
       charon: "N(TS_UNACCEPT) ]",
     },
     them: {
-      ours: "IKE_AUTH: we say TS_UNACCEPTABLE: the peer asks for 10.1.0.0-10.1.0.255 === 10.3.0.0-10.3.0.255 (our side first); we have net: 10.1.0.0-10.1.0.255 === 10.2.0.0-10.2.0.255; make local and remote selectors mirror each other",
+      ours: "IKE_AUTH: we say TS_UNACCEPTABLE: the peer asks for 10.1.0.0/24 === 10.3.0.0/24 (our side first); we have net: 10.1.0.0/24 === 10.2.0.0/24; make local and remote selectors mirror each other",
       charon: "received TS_UNACCEPTABLE notify, no CHILD_SA built",
     },
   },
@@ -294,7 +294,7 @@ test(
       );
       await pair.mustEcho();
       const up = (await pair.ours.status()).tunnels.find(({ state }) => state === "up");
-      assert.deepEqual([up?.localSelectors, up?.remoteSelectors], [["10.1.0.0-10.1.0.255"], ["10.2.0.0-10.2.0.127"]]);
+      assert.deepEqual([up?.localSelectors, up?.remoteSelectors], [["10.1.0.0/24"], ["10.2.0.0/25"]]);
       await pair.ours.act("terminate", "s2s", true);
       await pair.mustBeDown();
     }

@@ -13,20 +13,39 @@ export interface Spoken {
   readonly output: string;
 }
 
+/** What somebody has already: nothing of it is changed or removed. */
+export class OperatorsFiles {
+  /** With swanctl.conf, x509, private … */
+  readonly directory: string;
+  /** strongswan.conf. */
+  readonly settings: string;
+
+  constructor(directory: string, settings: string) {
+    this.directory = directory;
+    this.settings = settings;
+  }
+}
+
 export class Swanctl implements Disposable {
   readonly #vici: string;
   readonly #home: string;
+  readonly #settings: string;
+  readonly #own: boolean = false;
   readonly #running = new Set<ChildProcess>();
 
-  /** `files`: below its directory, swanctl.conf among them. */
-  constructor(vici: string, files: Readonly<Record<string, string | Uint8Array>> = {}) {
+  /** With a directory of its own that has these files, swanctl.conf among them; or with an operator's. */
+  constructor(vici: string, files: Readonly<Record<string, string | Uint8Array>> | OperatorsFiles = {}) {
     this.#vici = vici;
+    if (files instanceof OperatorsFiles) {
+      this.#home = files.directory;
+      this.#settings = files.settings;
+      return;
+    }
     this.#home = mkdtempSync(join(tmpdir(), "esplanade-swanctl-"));
+    this.#settings = join(this.#home, "strongswan.conf");
+    this.#own = true;
     for (const name of DIRECTORIES) mkdirSync(join(this.#home, name));
-    writeFileSync(
-      join(this.#home, "strongswan.conf"),
-      "swanctl {\n  load = openssl pem pkcs1 pkcs8 x509 pubkey random\n}\n",
-    );
+    writeFileSync(this.#settings, "swanctl {\n  load = openssl pem pkcs1 pkcs8 x509 pubkey random\n}\n");
     this.write(files);
   }
 
@@ -70,7 +89,7 @@ export class Swanctl implements Disposable {
   start(...words: readonly string[]): ChildProcess {
     const env = {
       ...process.env,
-      STRONGSWAN_CONF: join(this.#home, "strongswan.conf"),
+      STRONGSWAN_CONF: this.#settings,
       SWANCTL_DIR: this.#home,
       TZ: "UTC",
     };
@@ -84,6 +103,6 @@ export class Swanctl implements Disposable {
 
   [Symbol.dispose](): void {
     for (const child of this.#running) child.kill("SIGKILL");
-    rmSync(this.#home, { recursive: true, force: true });
+    if (this.#own) rmSync(this.#home, { recursive: true, force: true });
   }
 }

@@ -17,13 +17,14 @@ afterEach(async () => {
   server = undefined;
 });
 
+const fault = (error: unknown) => ({ status: 500, type: "text/plain", body: `fault: ${String(error)}` });
 const OK: ServedAnswer = { status: 200, type: "text/plain", body: "fine" };
 
 async function serve(answer: (request: ServedRequest) => ServedAnswer): Promise<void> {
   const headers = { "X-Content-Type-Options": "nosniff" };
   server = await listenHttp(
     { kind: "unix", path },
-    { headers, bodyLimit: 100, answer: async (request) => answer(request) },
+    { headers, bodyLimit: 100, answer: async (request) => answer(request), fault },
   );
 }
 
@@ -66,6 +67,28 @@ test("HEAD gets headers alone, of streams too", async () => {
   await serve(() => ({ ...OK, body: stream() }));
   assert.match(await talk(GET.replace("GET", "HEAD")), /\r\n\r\n$/);
   assert.equal(pulled, 0);
+});
+
+test("a fault in an answer or in its first piece is a 500, one further on ends the connection, and the next is answered", async () => {
+  const broken = new Error("broken");
+  let answer: () => ServedAnswer = () => {
+    throw broken;
+  };
+  await serve(() => answer());
+  assert.match(await talk(GET), /^HTTP\/1\.1 500 [\s\S]*\r\n\r\nfault: Error: broken$/);
+  async function* breaking(...before: readonly string[]): AsyncGenerator<string> {
+    yield* before;
+    throw broken;
+  }
+  answer = () => ({ ...OK, body: breaking() });
+  assert.match(await talk(GET), /^HTTP\/1\.1 500 [\s\S]*\r\n\r\nfault: Error: broken$/);
+  answer = () => ({ ...OK, body: breaking("first") });
+  const cut = await talk(GET);
+  assert.match(cut, /^HTTP\/1\.1 200 [\s\S]*first/);
+  // RFC 9112 §8: no last chunk, so its client knows.
+  assert.doesNotMatch(cut, /\r\n0\r\n\r\n$/);
+  answer = () => OK;
+  assert.match(await talk(GET), /fine$/);
 });
 
 test("a stream that HEAD asked for is told that nobody reads it: it would count as open for ever", async () => {
@@ -150,13 +173,13 @@ test("who does not read is not written to, and who goes ends the stream that it 
 test("a socket that a dead process left is replaced, one that lives or is none is not", async () => {
   await serve(() => OK);
   await assert.rejects(
-    listenHttp({ kind: "unix", path }, { headers: {}, bodyLimit: 1, answer: async () => OK }),
+    listenHttp({ kind: "unix", path }, { headers: {}, bodyLimit: 1, answer: async () => OK, fault }),
     /EADDRINUSE|another gateway/,
   );
   const file = join(home, "file");
   writeFileSync(file, "mine");
   await assert.rejects(
-    listenHttp({ kind: "unix", path: file }, { headers: {}, bodyLimit: 1, answer: async () => OK }),
+    listenHttp({ kind: "unix", path: file }, { headers: {}, bodyLimit: 1, answer: async () => OK, fault }),
     /no socket/,
   );
 });

@@ -6,6 +6,7 @@ import { identityMatch, identityToString } from "#crypto/identity";
 import type { PlacedConnection } from "./connection.ts";
 import type { Findings } from "./findings.ts";
 import { fixedAddress } from "./hosts.ts";
+import type { Section } from "./inherit.ts";
 
 export function checkConnection(
   connection: PlacedConnection,
@@ -70,14 +71,18 @@ function checkChildren({ config, children, reader }: PlacedConnection): void {
     reader.findings.error(reader.place, `${reader.title} has no child and must have one`, "add children { net { … } }");
 }
 
-/** The file itself, where it holds secrets. */
+/** The file itself, where secrets stand in it: those in files and credentials of their own are not its matter. */
 export function checkMode(
   main: { readonly name: string; readonly mode: number },
-  secrets: readonly SharedSecret[],
-  place: Parameters<Findings["warn"]>[0],
+  secrets: Section | undefined,
   findings: Findings,
 ): void {
-  if (secrets.length === 0 || isPrivate(main.mode)) return;
+  if (secrets === undefined || isPrivate(main.mode)) return;
+  if (![...secrets.sections.values()].some(({ settings }) => settings.has("secret"))) return;
   const mode = (main.mode & 0o777).toString(8);
-  findings.warn(place, `others may read this file (mode ${mode}), and it holds secrets`, `chmod 600 ${main.name}`);
+  findings.warn(
+    secrets.place,
+    `others may read this file (mode ${mode}), and it holds secrets`,
+    `chmod 600 ${main.name}`,
+  );
 }

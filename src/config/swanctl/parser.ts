@@ -110,8 +110,10 @@ class Parser {
           "remove one of the two",
         );
       const reveal = name === PSK ? place.source.hideFrom(place.at) : undefined;
-      into.settings.set(name, { ...place, value: scanner.value(this.#tunnels.has(into) ? TUNNEL_KEYS : NO_KEYS) });
-      reveal?.(scanner.here.at);
+      const value = scanner.value(this.#tunnels.has(into) ? TUNNEL_KEYS : NO_KEYS);
+      into.settings.set(name, { ...place, value });
+      // Where nothing stands behind psk = the secret may stand on the next line.
+      if (value !== undefined) reveal?.(scanner.here.at);
       return;
     }
     if (name === TUNNEL && into.name === "" && !scanner.isSettingOrSection()) {

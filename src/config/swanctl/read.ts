@@ -1,4 +1,4 @@
-/** The swanctl.conf of an operator → typed, checked GatewayConfig, or every complaint at once. */
+/** The swanctl.conf of an operator, or the same as JSON → typed, checked GatewayConfig, or every complaint at once. */
 import { type ConfigSource, type ReadConfig, wipeKeys } from "#config/gateway";
 import { nearest } from "#core/nearest";
 import type { GatewayConfig } from "#core/policy";
@@ -11,6 +11,7 @@ import { credentialsOf } from "./credentials.ts";
 import { readEsplanade } from "./esplanade.ts";
 import { Findings } from "./findings.ts";
 import { type Inherited, inherit, type Section } from "./inherit.ts";
+import { jsonSections } from "./json-sections.ts";
 import { parseSwanctl } from "./parser.ts";
 import { assemblePolicies } from "./policies.ts";
 import { SCHEMA } from "./schema.ts";
@@ -26,7 +27,8 @@ export function readSwanctl(main: ConfigSource, world: ConfigWorld): ReadConfig 
   try {
     const findings = new Findings();
     const keep = (octets: Uint8Array) => read.push(octets);
-    const written = parseSwanctl(new Source(main.name, main.octets), world, keep, findings);
+    const source = new Source(main.name, main.octets);
+    const written = isJson(main.octets) ? jsonSections(source, findings) : parseSwanctl(source, world, keep, findings);
     findings.throwIfAny();
     const inherited = withTunnels(inherit(written, findings), findings);
     const result = assemble(main, inherited, world, findings, secrets);
@@ -83,7 +85,7 @@ function assemble(
     readConnection(section, files, weakNames, findings),
   );
   for (const connection of connections) checkConnection(connection, secrets, findings);
-  checkMode(main, secrets, root.sections.get("secrets")?.place ?? root.place, findings);
+  checkMode(main, root.sections.get("secrets"), findings);
   return {
     ...readEsplanade(root.sections.get("esplanade"), connections, findings),
     allowWeak: [...ENCRYPTION_TRANSFORMS, ...INTEGRITY_TRANSFORMS]

@@ -1,4 +1,5 @@
 /** One request of the HTTP interface and its answer, without sockets. */
+import { faultText } from "#control/fault";
 
 export interface HttpQuestion {
   readonly method: string;
@@ -29,6 +30,41 @@ const JSON_TYPE = "application/json; charset=utf-8";
 
 export function jsonAnswer(value: unknown, status = 200): HttpAnswer {
   return { status, type: JSON_TYPE, body: `${JSON.stringify(value)}\n` };
+}
+
+/** Elements of an array in one piece of an answer. */
+const PIECE = 100;
+
+/** The same for an object with arrays that may be long: those are written piece by piece. */
+export function longJsonAnswer(value: object): HttpAnswer {
+  const isLong = Object.values(value).some((own) => Array.isArray(own) && own.length > PIECE);
+  return isLong ? { status: 200, type: JSON_TYPE, body: jsonPieces(value) } : jsonAnswer(value);
+}
+
+async function* jsonPieces(value: object): AsyncGenerator<string> {
+  let text = "{";
+  let between = "";
+  for (const [key, own] of Object.entries(value)) {
+    if (own === undefined) continue;
+    text += `${between}${JSON.stringify(key)}:`;
+    between = ",";
+    if (!Array.isArray(own) || own.length <= PIECE) {
+      text += JSON.stringify(own);
+      continue;
+    }
+    for (let at = 0; at < own.length; at += PIECE) {
+      yield `${text}${at === 0 ? "[" : ","}${JSON.stringify(own.slice(at, at + PIECE)).slice(1, -1)}`;
+      text = "";
+    }
+    text = "]";
+  }
+  yield `${text}}\n`;
+}
+
+/** A fault of ours in one answer is no reason to end a gateway, or to leave its client without a word. */
+export function faultAnswer(error: unknown): HttpAnswer & { readonly body: string } {
+  const value = { error: { code: "fault", why: faultText(error) } };
+  return { status: 500, type: JSON_TYPE, body: `${JSON.stringify(value)}\n` };
 }
 
 /** `why`: reason and remedy in one line. */

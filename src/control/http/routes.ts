@@ -3,7 +3,7 @@ import { configView } from "#config/view";
 import { answerRequest, findTargets } from "#control/answer";
 import type { GatewayStatus, OperatedGateway, OperatorAction } from "#core/operator";
 import { isOurHost } from "./host.ts";
-import { errorAnswer, type HttpAnswer, type HttpQuestion, jsonAnswer } from "./message.ts";
+import { errorAnswer, type HttpAnswer, type HttpQuestion, jsonAnswer, longJsonAnswer } from "./message.ts";
 
 export interface HttpFile {
   readonly type: string;
@@ -13,6 +13,8 @@ export interface HttpFile {
 /** What the routes reach. */
 export interface HttpWorld {
   readonly gateway: OperatedGateway;
+  /** The gateway's status, perhaps of a moment ago: as many as like may ask for it. */
+  status(): GatewayStatus;
   /** Prometheus' text. */
   metrics(): AsyncIterable<string>;
   /** Server-sent events after this number, with the status every second or not; undefined: too many streams are open. */
@@ -55,13 +57,13 @@ export const ROUTES: readonly Route[] = [
     type: "text/plain; version=0.0.4; charset=utf-8",
     body: world.metrics(),
   })),
-  get("/v1/status", ({ world }) => jsonAnswer(world.gateway.status())),
-  get("/v1/tunnels", ({ world }) => jsonAnswer({ tunnels: world.gateway.status().tunnels })),
+  get("/v1/status", ({ world }) => longJsonAnswer(world.status())),
+  get("/v1/tunnels", ({ world }) => longJsonAnswer({ tunnels: world.status().tunnels })),
   get("/v1/tunnels/{connection}/{child}", tunnel),
   get("/v1/sas", ({ world }) => {
-    const { ikeSas, tunnels } = world.gateway.status();
+    const { ikeSas, tunnels } = world.status();
     const childSas = tunnels.flatMap(({ connection, child, sas }) => sas.map((sa) => ({ connection, child, ...sa })));
-    return jsonAnswer({ ikeSas, childSas });
+    return longJsonAnswer({ ikeSas, childSas });
   }),
   get("/v1/journal", ({ world, query }) => jsonAnswer(page(world, query)), ["after", "limit"]),
   get("/v1/events", stream, ["after", "status"]),
@@ -159,7 +161,7 @@ function text(body: string, status = 200): HttpAnswer {
 
 function tunnel({ world, parts }: Call): HttpAnswer {
   const [connection = "", child = ""] = parts;
-  const status = world.gateway.status();
+  const status = world.status();
   const own = status.tunnels.filter((one) => one.connection === connection && one.child === child);
   if (own.length > 0) return jsonAnswer({ tunnels: own });
   return errorAnswer(404, "no-tunnel", whyUnknown(`${connection}/${child}`, status));

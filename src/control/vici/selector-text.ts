@@ -1,5 +1,5 @@
 /** Addresses and selectors in strongSwan's words: "10.1.0.0/16", "10.3.0.1..10.3.0.9[udp/1000-2000]", "dynamic[icmp/8]". */
-import { addressToString, type IpAddress, prefixToString, rangeToPrefixes } from "#core/address";
+import { addressToString, type IpAddress, prefixToString, rangeToPrefix } from "#core/address";
 import type { HostPattern, SelectorConfig } from "#core/connection";
 import { ANY_PROTOCOL, IpProtocol, type TrafficSelector } from "#core/selector";
 
@@ -45,10 +45,8 @@ export function hostText(host: HostPattern): string {
 }
 
 function rangeText(first: IpAddress, last: IpAddress, between: string): string {
-  const [prefix, ...more] = rangeToPrefixes(first, last);
-  return prefix !== undefined && more.length === 0
-    ? prefixToString(prefix)
-    : `${addressToString(first)}${between}${addressToString(last)}`;
+  const prefix = rangeToPrefix(first, last);
+  return prefix === undefined ? `${addressToString(first)}${between}${addressToString(last)}` : prefixToString(prefix);
 }
 
 function portsText({ protocol, firstPort, lastPort }: Ports): string {

@@ -16,9 +16,14 @@ const NAME_KINDS: ReadonlyMap<GeneralName["kind"], number> = new Map([
 /** What it may claim: its subject (where it is not empty), and its dNSName, rfc822Name and iPAddress names. */
 export function certificateIdentities(certificate: Certificate): Identity[] {
   const { subject, alternativeNames } = certificate;
+  const own: Identity[] = subject.rdns.length > 0 ? [{ type: IdType.ID_DER_ASN1_DN, data: subject.der }] : [];
+  return [...own, ...identitiesOfNames(alternativeNames)];
+}
+
+/** Of a subjectAltName: those that IKE has. */
+export function identitiesOfNames(names: readonly GeneralName[]): Identity[] {
   const identities: Identity[] = [];
-  if (subject.rdns.length > 0) identities.push({ type: IdType.ID_DER_ASN1_DN, data: subject.der });
-  for (const name of alternativeNames) {
+  for (const name of names) {
     if (!("octets" in name)) continue;
     const { kind, octets } = name;
     const type = NAME_KINDS.get(kind);

@@ -82,6 +82,8 @@ export interface CrlRequest {
   readonly revoked: readonly { readonly certificate: Uint8Array; readonly at: number }[];
 }
 
+/** PKCS #9 (RFC 2985 §5.4.2). */
+export const EXTENSION_REQUEST = "1.2.840.113549.1.9.14";
 const KEY_USAGE_CA: readonly KeyUsage[] = ["keyCertSign", "cRLSign"];
 
 /** A fresh key; RSA takes long (up to seconds). */
@@ -134,10 +136,7 @@ export function makeCertificate(request: CertificateRequest): Uint8Array {
     const oids = extendedUsage.map((usage) => derOid(ExtendedUsageOid[usage]));
     extensions.push(extension(ExtensionOid.extKeyUsage, false, derSequence(...oids)));
   }
-  if (alternativeNames.length > 0) {
-    const names = alternativeNames.map(generalName);
-    extensions.push(extension(ExtensionOid.subjectAltName, false, derSequence(...names)));
-  }
+  if (alternativeNames.length > 0) extensions.push(alternativeNamesExtension(alternativeNames));
   if (crlUris.length > 0) {
     const points = crlUris.map((uri) =>
       derSequence(der(constructed(0), der(constructed(0), der(primitive(6), new TextEncoder().encode(uri))))),
@@ -145,6 +144,23 @@ export function makeCertificate(request: CertificateRequest): Uint8Array {
     extensions.push(extension(ExtensionOid.cRLDistributionPoints, false, derSequence(...points)));
   }
   return makeSigned({ ...request, signer: issuer.key, issuerCertificate: issuer.certificate, extensions });
+}
+
+/** PKCS #10 (RFC 2986): what somebody with a key asks an authority for. */
+export interface SigningRequest {
+  readonly key: PrivateKey;
+  readonly subject: string;
+  readonly alternativeNames: readonly Identity[];
+}
+
+/** DER of a request. Throws CredentialError for names that are none. */
+export function makeSigningRequest({ key, subject, alternativeNames }: SigningRequest): Uint8Array {
+  const extensions = alternativeNames.length === 0 ? [] : [alternativeNamesExtension(alternativeNames)];
+  // RFC 2985 §5.4.2
+  const attribute = derSequence(derOid(EXTENSION_REQUEST), der(Tag.SET, derSequence(...extensions)));
+  const attributes = extensions.length === 0 ? [] : [attribute];
+  const info = [derCount(0), subjectDer(subject), key.spki, der(constructed(0), ...attributes)];
+  return signed(key, () => derSequence(...info));
 }
 
 interface Signing {
@@ -160,10 +176,7 @@ interface Signing {
 }
 
 function makeSigned(request: Signing): Uint8Array {
-  const subject = nameFromText(request.subject);
-  if (subject === undefined) {
-    throw new CredentialError(`"${request.subject}" is no distinguished name`, 'write it as "C=CH, O=Example, CN=gw"');
-  }
+  const subject = subjectDer(request.subject);
   const issuer = request.issuerCertificate === undefined ? undefined : parseCertificate(request.issuerCertificate);
   const keyId = keyIdentifier(request.spki);
   const extensions = [
@@ -183,6 +196,17 @@ function makeSigned(request: Signing): Uint8Array {
       der(constructed(3), derSequence(...extensions)),
     ),
   );
+}
+
+function subjectDer(text: string): Uint8Array {
+  const subject = nameFromText(text);
+  if (subject === undefined)
+    throw new CredentialError(`"${text}" is no distinguished name`, 'write it as "C=CH, O=Example, CN=gw"');
+  return subject;
+}
+
+function alternativeNamesExtension(names: readonly Identity[]): Uint8Array {
+  return extension(ExtensionOid.subjectAltName, false, derSequence(...names.map(generalName)));
 }
 
 /** DER of a CRL of everything the issuer signed. */

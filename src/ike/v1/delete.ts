@@ -199,7 +199,8 @@ export function closeIsakmp(host: Host, sa: IsakmpSa, reason: string, ended: rea
     sayGoodbye(host, sa, state);
     return;
   }
-  const payloads = [...ended, isakmpDelete(sa)];
+  // strongSwan heeds the first delete of a message alone: with the ISAKMP SA's it ends the pairs as well.
+  const payloads = [isakmpDelete(sa), ...ended];
   inform(host, sa, state, payloads);
   line.farewells.push({ sa, payloads, at: millis(host.now + (FAREWELLS_AFTER[0] ?? 0)), said: 1 });
 }

@@ -53,7 +53,9 @@ export function onMessage(host: Host, sa: IsakmpSa, live: Live, message: Phase2M
   const { N, D, NONCE } = shape(MESSAGE, message.payloads);
   if (NONCE !== undefined) acknowledge(host, sa, live, message.messageId, NONCE.data, D);
   for (const payload of N) onNotify(host, sa, live, message.messageId, payload);
-  for (const payload of D) onDelete(host, sa, payload);
+  // Its ISAKMP SA's last: nothing is to begin anew for pairs that the same message ends.
+  for (const payload of D) if (payload.protocol !== ProtocolId.IKE) onDeletePairs(host, sa.line, payload);
+  for (const payload of D) if (payload.protocol === ProtocolId.IKE) onDeleteIsakmp(host, sa, payload);
   // One message is all of it: what is not over would take the room of those that are under way.
   if (!live.exchanges.has(message.messageId)) host.endPhase2(sa, message.messageId);
 }
@@ -178,17 +180,13 @@ export function spiFrom(octets: Uint8Array): Spi | undefined {
 
 // ── deletes ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-function onDelete(host: Host, sa: IsakmpSa, payload: DeletePayload): void {
-  if (payload.protocol === ProtocolId.IKE) {
-    onDeleteIsakmp(host, sa, payload);
-    return;
-  }
-  for (const octets of payload.spis) {
+function onDeletePairs(host: Host, line: PeerLine, { protocol, spis }: DeletePayload): void {
+  for (const octets of spis) {
     const value = spiFrom(octets);
-    const pair = value && pairOf(sa.line, value, payload.protocol);
+    const pair = value && pairOf(line, value, protocol);
     // Unknown ones were deleted before: by us, or by the message that this one repeats.
-    if (pair !== undefined) removePair(host, sa.line, pair, true, "the peer deleted it");
-    else if (value !== undefined) sa.line.noteDeleted(value);
+    if (pair !== undefined) removePair(host, line, pair, true, "the peer deleted it");
+    else if (value !== undefined) line.noteDeleted(value);
   }
 }
 

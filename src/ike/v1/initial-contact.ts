@@ -12,6 +12,25 @@ import { removePair } from "./succession.ts";
 
 export const RESTARTED = "the peer started anew (INITIAL-CONTACT)";
 
+/** The peer begins within this over what it holds, and asks again for our last message until then. */
+const DOUBTED_AFTER = 10_000;
+
+/**
+ * Over these nothing ever came: our last message of phase 1 may be lost, and the first contact that it told of with it. They
+ * go where nothing else is left, so that it is told again.
+ */
+export function giveUpDoubtful(host: Host, line: PeerLine, besides: IsakmpSa): void {
+  if (line.pairs.size > 0) return;
+  const all = host.registry.sasOf(line).filter((sa) => sa !== besides);
+  const isDoubtful = ({ state, heldSince }: IsakmpSa) =>
+    state.kind === "Live" &&
+    heldSince === undefined &&
+    state.exchanges.size === 0 &&
+    state.establishedAt + DOUBTED_AFTER <= host.now;
+  if (all.some((sa) => sa.state.kind === "Live" && !isDoubtful(sa))) return;
+  for (const sa of all) if (sa.state.kind === "Live") host.destroy(sa, "the peer was never heard over it");
+}
+
 /** In an informational exchange. */
 export function onInitialContact(host: Host, sa: IsakmpSa, live: Live): void {
   const { line } = sa;

@@ -13,6 +13,7 @@ import type { SaPayload } from "#wire/ike/v1/sa";
 import type { DecodedOf } from "#wire/ike/v1/shape";
 import type { Datagrams, Opened, Repeats } from "./channel.ts";
 import type { Host } from "./host.ts";
+import { giveUpDoubtful } from "./initial-contact.ts";
 import type { Claim, Handshake, IsakmpSa, IsakmpSuite, KeyHalves, Terms } from "./isakmp-sa.ts";
 import { type IsakmpKeys, isakmpCipherKey, isakmpKeys } from "./keymat.ts";
 import { natFindings, natPayloads } from "./nat-t.ts";
@@ -134,6 +135,7 @@ export function initialContact(host: Host, sa: IsakmpSa, claim: Claim | undefine
     claim === undefined
       ? [...host.registry.lines].filter((other) => other.connection.name === name && isKnownAt(other, line))
       : host.registry.linesOf(name, claim.identity);
+  for (const other of lines) giveUpDoubtful(host, other, sa);
   if (lines.some((other) => host.registry.holdsAnything(other, sa))) return [];
   const cookies = new Uint8Array(16);
   cookies.set(octetsOf(sa.initiatorCookie));

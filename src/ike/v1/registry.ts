@@ -131,9 +131,8 @@ export class Registry {
 
   /** It has pairs, or an ISAKMP SA besides this one that is not about to go. */
   holdsAnything(line: PeerLine, besides: IsakmpSa): boolean {
-    const isKnown = (sa: IsakmpSa) =>
-      sa !== besides && sa.state.kind === "Live" && sa.state.phase.kind !== "Closing" && sa.heldSince !== undefined;
-    return line.pairs.size > 0 || this.sasOf(line).some(isKnown);
+    const stays = (sa: IsakmpSa) => sa !== besides && sa.state.kind === "Live" && sa.state.phase.kind !== "Closing";
+    return line.pairs.size > 0 || this.sasOf(line).some(stays);
   }
 
   /** The pair is this line's from now on. */

@@ -83,17 +83,17 @@ export function onKeAgreed(host: Host, sa: IkeSa, state: State<"AgreeingAddKe">,
     endSetup(host, sa, ownFault(result));
     return;
   }
-  const handshake = renewed(sa, state.handshake, result.shared);
+  const handshake = renewed(host, sa, state.handshake, result.shared);
   if (handshake.remaining.length > 0) begin(host, sa, handshake);
   else ikeAuth.begin(host, sa, handshake);
 }
 
 /** The keys after one more key exchange; the former ones are gone. */
-function renewed(sa: IkeSa, handshake: Handshake, shared: Uint8Array): Handshake {
+function renewed(host: Host, sa: IkeSa, handshake: Handshake, shared: Uint8Array): Handshake {
   const keys = intermediateIkeKeys({ ...handshake, ...sa.spis }, handshake.keys, shared);
   wipe(shared);
   wipeIkeKeys(handshake.keys);
-  applyKeys(sa, handshake.suite, keys);
+  applyKeys(host, sa, handshake.suite, keys);
   return { ...handshake, keys, remaining: handshake.remaining.slice(1) };
 }
 
@@ -137,6 +137,6 @@ export function onKeResponded(host: Host, sa: IkeSa, state: State<"RespondingAdd
   const { keys, remaining } = handshake;
   const plain = sendResponse(host, sa, [{ kind: "KE", method: remaining[0] ?? 0, data: result.publicKey }]);
   const intAuthResponder = chainIntAuth(keys.prf, keys.SK_pr, handshake.intAuthResponder, plain);
-  const next = renewed(sa, { ...handshake, intAuthInitiator, intAuthResponder }, result.shared);
+  const next = renewed(host, sa, { ...handshake, intAuthInitiator, intAuthResponder }, result.shared);
   sa.state = { kind: "AwaitIkeAuthRequest", handshake: next };
 }

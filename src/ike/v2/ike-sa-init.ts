@@ -303,7 +303,7 @@ export function onKeAgreed(host: Host, sa: IkeSa, state: State<"AgreeingKe">, re
   const { terms, initiatorInit, responderInit } = state;
   const keys = initialIkeKeys({ ...terms, ...sa.spis }, result.shared);
   wipe(result.shared);
-  applyKeys(sa, terms.suite, keys);
+  applyKeys(host, sa, terms.suite, keys);
   const remaining = terms.suite.additional.map(({ method }) => method.id);
   const intAuth = { intAuthInitiator: NOTHING, intAuthResponder: NOTHING };
   const handshake = { ...terms, keys, initiatorInit, responderInit, remaining, ...intAuth };
@@ -411,7 +411,7 @@ export function onKeResponded(host: Host, sa: IkeSa, state: State<"RespondingKe"
   const responderInit = buildResponse(host, sa, terms, result.publicKey, nat);
   const keys = initialIkeKeys({ ...terms, ...sa.spis }, result.shared);
   wipe(result.shared);
-  applyKeys(sa, terms.suite, keys);
+  applyKeys(host, sa, terms.suite, keys);
   const remaining = terms.suite.additional.map(({ method }) => method.id);
   const intAuth = { intAuthInitiator: NOTHING, intAuthResponder: NOTHING };
   sa.state = {

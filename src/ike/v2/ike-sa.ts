@@ -19,6 +19,7 @@ import type { Millis, Spi } from "#core/units";
 import { wipe } from "#crypto/octets";
 import { earliest } from "#ike/agenda";
 import type { Authentication } from "#ike/authentications";
+import type { IkeHost } from "#ike/host";
 import { type IkeKeys, wipeIkeKeys } from "#ike/keymat";
 import type { IkeSuite } from "#ike/suite";
 import type { Payload } from "#wire/ike/chain";
@@ -383,12 +384,13 @@ export class IkeSa {
 }
 
 /** The keys of both directions as the channel takes them. */
-export function applyKeys(sa: IkeSa, suite: IkeSuite, keys: IkeKeys): void {
+export function applyKeys({ world }: Pick<IkeHost, "world">, sa: IkeSa, suite: IkeSuite, keys: IkeKeys): void {
   const ids = { encryption: suite.encryption.id, integrity: suite.integrity?.id ?? 0 };
   const fromInitiator = { ...ids, encryptionKey: keys.SK_ei, integrityKey: keys.SK_ai };
   const fromResponder = { ...ids, encryptionKey: keys.SK_er, integrityKey: keys.SK_ar };
   if (sa.originalInitiator) sa.channel.setKeys(fromInitiator, fromResponder);
   else sa.channel.setKeys(fromResponder, fromInitiator);
+  world.keys?.ike({ ...sa.spis, ...keys, encryption: ids.encryption, integrity: ids.integrity });
 }
 
 /** Ends a state for good: no key, private value or nonce of it stays. */

@@ -137,7 +137,7 @@ function settleIke(host: Host, former: IkeSa, plan: IkePlan, shared: readonly Ui
   });
   const keys = rekeyedIkeKeys(plan, state.keys, shared);
   wipe(...shared);
-  applyKeys(sa, suite, keys);
+  applyKeys(host, sa, suite, keys);
   const { fragments } = former.channel;
   if (fragments !== "none") sa.channel.allowFragments(fragments);
   enliven(host, sa, { suite, keys });

@@ -109,7 +109,7 @@ for (const auth of ["psk", "pubkey"] as const)
     assert.deepEqual(connection.local.certificates, auth === "psk" ? [] : [a.certificate]);
     const [policy] = config.policies;
     assert.equal(policy?.name, "s2s/net");
-    assert.deepEqual(policy.remote.map(selectorToString), ["10.2.0.0-10.2.0.255"]);
+    assert.deepEqual(policy.remote.map(selectorToString), ["10.2.0.0/24"]);
     assert.equal(connection.children[0]?.lifetime.rekeyOctets, 50_000_000);
     assert.equal(connection.children[0]?.lifetime.rekeyTime, 30_000);
     const { credentials } = config.ike ?? {};

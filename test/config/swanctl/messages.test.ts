@@ -411,7 +411,7 @@ const WARNINGS: readonly Row[] = [
   [
     "children that take each other's packets",
     { connection: "children { other { local_ts = 10.1.0.0/24\n remote_ts = 10.2.0.0/24 } }" },
-    "hq.conf:9:9: 'hq/net' overlaps 'hq/other': packets to 10.2.0.0-10.2.0.255 go into the latter; narrow one of them, or say priority = N: lower numbers are looked at first",
+    "hq.conf:9:9: 'hq/net' overlaps 'hq/other': packets to 10.2.0.0/24 go into the latter; narrow one of them, or say priority = N: lower numbers are looked at first",
   ],
   [
     "nothing when the one is narrower on purpose",

@@ -46,7 +46,8 @@ test("a service manager's credential stands wherever a file may: secret, key, ce
     glob: () => [],
   };
   const octets = octetsOf(SHORT.replace("file:hq.psk", "credential:hq.psk"));
-  const { config, warnings } = readSwanctl({ name: "/etc/e/hq.conf", octets, mode: 0o600 }, world);
+  // Everybody may read such a file.
+  const { config, warnings } = readSwanctl({ name: "/etc/e/hq.conf", octets, mode: 0o644 }, world);
   assert.deepEqual([asked, warnings], [["credential:hq.psk"], []]);
   assert.deepEqual(config, read(SHORT));
   const keys = `${LONG.replace("file = hq.psk", "file = credential:a")} secrets { private-b { file = credential:b } }

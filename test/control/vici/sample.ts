@@ -36,8 +36,8 @@ export const CHILD: ChildSnapshot = {
   mode: "tunnel",
   encapsulation: "udp",
   suite: "aes128gcm16",
-  localSelectors: ["10.1.0.0-10.1.255.255"],
-  remoteSelectors: ["10.2.0.0-10.2.255.255"],
+  localSelectors: ["10.1.0.0/16"],
+  remoteSelectors: ["10.2.0.0/16"],
 };
 
 export const SA: IkeSaSnapshot = {

@@ -150,7 +150,7 @@ test("a responder says once more that it has started anew where its last message
     return initiatorSpi === half ? undefined : carry(datagram);
   };
   a.give({ kind: "rekey-ike", ike: sa.id, trigger: "time" });
-  sim.driveFor(5_000);
+  sim.driveFor(15_000);
   const [unproven] = fresh.sas;
   assert.ok(unproven !== undefined);
   assert.equal(a.children.length, 1);

@@ -80,8 +80,8 @@ test("selectors are narrowed to what both have (RFC 7296 §2.9)", () => {
   const pair = twoNodes({}, withB({ children: [childConfig("10.2.3.0/24", NET_A)] }));
   initiate(pair.a);
   pair.sim.driveFor(5_000);
-  assert.deepEqual(pair.a.sas[0]?.children[0]?.remoteSelectors, ["10.2.3.0-10.2.3.255"]);
-  assert.deepEqual(pair.b.sas[0]?.children[0]?.localSelectors, ["10.2.3.0-10.2.3.255"]);
+  assert.deepEqual(pair.a.sas[0]?.children[0]?.remoteSelectors, ["10.2.3.0/24"]);
+  assert.deepEqual(pair.b.sas[0]?.children[0]?.localSelectors, ["10.2.3.0/24"]);
   assertSettled(pair);
 });
 
