@@ -89,6 +89,7 @@ test("a bug report holds versions, configuration, status, journal, metrics and t
     {
       headers: {},
       bodyLimit: 0,
+      fault: (error) => assert.fail(String(error)),
       answer: async () => ({ status: 200, type: "text/plain", body: "ipsec_tunnel_up 1\n" }),
       fault: faultAnswer,
     },
