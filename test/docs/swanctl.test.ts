@@ -65,6 +65,14 @@ test("the example of the short form is six lines, valid, and says nothing", () =
   assert.deepEqual(readText(example, world).warnings, []);
 });
 
+test("the example in JSON is the example of the short form", () => {
+  const [, json = ""] = /```\n(\{"tunnel"[\s\S]+?)\n```/.exec(text) ?? [];
+  const [, short = ""] = /```\n(tunnel [\s\S]+?)\n```/.exec(text) ?? [];
+  const read = (example: string) =>
+    readText(example, new VirtualWorld({ "hq.psk": "correct horse battery staple\n" })).config;
+  assert.deepEqual(read(json), read(short));
+});
+
 function connectionOfExample(name: string): Connection {
   const connection = examples
     .flatMap((example) => readText(example).config.ike?.connections ?? [])
