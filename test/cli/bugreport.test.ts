@@ -4,7 +4,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { scrub } from "#cli/bugreport/scrub";
-import { faultAnswer } from "#control/http/message";
 import { makeKey } from "#crypto/x509/certificate-maker";
 import { encodePem } from "#crypto/x509/pem";
 import { listenControl } from "#io/control-socket";
@@ -91,7 +90,6 @@ test("a bug report holds versions, configuration, status, journal, metrics and t
       bodyLimit: 0,
       fault: (error) => assert.fail(String(error)),
       answer: async () => ({ status: 200, type: "text/plain", body: "ipsec_tunnel_up 1\n" }),
-      fault: faultAnswer,
     },
   );
   t.after(() => http.close());
