@@ -1,5 +1,6 @@
 /** What the other side's files have in common, whatever runs there. */
-import { type IpAddress, parseAddress, prefixToString, rangeToPrefixes } from "#core/address";
+import { prefixToString, rangeToPrefixes } from "#core/address";
+import { addressesOfText } from "#core/selector";
 import { encryptionByName, integrityByName } from "#crypto/transforms";
 import { pskText } from "./pair.ts";
 
@@ -67,21 +68,16 @@ export function named(words: readonly string[], names: ReadonlyMap<string, strin
   return words.flatMap((word) => names.get(word) ?? []);
 }
 
-/** "10.1.0.0-10.1.255.255" → "10.1.0.0/16"; undefined: it has protocols or ports. "dynamic" is none: the host itself. */
+/** "10.1.0.1-10.1.0.2" → "10.1.0.1/32", "10.1.0.2/32"; undefined: it has protocols or ports. "dynamic" is none: the host itself. */
 export function networksOf(selectors: readonly string[]): readonly string[] | undefined {
   const networks: string[] = [];
   for (const selector of selectors) {
     if (selector === "dynamic") continue;
-    const [from = "", to = from] = selector.split("-");
-    const [first, last] = [parseAddress(from), parseAddress(to)];
-    if (first === undefined || last === undefined) return undefined;
-    networks.push(...prefixes(first, last));
+    const range = selector.includes("[") ? undefined : addressesOfText(selector);
+    if (range === undefined) return undefined;
+    networks.push(...rangeToPrefixes(range.first, range.last).map(prefixToString));
   }
   return networks;
-}
-
-function prefixes(first: IpAddress, last: IpAddress): string[] {
-  return rangeToPrefixes(first, last).map(prefixToString);
 }
 
 /** In hex, without a line end; wipes `secret`. */
