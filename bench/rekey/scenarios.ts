@@ -35,9 +35,12 @@ const LOSS_PERCENT = 1;
 const PERIOD_SECONDS = 1;
 /** A successor's time begins when it is there. */
 const PERIOD_MARGIN = 1.15;
-/** The side that did not begin the IKE SA steps in half-way from rekey_time to life_time, then leads. */
-const LIFE_SECONDS = 5;
-const TIME_START_SECONDS = 5;
+/**
+ * The side that did not begin the IKE SA steps in half-way from rekey_time to life_time, then leads. By IKEv1 the other side
+ * is told of the lifetime (RESPONDER-LIFETIME) and would rekey 2.6 s before its end: half-way has to come first.
+ */
+const LIFE_SECONDS = 10;
+const TIME_START_SECONDS = 8;
 
 const NEVER = { connection: "rekey_time = 0s", child: "rekey_time = 0s" };
 
