@@ -213,13 +213,23 @@ for (const [family, from, to] of [
     using sender = new LaneRig({}, [{ fd: source.descriptor.fd, kind: source.kind, protocol: 0 }]);
     using receiver = new LaneRig({}, [{ fd: target.descriptor.fd, kind: target.kind, protocol: 0 }]);
     sender.setEndpoint(0, address(to).family, addressWords(address(to)), target.port);
+    const probe = octets(1, 0);
+    const received: Uint8Array[] = [];
+    // A new interface's first packets may be lost.
+    for (let tries = 0; received.length === 0; tries++) {
+      assert.ok(tries < 100, "nothing comes through");
+      sender.place(sender.memory.out, [probe]);
+      sender.lane.send(0, 1);
+      if (receiver.lane.wait(200) !== 0) received.push(...receiver.inPackets(receiver.lane.receive(0)));
+    }
+    received.length = 0;
     const datagrams = Array.from({ length: 40 }, (_, i) => octets(1300, i));
     sender.place(sender.memory.out, datagrams);
     sender.lane.send(0, 40);
-    const received: Uint8Array[] = [];
     while (received.length < 40) {
       assert.notEqual(receiver.lane.wait(5000), 0, `only ${received.length} of 40 came`);
-      received.push(...receiver.inPackets(receiver.lane.receive(0)));
+      const came = receiver.inPackets(receiver.lane.receive(0));
+      received.push(...came.filter(({ length }) => length !== probe.length));
     }
     assert.deepEqual(received, datagrams);
     await Promise.all([left.stop(), right.stop()]);
