@@ -6,6 +6,7 @@ import { test } from "node:test";
 import type { Policy } from "#core/policy";
 import { ClearGuard, guardRules } from "#process/clear-guard";
 import { protect, selector } from "#test/sim/specs";
+import { EMPTY_GATEWAY } from "./empty-gateway.ts";
 
 function rules(policies: readonly Policy[]): string[] {
   return guardRules("t", "tun0", [500, 4500], policies)
@@ -55,18 +56,7 @@ test("S81: what is let in clear is accepted, and what stands behind it for other
 test("why nft did not do it is told: missing, not to be run, or its own words", () => {
   const folder = mkdtempSync(join(tmpdir(), "esplanade-nft-"));
   const { PATH: path } = process.env;
-  const guard = () =>
-    new ClearGuard({
-      tun: { name: "esp0", mtu: undefined, addresses: [], queues: 1 },
-      listen: [],
-      allowWeak: [],
-      lanes: 1,
-      slots: 16,
-      crypto: "auto",
-      offload: false,
-      policies: [],
-      sas: [],
-    });
+  const guard = () => new ClearGuard(EMPTY_GATEWAY);
   const program = join(folder, "nft");
   try {
     process.env["PATH"] = folder;

@@ -2,24 +2,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import type { GatewayConfig } from "#core/policy";
+import { slot, spi } from "#core/units";
 import type { ChildState } from "#gateway/plane-state";
 import type { GatewayState } from "#process/freezing";
 import { HandOver, type HandOverParts, type Successor } from "#process/hand-over";
+import { childSpec } from "#test/sim/specs";
+import { EMPTY_GATEWAY } from "./empty-gateway.ts";
 
 const PROGRAM = fileURLToPath(import.meta.resolve("#test/process/successor"));
-
-const CONFIG: GatewayConfig = {
-  tun: { name: "esp0", mtu: undefined, addresses: [], queues: 1 },
-  listen: [],
-  allowWeak: [],
-  lanes: 1,
-  slots: 256,
-  crypto: "auto",
-  offload: true,
-  policies: [],
-  sas: [],
-};
 
 /** A gateway without anything but a key. */
 class Running {
@@ -28,9 +18,18 @@ class Running {
   resumed = 0;
 
   state(): GatewayState {
-    const child = {
-      rows: [{ slot: 0, encryptionKey: this.key, integrityKey: new Uint8Array(0) }],
-    } as unknown as ChildState;
+    const slots = { inbound: slot(0), outbound: slot(1), inboundAh: undefined, outboundAh: undefined };
+    const spis = { inboundSpi: spi(0x1000), outboundSpi: spi(0x2000) };
+    const row = { columns: new Int32Array(0), numbers: new Float64Array(0), endpoint: new Int32Array(0) };
+    const child: ChildState = {
+      child: { id: 1, policy: "net", lane: 0, ...slots, ...spis, remote: "192.0.2.2", mtu: 1400 },
+      inboundSpis: [spis.inboundSpi],
+      ranges: { windows: [], selectors: { offset: 0, length: 0 } },
+      spec: childSpec(),
+      rows: [{ slot: slots.inbound, ...row, encryptionKey: this.key, integrityKey: new Uint8Array(0) }],
+      windows: [],
+      selectors: new Int32Array(0),
+    };
     return {
       plane: {
         version: 1,
@@ -71,7 +70,7 @@ class Running {
         resume: async () => void this.resumed++,
         letGo: async () => undefined,
       },
-      config: CONFIG,
+      config: EMPTY_GATEWAY,
       unchanged: () => true,
       file: undefined,
       mtu: 1400,

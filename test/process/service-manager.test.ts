@@ -9,6 +9,7 @@ import { whyNotReady } from "#process/readiness";
 import { type ServiceEnvironment, ServiceManager } from "#process/service-manager";
 import { TunnelTally } from "#process/tunnel-tally";
 import { A, B, childConfig, connection, credentials, NET_A, NET_B } from "#test/sim/ike-config";
+import { EMPTY_GATEWAY } from "./empty-gateway.ts";
 import { NotifyListener } from "./notify-listener.ts";
 
 function recorded(environment: ServiceEnvironment) {
@@ -151,15 +152,7 @@ test("a gateway is ready while its lanes turn, and says why when it is not", asy
 test("tunnels are counted by reports, and what is not configured does not count", () => {
   const names = { ...connection(A, B), name: "hq" };
   const config = {
-    tun: { name: "esp0", mtu: undefined, addresses: [], queues: 1 },
-    listen: [],
-    allowWeak: [],
-    lanes: 1,
-    slots: 16,
-    crypto: "auto",
-    offload: false,
-    policies: [],
-    sas: [],
+    ...EMPTY_GATEWAY,
     ike: {
       connections: [{ ...names, children: [childConfig(NET_A, NET_B), childConfig(NET_A, NET_B, { name: "far" })] }],
       credentials: credentials(),
