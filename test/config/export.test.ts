@@ -137,13 +137,10 @@ const LINES: readonly RegExp[] = [
 /** Policies of an iked.conf; a backslash joins lines. */
 function policies(conf: string): string[][] {
   return conf
+    .replaceAll(/\\\n/g, "\0")
     .split("\n")
-    .reduce<string[]>((all, line) => {
-      const last = all.at(-1);
-      return last?.endsWith("\\") === true ? [...all.slice(0, -1), `${last}\n${line}`] : [...all, line];
-    }, [])
     .filter((line) => line !== "" && !line.startsWith("#"))
-    .map((policy) => policy.split("\n").map((line) => line.replace(/\\$/, "").trim()));
+    .map((policy) => policy.split("\0").map((line) => line.trim()));
 }
 
 test("export for OpenIKED: every line is one of its manual page's, in their order, seen from the other side", () => {
