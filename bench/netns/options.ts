@@ -51,7 +51,7 @@ const OPTIONS = {
 } as const;
 
 export const USAGE = `usage: npm run bench:netns -- [options]
-  --against LIST     rows besides link and esplanade, of: esplanade-openssl, bound, openvpn, wireguard-go,
+  --against LIST     rows besides link and esplanade, of: esplanade-openssl, bound, bound-openssl, openvpn, wireguard-go,
                      wireguard-go-2022, strongswan
   --tests LIST       of: tcp, tcpN (N streams), ndrN and udpN (N octets of IP packet), ping, pingload, rss, idle
                      (tcp,ndr64,udp1400,ping,pingload,rss,idle)
