@@ -27,6 +27,7 @@ import { type CookieRequest, Cookies } from "./cookies.ts";
 import { onSaTimeout } from "./deadlines.ts";
 import { destroy, endSetup } from "./end.ts";
 import { EngineHost } from "./engine-host.ts";
+import type { FrozenIkev2 } from "./frozen.ts";
 import type { JobRoad } from "./host.ts";
 import { IkeSa } from "./ike-sa.ts";
 import * as ikeSaInit from "./ike-sa-init.ts";
@@ -54,7 +55,7 @@ export interface Ikev2Options {
 /** A first message, and what a cookie for it is over. */
 type Question = Omit<CookieRequest, "initiatorSpi"> & { readonly header: IkeHeader };
 
-export class Ikev2Engine implements VersionEngine {
+export class Ikev2Engine implements VersionEngine<FrozenIkev2> {
   readonly #registry = new Registry();
   readonly #counters: Counters;
   readonly #agenda = new Agenda<IkeSa | Session>();
@@ -105,6 +106,9 @@ export class Ikev2Engine implements VersionEngine {
       case "computed":
         this.#onComputed(input.job, input.result);
         break;
+      case "hold":
+      case "release":
+        break;
       default:
         this.#wishes.onInput(input);
     }
@@ -128,6 +132,21 @@ export class Ikev2Engine implements VersionEngine {
   sas(): readonly IkeSaSnapshot[] {
     return [...this.#registry.sas].filter(({ state }) => state.kind !== "Refused").map(ikeSnapshot);
   }
+
+  get settingUp(): number {
+    return [...this.#registry.sas].filter(({ state }) => state.kind !== "Live").length;
+  }
+
+  /** Nothing is carried yet. */
+  get unsettled(): number {
+    return [...this.#registry.sas].filter(({ state }) => state.kind === "Live").length;
+  }
+
+  freeze(): FrozenIkev2 {
+    return { sas: [] };
+  }
+
+  thaw(_frozen: FrozenIkev2, _now: Millis): void {}
 
   /** Our next exchanges, and when we want to be asked again. */
   #settle(): void {

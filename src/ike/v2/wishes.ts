@@ -16,7 +16,10 @@ import { follow, onAddresses } from "./mobike.ts";
 import type { Registry } from "./registry.ts";
 import { hasChild, type PacketSelectors, type Path, Session, type Task } from "./session.ts";
 
-type Wish = Exclude<IkeInput, { readonly kind: "configure" | "datagram" | "timeout" | "computed" }>;
+type Wish = Exclude<
+  IkeInput,
+  { readonly kind: "configure" | "datagram" | "timeout" | "computed" | "hold" | "release" }
+>;
 type Initiate = Extract<IkeInput, { readonly kind: "initiate" }>;
 
 /** The engine's host, where the wishes write what they learn. */
