@@ -7,6 +7,7 @@ import { type Attempt, Attempts } from "#ike/attempts";
 import { configuredNow, tasksNow } from "#ike/configured";
 import type { IkeInput } from "#ike/effects";
 import { report } from "#ike/host";
+import { Channel } from "./channel.ts";
 import { closeIke, destroy, useChild } from "./end.ts";
 import { inherit, isAlive, stays } from "./heirs.ts";
 import type { Host } from "./host.ts";
@@ -25,6 +26,8 @@ type Initiate = Extract<IkeInput, { readonly kind: "initiate" }>;
 /** The engine's host, where the wishes write what they learn. */
 export interface WishHost extends Host {
   localEndpoints: readonly Endpoint[];
+  /** No exchange of ours begins. */
+  readonly held: boolean;
 }
 
 export class Wishes {
@@ -150,7 +153,8 @@ export class Wishes {
       return;
     }
     const attempt = this.#attempts.get(key);
-    if (attempt !== undefined) this.start(attempt);
+    if (host.held) this.#attempts.postpone(key, host.now);
+    else if (attempt !== undefined) this.start(attempt);
   }
 
   #unknown({ connection, child }: Initiate): void {
@@ -268,7 +272,7 @@ export class Wishes {
       originalInitiator: true,
       initiatorSpi: host.drawIkeSpi(),
       responderSpi: 0n,
-      random: host.world.random,
+      channel: new Channel(host.world.random, true),
     });
     session.current = sa;
     host.add(sa);
@@ -316,6 +320,10 @@ export class Wishes {
     const { connection, peer } = session;
     if (peer.kind !== "authenticated") return;
     for (const other of host.peers.of(connection.name, peer.remoteIdentity)) if (isNewer(other, session)) return;
+    if (host.held) {
+      session.peer = { ...peer, reauthAt: host.now };
+      return;
+    }
     const fresh = this.#open(connection, { ...session.path.remote, port: connection.remotePort }, trigger, session);
     const names = new Set<string>();
     for (const { config, state } of session.children.values()) {
@@ -371,6 +379,15 @@ export class Wishes {
       session.add(work, trigger, this.#host.now);
       this.#host.touch(session);
     }
+  }
+
+  get packets(): ReadonlyMap<string, PacketSelectors> {
+    return this.#packets;
+  }
+
+  /** Of another process; all else that it wanted is in attempts and sessions. */
+  thaw(packets: ReadonlyMap<string, PacketSelectors>): void {
+    for (const [name, packet] of packets) this.#packets.set(name, packet);
   }
 
   /** Sessions go on with the connection of the same name. */
