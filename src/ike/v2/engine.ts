@@ -141,19 +141,16 @@ export class Ikev2Engine implements VersionEngine<FrozenIkev2> {
 
   freeze(): FrozenIkev2 {
     const { connections, localEndpoints } = this.#host;
-    return {
-      ...freezeEstablished(this.#registry, connections),
-      attempts: this.#attempts.freeze(),
-      packets: new Map(this.#wishes.packets),
-      localEndpoints,
-    };
+    const established = freezeEstablished(this.#registry, connections);
+    const packets = new Map([...this.#wishes.packets, ...established.packets]);
+    return { ...established, attempts: this.#attempts.freeze(), packets, localEndpoints };
   }
 
   thaw(frozen: FrozenIkev2, now: Millis): void {
     const host = this.#host;
     host.localEndpoints = frozen.localEndpoints;
     thawEstablished(frozen, this.#registry, host.connections, host.world, now);
-    this.#attempts.thaw(frozen.attempts, now);
+    this.#attempts.thaw([...frozen.wanted, ...frozen.attempts], now);
     this.#wishes.thaw(frozen.packets);
     for (const spi of frozen.offered) host.world.spis.giveBack(spi);
     for (const sa of this.#registry.sas) this.#agenda.set(sa, sa.nextTimeout);

@@ -2,10 +2,9 @@
 import type { Endpoint } from "#core/address";
 import type { Connection } from "#core/connection";
 import type { RandomSource } from "#core/ports";
-import { type Millis, millis, type Spi } from "#core/units";
+import { type Millis, millis } from "#core/units";
 import type { Attempt } from "#ike/attempts";
 import { ConfiguredNames } from "#ike/frozen-names";
-import { offeredSpi } from "./end.ts";
 import { childOfTask, linkChild } from "./frozen-child.ts";
 import {
   type FrozenIkeSa,
@@ -17,25 +16,20 @@ import {
   wipeIkeSa,
 } from "./frozen-ike-sa.ts";
 import { type FrozenSession, freezeSession, linkSession, thawSession } from "./frozen-session.ts";
+import { type FrozenSetups, freezeSetups } from "./frozen-setups.ts";
 import { isAlive } from "./heirs.ts";
 import type { IkeSa } from "./ike-sa.ts";
 import type { Registry } from "./registry.ts";
-import type { Child, PacketSelectors, Session } from "./session.ts";
+import type { Child, Session } from "./session.ts";
 
-export interface FrozenIkev2 {
+export interface FrozenIkev2 extends FrozenSetups {
   readonly sessions: readonly FrozenSession[];
   readonly sas: readonly FrozenIkeSa[];
   readonly attempts: readonly Attempt[];
-  /** Packets that asked, by connection and child. */
-  readonly packets: ReadonlyMap<string, PacketSelectors>;
   readonly localEndpoints: readonly Endpoint[];
-  /** Offered by IKE SAs that were being set up: whoever thaws gives them back. */
-  readonly offered: readonly Spi[];
-  /** Sessions whose reauthentication was being set up: it begins again. */
-  readonly interrupted: readonly number[];
 }
 
-type Established = Pick<FrozenIkev2, "sessions" | "sas" | "offered" | "interrupted">;
+type Established = Pick<FrozenIkev2, "sessions" | "sas" | keyof FrozenSetups>;
 
 /** After it was written, or thawed: the keys in it. */
 export function wipeFrozenIkev2({ sas }: FrozenIkev2): void {
@@ -72,8 +66,7 @@ export function freezeEstablished(registry: Registry, connections: readonly Conn
       return freezeSession(session, past, names);
     }),
     sas: carried.map((sa) => freezeIkeSa(sa, registry.initOf(sa))),
-    offered: leftOut.flatMap(({ state }) => offeredSpi(state) ?? []),
-    interrupted: leftOut.flatMap(({ session }) => [...session.formers].map(({ id }) => id)),
+    ...freezeSetups(leftOut),
   };
 }
 
