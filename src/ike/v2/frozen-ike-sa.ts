@@ -89,6 +89,7 @@ function freezesOwn({ kind }: OwnExchange): boolean {
 export function freezeIkeSa(sa: IkeSa, init: string | undefined): FrozenIkeSa {
   const { id, session, originalInitiator, initiatorSpi, responderSpi, renumberAt, childKeys, state } = sa;
   assert(state.kind === "Live" || state.kind === "Refused", "an IKE SA is frozen that is being set up");
+  assert(isSettled(sa), "an IKE SA is frozen that is not settled");
   return {
     ...{ id, originalInitiator, initiatorSpi, responderSpi, renumberAt, childKeys, init },
     session: session.id,

@@ -3,6 +3,7 @@ import type { Endpoint, IpAddress } from "#core/address";
 import { compareAddresses } from "#core/address";
 import type { ChildConfig, Connection } from "#core/connection";
 import type { Trigger } from "#core/ike-state";
+import { sameValue } from "#core/same-value";
 import { type Attempt, Attempts } from "#ike/attempts";
 import { configuredNow, tasksNow } from "#ike/configured";
 import type { IkeInput } from "#ike/effects";
@@ -403,6 +404,7 @@ export class Wishes {
   }
 
   #addresses(local: readonly Endpoint[]): void {
+    if (sameValue(local, this.#host.localEndpoints)) return;
     this.#host.localEndpoints = local;
     for (const session of this.#registry.sessions) {
       const { current } = session;
