@@ -108,6 +108,23 @@ export class Attempts {
     }
   }
 
+  /** It is tried at this time, and not before. */
+  postpone(key: string, retryAt: Millis): void {
+    const attempt = this.#attempts.get(key);
+    if (attempt !== undefined) this.#put(key, { ...attempt, retryAt });
+  }
+
+  /** Plain data already. */
+  freeze(): readonly Attempt[] {
+    return [...this.#attempts.values()];
+  }
+
+  /** What was under way is tried again at once. */
+  thaw(frozen: readonly Attempt[], now: Millis): void {
+    for (const attempt of frozen)
+      this.#put(Attempts.key(attempt.connection, attempt.remote), { ...attempt, retryAt: attempt.retryAt ?? now });
+  }
+
   cancel(connection: string): void {
     for (const [key, attempt] of this.#attempts) if (attempt.connection === connection) this.done(key);
   }

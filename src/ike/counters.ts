@@ -84,4 +84,9 @@ export class Counters {
   snapshot(): Readonly<Record<string, number>> {
     return Object.fromEntries(this.#counts);
   }
+
+  /** Goes on from another's `snapshot`; names that are counted no more are left out. */
+  thaw(counted: Readonly<Record<string, number>>): void {
+    for (const name of COUNTERS) this.count(name, counted[name] ?? 0);
+  }
 }

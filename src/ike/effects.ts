@@ -43,6 +43,9 @@ export type IkeInput =
   | { readonly kind: "addresses"; readonly local: readonly Endpoint[] }
   /** An ICMP error about one of our IKE datagrams: told in messages, decides nothing. */
   | { readonly kind: "unreachable"; readonly remote: Endpoint; readonly reason: "refused" | "unreachable" }
+  /** Until `release` no exchange of ours begins; what is under way goes on, and the peer's requests are answered. */
+  | { readonly kind: "hold" }
+  | { readonly kind: "release" }
   | { readonly kind: "computed"; readonly job: number; readonly result: JobResult };
 
 /** A pair of SAs that was agreed on; the director adds lifetimes, lane's columns and installs it. */

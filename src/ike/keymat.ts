@@ -152,6 +152,19 @@ export function childKeys(inputs: ChildKeyInputs): ChildKeys {
     : { inbound: fromInitiator, outbound: fromResponder };
 }
 
+export function copyIkeKeys({ prf: id, ...keys }: IkeKeys): IkeKeys {
+  return {
+    prf: id,
+    SK_d: keys.SK_d.slice(),
+    SK_ai: keys.SK_ai.slice(),
+    SK_ar: keys.SK_ar.slice(),
+    SK_ei: keys.SK_ei.slice(),
+    SK_er: keys.SK_er.slice(),
+    SK_pi: keys.SK_pi.slice(),
+    SK_pr: keys.SK_pr.slice(),
+  };
+}
+
 /** At the end of an IKE SA, or when its keys were replaced. */
 export function wipeIkeKeys({ SK_d, SK_ai, SK_ar, SK_ei, SK_er, SK_pi, SK_pr }: IkeKeys): void {
   wipe(SK_d, SK_ai, SK_ar, SK_ei, SK_er, SK_pi, SK_pr);

@@ -1,5 +1,6 @@
 /** A chosen proposal as algorithms with their sizes: what keys an IKE SA or a Child SA needs, and its name. */
 import type { SuiteIds } from "#core/child-sa-spec";
+import { assert } from "#core/errors";
 import { ADDITIONAL_KEY_EXCHANGES, type Transform, TransformType } from "#core/proposal";
 import { type KeyExchange, keyExchangeById } from "#crypto/key-exchange";
 import { type Prf, prfById } from "#crypto/prf";
@@ -7,6 +8,7 @@ import {
   ENCRYPTION_TRANSFORMS,
   Encryption,
   type EncryptionTransform,
+  encryptionTransform,
   type IntegrityTransform,
   integrityTransform,
 } from "#crypto/transforms";
@@ -25,6 +27,43 @@ export interface IkeSuite {
   readonly prf: Prf;
   readonly keyExchange: KeyExchange;
   readonly additional: readonly AdditionalKeyExchange[];
+}
+
+/** The same as numbers: the registry's rows are no plain data. */
+export interface FrozenIkeSuite {
+  readonly encryption: number;
+  readonly encryptionOctets: number;
+  readonly integrity: number | undefined;
+  readonly prf: number;
+  readonly keyExchange: number;
+  readonly additional: readonly { readonly type: number; readonly method: number }[];
+}
+
+export function freezeIkeSuite({ encryption, integrity, prf, keyExchange, additional }: IkeSuite): FrozenIkeSuite {
+  return {
+    encryption: encryption.id,
+    encryptionOctets: encryption.keyOctets,
+    integrity: integrity?.id,
+    prf: prf.id,
+    keyExchange: keyExchange.id,
+    additional: additional.map(({ type, method }) => ({ type, method: method.id })),
+  };
+}
+
+/** Fails where the program that froze it knew algorithms that this one does not. */
+export function thawIkeSuite(frozen: FrozenIkeSuite): IkeSuite {
+  const encryption = encryptionTransform(frozen.encryption, frozen.encryptionOctets);
+  const integrity = frozen.integrity === undefined ? undefined : integrityTransform(frozen.integrity);
+  const prf = prfById(frozen.prf);
+  const keyExchange = keyExchangeById(frozen.keyExchange);
+  assert(encryption !== undefined && prf !== undefined && keyExchange !== undefined, "a frozen suite is known");
+  assert(frozen.integrity === undefined || integrity !== undefined, "a frozen suite is known");
+  const additional = frozen.additional.map(({ type, method }) => {
+    const row = keyExchangeById(method);
+    assert(row !== undefined, "a frozen suite is known");
+    return { type, method: row };
+  });
+  return { encryption, integrity, prf, keyExchange, additional };
 }
 
 export interface ChildSuite {

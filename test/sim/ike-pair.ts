@@ -2,11 +2,13 @@
  * IKE engines on a virtual clock, joined by a virtual network: delay, loss, duplicates, reordering and NAT, all from one
  * seed. Each node carries out its engine's effects as a data plane and a director would, and keeps books on all of it.
  */
+import { isDeepStrictEqual } from "node:util";
+import { deserialize, serialize } from "node:v8";
 import { addressToString, compareAddresses, type Endpoint, type IpAddress, parseAddress } from "#core/address";
 import type { IkeConfig } from "#core/connection";
 import { assert } from "#core/errors";
 import type { Job, JobResult } from "#core/ike-job";
-import type { IkeReport, IkeSaSnapshot } from "#core/ike-state";
+import type { IkeReport, IkeSaSnapshot, IkeSnapshot } from "#core/ike-state";
 import { type Millis, millis, type Spi, spi } from "#core/units";
 import { runJob } from "#crypto/ike-jobs";
 import { portableKeyExchange } from "#crypto/key-agreement";
@@ -14,6 +16,7 @@ import { keyExchangeById } from "#crypto/key-exchange";
 import { wipe } from "#crypto/octets";
 import type { EndCause, IkeEffect, IkeInput, NegotiatedChild, Outbound } from "#ike/effects";
 import { IkeEngine, type IkeEngineOptions } from "#ike/engine";
+import { type FrozenIke, wipeFrozen } from "#ike/frozen";
 import { decodeHeader } from "#wire/ike/header";
 import { ExchangeType, IkeFlag, nameOf } from "#wire/ike/numbers";
 import { seededRandom } from "./gateway-pair.ts";
@@ -53,6 +56,8 @@ export interface SimObserver {
   readonly given?: (node: IkeNode, input: IkeInput) => void;
   /** After it was carried out. */
   readonly done?: (node: IkeNode, effect: IkeEffect) => void;
+  /** Another process has the node's engine now: what the former one held is gone with it. */
+  readonly thawed?: (node: IkeNode) => void;
   /** `arrivals`: how many of it the network carries. */
   readonly carried?: (node: IkeNode, datagram: Datagram, arrivals: number) => void;
 }
@@ -85,7 +90,6 @@ export function describe(datagram: Datagram): string {
 export class IkeNode {
   readonly name: string;
   address: IpAddress;
-  readonly engine: IkeEngine;
   readonly reports: IkeReport[] = [];
   readonly installed: Map<number, InstalledPair> = new Map();
   /** Of pairs that were removed, in order. */
@@ -93,6 +97,12 @@ export class IkeNode {
   /** Drawn and neither installed nor given back. */
   readonly loose: Set<Spi> = new Set();
   readonly #sim: IkeSim;
+  readonly #options: IkeEngineOptions;
+  #engine: IkeEngine;
+  /** By which the next process is configured too. */
+  #config: IkeConfig | undefined;
+  /** What comes while no process has the engine waits in the kernel. */
+  #waiting: IkeInput[] | undefined;
   /** Which pairs took over from one. */
   readonly #heirs = new Map<number, number[]>();
   #lastSpi: number;
@@ -103,8 +113,17 @@ export class IkeNode {
     this.address = address;
     this.#sim = sim;
     this.#lastSpi = number * 0x10_0000;
+    this.#options = options;
+    this.#engine = this.#newEngine();
+  }
+
+  #newEngine(): IkeEngine {
     const spis = { draw: () => this.#draw(), giveBack: (value: Spi) => this.#giveBack(value) };
-    this.engine = new IkeEngine({ random: sim.random, spis }, options);
+    return new IkeEngine({ random: this.#sim.random, spis }, this.#options);
+  }
+
+  get engine(): IkeEngine {
+    return this.#engine;
   }
 
   #draw(): Spi {
@@ -119,12 +138,60 @@ export class IkeNode {
 
   give(input: IkeInput): void {
     if (!this.#alive) return;
+    if (this.#waiting !== undefined) {
+      this.#waiting.push(input);
+      return;
+    }
+    if (input.kind === "configure") this.#config = input.config;
     const { observers } = this.#sim;
     for (const { given } of observers) given?.(this, input);
     for (const effect of this.engine.handle(input, this.#sim.now)) {
       this.#carryOut(effect);
       for (const { done } of observers) done?.(this, effect);
     }
+  }
+
+  /**
+   * Another process takes the engine over: what the former one wrote is read so long after it. The former one has to be settled,
+   * and does nothing more.
+   */
+  upgrade(away: number): void {
+    const { engine } = this;
+    assert(engine.unsettled === 0, `${this.name} is frozen with ${engine.unsettled} IKE SAs that are not settled`);
+    const before = engine.snapshot();
+    const frozen = engine.freeze();
+    const written = serialize(frozen);
+    wipeFrozen(frozen);
+    this.#waiting = [];
+    this.#sim.after([away, away], () => {
+      if (this.#alive) this.#thaw(written, before);
+    });
+  }
+
+  #thaw(written: Uint8Array, before: IkeSnapshot): void {
+    const fresh = this.#newEngine();
+    if (this.#config !== undefined) fresh.handle({ kind: "configure", config: this.#config }, this.now);
+    const frozen: FrozenIke = deserialize(written);
+    fresh.thaw(frozen, this.now);
+    wipeFrozen(frozen);
+    this.#engine = fresh;
+    assert(
+      isDeepStrictEqual(carried(fresh.snapshot(), frozen), carried(before, frozen)),
+      `${this.name} is another one after it was thawed`,
+    );
+    for (const { thawed } of this.#sim.observers) thawed?.(this);
+    const waiting = this.#waiting ?? [];
+    this.#waiting = undefined;
+    for (const input of waiting) this.give(input);
+  }
+
+  /** No process has the engine. */
+  get isAway(): boolean {
+    return this.#waiting !== undefined;
+  }
+
+  get nextTimeout(): Millis | undefined {
+    return this.#waiting === undefined ? this.engine.nextTimeout : undefined;
   }
 
   /** See `IkeSim.kill`. */
@@ -433,7 +500,7 @@ export class IkeSim {
   #firstTimer(): { readonly node: IkeNode; readonly at: number } | undefined {
     let first: { readonly node: IkeNode; readonly at: number } | undefined;
     for (const node of this.#nodes) {
-      const at = node.engine.nextTimeout;
+      const at = node.nextTimeout;
       if (at !== undefined && (first === undefined || at < first.at)) first = { node, at };
     }
     return first;
@@ -443,6 +510,13 @@ export class IkeSim {
   get pending(): number {
     return this.#events.length;
   }
+}
+
+/** What has to be the same in another process; reauthentications that were being set up begin again. */
+function carried({ sas, counters }: IkeSnapshot, { v2 }: FrozenIke): unknown {
+  const established = sas.filter(({ state }) => state !== "connecting");
+  const again = v2.interrupted.length > 0;
+  return { counters, sas: established.map((sa) => ({ ...sa, reauthAt: again ? undefined : sa.reauthAt })) };
 }
 
 /** 2026-06-01. */

@@ -66,7 +66,9 @@ function inputText(input: IkeInput): string | undefined {
       return `receives ${what} of ${spiText(initiatorSpi)} from ${addressToString(address)}:${port}`;
     }
     case "timeout":
-      return "timeout";
+    case "hold":
+    case "release":
+      return input.kind;
     case "computed":
       return `computed ${input.job} ${input.result.kind}`;
     case "addresses":

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { OptionError } from "#bench/report/command-line";
 import { traceTo } from "./ike-trace.ts";
 import { parseSimCommand, type SimCommand, USAGE } from "./options.ts";
-import { makeSchedule, makeSchedule1 } from "./schedule.ts";
+import { type StormKind, scheduleOf } from "./schedule.ts";
 import { runSchedule } from "./schedule-run.ts";
 import type { Failure, Portion, PortionDone } from "./sim-worker.ts";
 
@@ -17,14 +17,18 @@ function say(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-function replay(seed: number, ikev1: boolean, withTrace: boolean): boolean {
-  const schedule = ikev1 ? makeSchedule1(seed) : makeSchedule(seed);
+function replay(seed: number, kind: StormKind, withTrace: boolean): boolean {
+  const schedule = scheduleOf(kind, seed);
   say(JSON.stringify({ ...schedule, steps: undefined }));
   for (const { wait, deeds } of schedule.steps) say(`  after ${wait} ms: ${deeds.map(deedText).join("; ")}`);
   const found = runSchedule(schedule, withTrace ? traceTo(say) : undefined);
   for (const line of found) say(`sim: seed ${seed}: ${line}`);
   if (found.length === 0) say(`sim: seed ${seed}: all holds`);
   return found.length === 0;
+}
+
+function kindOptions({ ikev1, upgrades }: StormKind): string {
+  return `${ikev1 ? "--ikev1 " : ""}${upgrades ? "--upgrades " : ""}`;
 }
 
 function deedText({ kind, ...more }: { readonly kind: string }): string {
@@ -71,13 +75,13 @@ class Run {
   }
 
   #give(child: ChildProcess): Portion | undefined {
-    const { ikev1, from, seeds, failures } = this.#command;
+    const { ikev1, upgrades, from, seeds, failures } = this.#command;
     const end = from + seeds;
     if (this.#next >= end || this.#failures.length >= failures) {
       child.disconnect();
       return undefined;
     }
-    const portion = { ikev1, from: this.#next, to: Math.min(end, this.#next + PORTION) };
+    const portion = { ikev1, upgrades, from: this.#next, to: Math.min(end, this.#next + PORTION) };
     this.#next = portion.to;
     child.send(portion);
     return portion;
@@ -88,7 +92,7 @@ class Run {
     for (const failure of failures) {
       this.#failures.push(failure);
       for (const line of failure.found) say(`sim: seed ${failure.seed}: ${line}`);
-      say(`sim: replay: npm run sim -- ${this.#command.ikev1 ? "--ikev1 " : ""}--seed ${failure.seed} --trace`);
+      say(`sim: replay: npm run sim -- ${kindOptions(this.#command)}--seed ${failure.seed} --trace`);
     }
     if (performance.now() - this.#toldAt > TELL_EVERY) this.#tell();
   }
@@ -114,8 +118,7 @@ class Run {
 
 try {
   const command = parseSimCommand(process.argv.slice(2));
-  const ok =
-    command.seed === undefined ? await new Run(command).all() : replay(command.seed, command.ikev1, command.trace);
+  const ok = command.seed === undefined ? await new Run(command).all() : replay(command.seed, command, command.trace);
   process.exitCode = ok ? 0 : 1;
 } catch (error) {
   if (!(error instanceof OptionError)) throw error;

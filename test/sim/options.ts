@@ -1,9 +1,8 @@
 /** The command line of `npm run sim`. */
 import { readValues, text, whole } from "#bench/report/command-line";
+import type { StormKind } from "./schedule.ts";
 
-export interface SimCommand {
-  /** Storms of version 1 in version 2's place. */
-  readonly ikev1: boolean;
+export interface SimCommand extends StormKind {
   /** The first seed, and how many follow from it. */
   readonly from: number;
   readonly seeds: number;
@@ -18,6 +17,7 @@ export interface SimCommand {
 
 export const USAGE = `usage: npm run sim -- [options]
   --ikev1       IKEv1's storms in IKEv2's place
+  --upgrades    other processes take the gateways over meanwhile
   --seeds N     schedules of rekeys, deletes, restarts and silences (100000)
   --from N      the first seed (1)
   --jobs N      processes (2)
@@ -28,6 +28,7 @@ export const USAGE = `usage: npm run sim -- [options]
 
 const OPTIONS = {
   ikev1: { type: "boolean", default: false },
+  upgrades: { type: "boolean", default: false },
   seeds: text("100000"),
   from: text("1"),
   jobs: text("2"),
@@ -43,6 +44,7 @@ export function parseSimCommand(args: readonly string[]): SimCommand {
   const values = readValues(args, OPTIONS);
   return {
     ikev1: values.ikev1,
+    upgrades: values.upgrades,
     from: whole("from", values.from, 0, MOST),
     seeds: whole("seeds", values.seeds, 1, MOST),
     jobs: whole("jobs", values.jobs, 1, 64),

@@ -6,11 +6,13 @@ import { type Connection, DEFAULT_CONNECTION_POLICY, type IkeConfig } from "#cor
 import type { Proposal } from "#core/proposal";
 import { millis } from "#core/units";
 import { KeMethod } from "#crypto/key-exchange";
+import { wipeFrozen } from "#ike/frozen";
 import { A, B, childConfig, espProposal, mirrored, NET_A, NET_B } from "./ike-config.ts";
 import { leftovers, unexpectedCounts, violations } from "./ike-invariants.ts";
 import { endpoint, FAIR, type IkeNode, IkeSim, type SimObserver } from "./ike-pair.ts";
 import { isakmpProposal, quickModeProposal } from "./ikev1-pair.ts";
 import { Keeper } from "./keeper.ts";
+import { NonceBooks } from "./nonce-books.ts";
 import { type Deed, mix, type Schedule, type Side } from "./schedule.ts";
 import { SecretBooks } from "./secret-books.ts";
 import { Nat } from "./virtual-nat.ts";
@@ -39,6 +41,8 @@ class Life {
   readonly #keepers: Partial<Record<Side, Keeper>> = {};
   readonly #secrets: SecretBooks;
   readonly #nat: Nat | undefined;
+  readonly #nonces: NonceBooks;
+  readonly #upgrading = new Set<IkeNode>();
   #silentUntil = 0;
   #moves = 0;
 
@@ -56,6 +60,7 @@ class Life {
     this.#configs = configsOf(schedule, schedule.dpdDelay);
     if (observer !== undefined) this.#sim.observers.push(observer);
     this.#secrets = new SecretBooks(this.#sim);
+    this.#nonces = new NonceBooks(this.#sim);
     this.#nodes = { a: this.#sim.node("a", A), b: this.#sim.node("b", B) };
     this.#nat = schedule.nat ? new Nat(this.#sim, A) : undefined;
     for (const side of owners) this.#keepers[side] = new Keeper(this.#sim, this.#nodes[side], children);
@@ -116,6 +121,9 @@ class Life {
       case "silence":
         this.#silentUntil = Math.max(this.#silentUntil, this.#sim.now + deed.span);
         return;
+      case "upgrade":
+        this.#upgrade(deed);
+        return;
       case "move":
         this.#move();
         return;
@@ -149,6 +157,31 @@ class Life {
       this.#introduce(side);
       this.#keepers[side]?.restarted(this.#nodes[side]);
     });
+  }
+
+  /** As the gateway does it: held, settled, frozen; or it goes on as if nothing had been. */
+  #upgrade({ side, limit, away, fails }: Extract<Deed, { readonly kind: "upgrade" }>): void {
+    const node = this.#nodes[side];
+    if (!node.alive || node.isAway || this.#upgrading.has(node)) return;
+    this.#upgrading.add(node);
+    const until = this.#sim.now + limit;
+    node.give({ kind: "hold" });
+    const settle = () => {
+      if (!node.alive) return;
+      const isSettled = node.engine.unsettled === 0;
+      if (!isSettled && this.#sim.now < until) {
+        this.#sim.after([20, 20], settle);
+        return;
+      }
+      this.#upgrading.delete(node);
+      if (isSettled && !fails) {
+        node.upgrade(away);
+        return;
+      }
+      if (isSettled) wipeFrozen(node.engine.freeze());
+      node.give({ kind: "release" });
+    };
+    settle();
   }
 
   #move(): void {
@@ -197,7 +230,8 @@ class Life {
     const ender = this.#schedule.seed % 2 === 0 ? a : b;
     this.#onIke("delete-ike", ender);
     this.#sim.driveFor(AFTERWARDS);
-    return [a, b].flatMap((node) => [...leftovers(node), ...unexpectedCounts(node), ...this.#secrets.notWiped(node)]);
+    const kept = [a, b].flatMap((node) => [...leftovers(node), ...unexpectedCounts(node)]);
+    return [...kept, ...[a, b].flatMap((node) => this.#secrets.notWiped(node)), ...this.#nonces.usedTwice];
   }
 }
 

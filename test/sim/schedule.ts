@@ -14,6 +14,17 @@ export type Deed =
   | { readonly kind: "restart"; readonly side: Side; readonly down: number }
   /** Nothing passes for so long. */
   | { readonly kind: "silence"; readonly span: number }
+  /**
+   * Another process takes it over once it is settled, `limit` after it was held at the latest; so long after that nobody has it.
+   * `fails`: it goes on itself after it was frozen.
+   */
+  | {
+      readonly kind: "upgrade";
+      readonly side: Side;
+      readonly limit: number;
+      readonly away: number;
+      readonly fails: boolean;
+    }
   /** a gets another address; behind a NAT, the NAT another port. */
   | { readonly kind: "move" };
 
@@ -142,6 +153,44 @@ export function makeSchedule1(seed: number): Schedule {
   const wild = draw.is(0.5);
   const steps = Array.from({ length: draw.whole(5, 25) }, () => makeStep(draw, nat, wild));
   return { ...drawn, seed, ikev1, nat, mobike: false, owners, steps };
+}
+
+/** The same with processes that take over between, and while, all that happens. */
+export function withUpgrades(schedule: Schedule): Schedule {
+  const draw = new Draw(mix(schedule.seed ^ 0x7f4a_7c15));
+  const often = draw.of([0.2, 0.5, 0.9]);
+  const upgrade = (): Deed => ({
+    kind: "upgrade",
+    side: draw.of<Side>(["a", "b"]),
+    limit: draw.of([0, 500, 2_000, 2_000]),
+    away: draw.is(0.4) ? 0 : draw.whole(0, 300),
+    fails: draw.is(0.2),
+  });
+  const steps = schedule.steps.flatMap((step) => {
+    if (!draw.is(often)) return [step];
+    const alone = { wait: draw.whole(0, draw.of([50, 400, 20_000])), deeds: [upgrade()] };
+    // Before, in the middle of what happens, or after.
+    const { wait, deeds } = step;
+    return draw.of<readonly Step[]>([
+      [alone, step],
+      [{ wait, deeds: [upgrade(), ...deeds] }],
+      [{ wait, deeds: [...deeds, upgrade()] }],
+      [step, alone],
+    ]);
+  });
+  return { ...schedule, steps };
+}
+
+/** Which lives a seed stands for. */
+export interface StormKind {
+  /** Version 1 in version 2's place. */
+  readonly ikev1: boolean;
+  readonly upgrades: boolean;
+}
+
+export function scheduleOf({ ikev1, upgrades }: StormKind, seed: number): Schedule {
+  const schedule = ikev1 ? makeSchedule1(seed) : makeSchedule(seed);
+  return upgrades ? withUpgrades(schedule) : schedule;
 }
 
 function makeStep(draw: Draw, hidden: boolean, wild: boolean): Step {

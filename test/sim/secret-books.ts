@@ -6,6 +6,7 @@ export class SecretBooks {
 
   constructor(sim: IkeSim) {
     sim.observers.push({
+      thawed: (node) => this.#given.delete(node),
       given: (node, input) => {
         if (input.kind !== "computed") return;
         const { result } = input;

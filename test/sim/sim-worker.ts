@@ -1,10 +1,9 @@
 /** A process of `npm run sim`: lives the schedules it is told to, and says which failed. */
-import { makeSchedule, makeSchedule1 } from "./schedule.ts";
+import { type StormKind, scheduleOf } from "./schedule.ts";
 import { runSchedule } from "./schedule-run.ts";
 
 /** Seeds from `from` up to but not with `to`. */
-export interface Portion {
-  readonly ikev1: boolean;
+export interface Portion extends StormKind {
   readonly from: number;
   readonly to: number;
 }
@@ -18,13 +17,14 @@ export interface PortionDone extends Portion {
   readonly failures: readonly Failure[];
 }
 
-export function runPortion({ ikev1, from, to }: Portion): PortionDone {
+export function runPortion(portion: Portion): PortionDone {
+  const { from, to } = portion;
   const failures: Failure[] = [];
   for (let seed = from; seed < to; seed++) {
-    const found = runSchedule(ikev1 ? makeSchedule1(seed) : makeSchedule(seed));
+    const found = runSchedule(scheduleOf(portion, seed));
     if (found.length > 0) failures.push({ seed, found });
   }
-  return { ikev1, from, to, failures };
+  return { ...portion, failures };
 }
 
 /** Only where a parent gives portions. */

@@ -31,6 +31,7 @@ import { EngineHost } from "./engine-host.ts";
 import { promote } from "./establish.ts";
 import { downgradeMainMode } from "./export-downgrade.ts";
 import { FirstMessages } from "./first-message.ts";
+import type { FrozenIkev1 } from "./frozen.ts";
 import type { IsakmpSa } from "./isakmp-sa.ts";
 import { PeerLine } from "./peer-line.ts";
 import { onPhase1Computed, onPhase1Message, onSealedNotice } from "./phase1-routes.ts";
@@ -45,7 +46,7 @@ export interface Ikev1Options {
   readonly halfOpen?: HalfOpenLimits;
 }
 
-export class Ikev1Engine implements VersionEngine {
+export class Ikev1Engine implements VersionEngine<FrozenIkev1> {
   readonly #registry = new Registry();
   readonly #agenda = new Agenda<IsakmpSa | PeerLine>();
   readonly #attempts = new Attempts();
@@ -85,6 +86,9 @@ export class Ikev1Engine implements VersionEngine {
       case "computed":
         this.#onComputed(input.job, input.result);
         break;
+      case "hold":
+      case "release":
+        break;
       default:
         if (input.kind === "addresses") host.localEndpoints = input.local;
         phase2.onWish(host, input);
@@ -109,6 +113,26 @@ export class Ikev1Engine implements VersionEngine {
   sas(): readonly IkeSaSnapshot[] {
     return [...this.#registry.lines].flatMap((line) => lineSnapshots(line, this.#registry.sasOf(line)));
   }
+
+  get settingUp(): number {
+    return this.#sas(false);
+  }
+
+  /** Nothing is carried yet. */
+  get unsettled(): number {
+    return this.#sas(true);
+  }
+
+  #sas(established: boolean): number {
+    const all = [...this.#registry.lines].flatMap((line) => this.#registry.sasOf(line));
+    return all.filter(({ state }) => (state.kind === "Live") === established).length;
+  }
+
+  freeze(): FrozenIkev1 {
+    return { sas: [] };
+  }
+
+  thaw(_frozen: FrozenIkev1, _now: Millis): void {}
 
   /** Lines go on with the connection of the same name. */
   #onConfigured(): void {

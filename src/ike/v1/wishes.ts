@@ -16,7 +16,10 @@ import { onFirstPacket } from "./quick-mode-responder.ts";
 import { addDelete, usePair } from "./succession.ts";
 import { MAX_TASKS, type PacketSelectors, type TaskWork } from "./tasks.ts";
 
-export type Wish = Exclude<IkeInput, { readonly kind: "configure" | "datagram" | "timeout" | "computed" }>;
+export type Wish = Exclude<
+  IkeInput,
+  { readonly kind: "configure" | "datagram" | "timeout" | "computed" | "hold" | "release" }
+>;
 type Initiate = Extract<IkeInput, { readonly kind: "initiate" }>;
 
 const UNSPECIFIED: IpAddress = { family: 4, octets: new Uint8Array(4) };

@@ -10,8 +10,16 @@ import { encodeChain, type Payload } from "#wire/ike/chain";
 import { encodeHeader, type IkeHeader } from "#wire/ike/header";
 import { type ExchangeType, IkeFlag, PayloadType } from "#wire/ike/numbers";
 import { FragmentAssembler, sealInPieces } from "./fragments.ts";
-import { type DirectionKeys, MessageOpener, MessageSealer, peekFragment } from "./sealed.ts";
-import { type Datagrams, DEFAULT_RETRANSMISSION, OwnRequests, PeerRequests, type TimeoutResult } from "./window.ts";
+import { type DirectionKeys, type FrozenSeal, MessageOpener, MessageSealer, peekFragment, wipeSeal } from "./sealed.ts";
+import {
+  type Datagrams,
+  DEFAULT_RETRANSMISSION,
+  type FrozenOwnRequests,
+  type FrozenPeerRequests,
+  OwnRequests,
+  PeerRequests,
+  type TimeoutResult,
+} from "./window.ts";
 
 /** IKE_SA_INIT goes in clear: nothing of it is sealed again. */
 const INIT = "IKE_SA_INIT";
@@ -35,12 +43,27 @@ export interface Spis {
   readonly responderSpi: bigint;
 }
 
+/** What of a channel goes over into another process; fragments that wait for others do not. Keys: `wipeChannel`. */
+export interface FrozenChannel {
+  readonly own: FrozenOwnRequests<Plain | typeof INIT>;
+  readonly peer: FrozenPeerRequests;
+  readonly sealer: FrozenSeal | undefined;
+  readonly opener: FrozenSeal | undefined;
+  readonly formerOpener: FrozenSeal | undefined;
+  readonly fragments: "none" | "receive" | "both";
+  readonly answering: Plain["header"] | undefined;
+}
+
+export function wipeChannel({ sealer, opener, formerOpener }: FrozenChannel): void {
+  for (const seal of [sealer, opener, formerOpener]) if (seal !== undefined) wipeSeal(seal);
+}
+
 /** Datagrams with where they go is the caller's; what may be long is cut only for peers that take fragments. */
 export class Channel {
   readonly #random: RandomSource;
   readonly #originalInitiator: boolean;
   readonly #own: OwnRequests<Plain | typeof INIT>;
-  readonly #peer: PeerRequests = new PeerRequests();
+  readonly #peer: PeerRequests;
   readonly #requests = new FragmentAssembler();
   readonly #responses = new FragmentAssembler();
   #sealer: MessageSealer | undefined;
@@ -49,12 +72,42 @@ export class Channel {
   #formerOpener: MessageOpener | undefined;
   #fragments: "none" | "receive" | "both" = "none";
   /** Message ID of the peer's request that is being worked on. */
-  #answering: Omit<IkeHeader, "nextPayload" | "length"> | undefined;
+  #answering: Plain["header"] | undefined;
 
-  constructor(random: RandomSource, originalInitiator: boolean) {
+  constructor(
+    random: RandomSource,
+    originalInitiator: boolean,
+    own: OwnRequests<Plain | typeof INIT> = new OwnRequests(DEFAULT_RETRANSMISSION, random),
+    peer: PeerRequests = new PeerRequests(),
+  ) {
     this.#random = random;
     this.#originalInitiator = originalInitiator;
-    this.#own = new OwnRequests(DEFAULT_RETRANSMISSION, random);
+    this.#own = own;
+    this.#peer = peer;
+  }
+
+  static thaw(random: RandomSource, originalInitiator: boolean, frozen: FrozenChannel): Channel {
+    const own = OwnRequests.thaw(DEFAULT_RETRANSMISSION, random, frozen.own);
+    const channel = new Channel(random, originalInitiator, own, PeerRequests.thaw(frozen.peer));
+    const { sealer, opener, formerOpener } = frozen;
+    channel.#sealer = sealer && new MessageSealer(sealer.keys, random, sealer.counted);
+    channel.#opener = opener && new MessageOpener(opener.keys);
+    channel.#formerOpener = formerOpener && new MessageOpener(formerOpener.keys);
+    channel.#fragments = frozen.fragments;
+    channel.#answering = frozen.answering;
+    return channel;
+  }
+
+  freeze(): FrozenChannel {
+    return {
+      own: this.#own.freeze(),
+      peer: this.#peer.freeze(),
+      sealer: this.#sealer?.freeze(),
+      opener: this.#opener?.freeze(),
+      formerOpener: this.#formerOpener?.freeze(),
+      fragments: this.#fragments,
+      answering: this.#answering,
+    };
   }
 
   /** The peer takes fragments (RFC 7383 §2.3). */

@@ -1,10 +1,10 @@
 /** How IKE SAs and Child SAs end: everything that hung on them goes, keys are wiped, and somebody is told. */
-import { millis } from "#core/units";
+import { millis, type Spi } from "#core/units";
 import type { EndCause } from "#ike/effects";
 import { type Failure, report } from "#ike/host";
 import { passOn } from "./heirs.ts";
 import type { Host } from "./host.ts";
-import { type ChildOffer, type IkeSa, wipeOwn, wipePeer, wipeState } from "./ike-sa.ts";
+import { type IkeSa, type IkeSaState, wipeOwn, wipePeer, wipeState } from "./ike-sa.ts";
 import { type Child, hasHeir, isKept, type Session, type Task } from "./session.ts";
 
 /** A refused IKE_AUTH still answers repeats so long. */
@@ -56,21 +56,21 @@ function clear(sa: IkeSa): void {
 
 /** SPIs that were drawn for a Child SA that will not come. */
 function giveBackOffer(host: Host, sa: IkeSa): void {
-  const { state } = sa;
-  if (state.kind === "AwaitIkeAuthResponse") giveBack(host, state.offer);
-  if (state.kind === "VerifyingResponder") {
-    const { child } = state.response;
-    if (child.kind === "agreed") host.world.spis.giveBack(child.plan.inboundSpi);
-    if (child.kind === "refused" || child.kind === "unusable") giveBack(host, child.offer);
-  }
-  if (state.kind === "Live") {
+  const offered = offeredSpi(sa.state);
+  if (offered !== undefined) host.world.spis.giveBack(offered);
+  if (sa.state.kind === "Live") {
     dropOwn(host, sa);
     dropPeer(host, sa);
   }
 }
 
-function giveBack(host: Host, offer: ChildOffer | undefined): void {
-  if (offer !== undefined) host.world.spis.giveBack(offer.inboundSpi);
+/** What an IKE SA that is being set up has drawn for its first Child SA. */
+export function offeredSpi(state: IkeSaState): Spi | undefined {
+  if (state.kind === "AwaitIkeAuthResponse") return state.offer?.inboundSpi;
+  if (state.kind !== "VerifyingResponder") return undefined;
+  const { child } = state.response;
+  if (child.kind === "agreed") return child.plan.inboundSpi;
+  return child.kind === "none" ? undefined : child.offer.inboundSpi;
 }
 
 /** What our exchange held is given back and wiped; the exchange is over. */
@@ -85,7 +85,8 @@ export function dropOwn(host: Host, sa: IkeSa): void {
     session.children.has(own.child.id)
   )
     session.addFirst({ kind: "delete-child", child: own.child, reason: "deleted" }, "close", host.now);
-  if (own.kind === "AwaitCreateChildSaResponse" && own.offer.kind === "child") giveBack(host, own.offer);
+  if (own.kind === "AwaitCreateChildSaResponse" && own.offer.kind === "child")
+    host.world.spis.giveBack(own.offer.inboundSpi);
   if ("run" in own && own.run.plan.kind === "child") host.world.spis.giveBack(own.run.plan.inboundSpi);
   if (own.kind !== "Idle") sa.deletedEarly.clear();
   wipeOwn(own);

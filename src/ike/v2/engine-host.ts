@@ -34,6 +34,7 @@ export class EngineHost implements Host {
   #removed: IkeSa[] = [];
   now: Millis = millis(0);
   way: Way | undefined = undefined;
+  held = false;
   connections: readonly Connection[] = [];
   credentials: Credentials = { secrets: [], keys: [], authorities: [], intermediates: [], crls: [] };
   localEndpoints: readonly Endpoint[] = [];

@@ -5,31 +5,28 @@
  *   datagram → header → IKE SA by SPI (or a stranger: strangers.ts, half-open limits, cookies) → window and seal
  *   (channel.ts) → payloads → state (routes.ts) → exchange file → effects → next exchange of ours (tasks.ts)
  */
-import { addressToString } from "#core/address";
 import { ProtocolError, WireError } from "#core/errors";
 import type { JobResult } from "#core/ike-job";
 import type { IkeSaSnapshot } from "#core/ike-state";
 import type { Millis } from "#core/units";
 import { Agenda, earliest } from "#ike/agenda";
 import { Attempts } from "#ike/attempts";
-import type { Counter, Counters } from "#ike/counters";
+import type { Counters } from "#ike/counters";
 import type { IkeEffect, IkeInput, IkeWorld } from "#ike/effects";
 import { DEFAULT_HALF_OPEN_LIMITS, HalfOpen, type HalfOpenLimits } from "#ike/half-open";
 import { discard, type Way } from "#ike/host";
-import { connectionsFor } from "#ike/pad";
 import type { Numbers, VersionEngine } from "#ike/version-engine";
 import { decodeChain } from "#wire/ike/chain";
-import { IKE_HEADER_LENGTH, type IkeHeader, readHeader } from "#wire/ike/header";
-import { ExchangeType, IkeFlag, NotifyType, PayloadType } from "#wire/ike/numbers";
-import { notify } from "#wire/ike/v2/notify";
+import { type IkeHeader, readHeader } from "#wire/ike/header";
+import { ExchangeType, IkeFlag, PayloadType } from "#wire/ike/numbers";
 import { onBrokenRequest, onBrokenResponse } from "./broken.ts";
-import { type CookieRequest, Cookies } from "./cookies.ts";
 import { onSaTimeout } from "./deadlines.ts";
 import { destroy, endSetup } from "./end.ts";
 import { EngineHost } from "./engine-host.ts";
+import { FirstMessages } from "./first-messages.ts";
+import { countSettingUp, countUnsettled, type FrozenIkev2, freezeEstablished, thawEstablished } from "./frozen.ts";
 import type { JobRoad } from "./host.ts";
-import { IkeSa } from "./ike-sa.ts";
-import * as ikeSaInit from "./ike-sa-init.ts";
+import type { IkeSa } from "./ike-sa.ts";
 import { follow } from "./mobike.ts";
 import { Registry } from "./registry.ts";
 import { expectsRequest, type Message, onComputed, onRequest, onResponse } from "./routes.ts";
@@ -51,17 +48,14 @@ export interface Ikev2Options {
   readonly rekeyAtMessageId?: number;
 }
 
-/** A first message, and what a cookie for it is over. */
-type Question = Omit<CookieRequest, "initiatorSpi"> & { readonly header: IkeHeader };
-
-export class Ikev2Engine implements VersionEngine {
+export class Ikev2Engine implements VersionEngine<FrozenIkev2> {
   readonly #registry = new Registry();
   readonly #counters: Counters;
   readonly #agenda = new Agenda<IkeSa | Session>();
   readonly #attempts = new Attempts();
   readonly #strangers = new Strangers();
   readonly #halfOpen: HalfOpen;
-  readonly #cookies: Cookies;
+  readonly #first: FirstMessages;
   readonly #jobs = new Map<number, { readonly sa: IkeSa; readonly road: JobRoad }>();
   readonly #touched = new Set<Session>();
   readonly #host: EngineHost;
@@ -70,7 +64,6 @@ export class Ikev2Engine implements VersionEngine {
   constructor(world: IkeWorld, counters: Counters, numbers: Numbers, options: Ikev2Options) {
     this.#counters = counters;
     this.#halfOpen = new HalfOpen(options.halfOpen ?? DEFAULT_HALF_OPEN_LIMITS);
-    this.#cookies = new Cookies(world.random);
     this.#host = new EngineHost(
       world,
       this.#registry,
@@ -82,6 +75,7 @@ export class Ikev2Engine implements VersionEngine {
       this.#touched,
       options.rekeyAtMessageId ?? REKEY_AT_MESSAGE_ID,
     );
+    this.#first = new FirstMessages(this.#host, this.#registry, this.#halfOpen, this.#strangers);
     this.#wishes = new Wishes(this.#host, this.#registry, this.#attempts);
   }
 
@@ -105,6 +99,13 @@ export class Ikev2Engine implements VersionEngine {
       case "computed":
         this.#onComputed(input.job, input.result);
         break;
+      case "hold":
+        host.held = true;
+        break;
+      case "release":
+        host.held = false;
+        for (const session of this.#registry.sessions) this.#touched.add(session);
+        break;
       default:
         this.#wishes.onInput(input);
     }
@@ -114,7 +115,8 @@ export class Ikev2Engine implements VersionEngine {
   }
 
   get nextTimeout(): Millis | undefined {
-    return earliest([this.#agenda.next, this.#attempts.nextTimeout, this.#halfOpen.nextTimeout]);
+    const attempts = this.#host.held ? undefined : this.#attempts.nextTimeout;
+    return earliest([this.#agenda.next, attempts, this.#halfOpen.nextTimeout]);
   }
 
   isWaitingFor(job: number): boolean {
@@ -129,14 +131,43 @@ export class Ikev2Engine implements VersionEngine {
     return [...this.#registry.sas].filter(({ state }) => state.kind !== "Refused").map(ikeSnapshot);
   }
 
+  get settingUp(): number {
+    return countSettingUp(this.#registry);
+  }
+
+  get unsettled(): number {
+    return countUnsettled(this.#registry);
+  }
+
+  freeze(): FrozenIkev2 {
+    const { connections, localEndpoints } = this.#host;
+    const established = freezeEstablished(this.#registry, connections);
+    const packets = new Map([...this.#wishes.packets, ...established.packets]);
+    return { ...established, attempts: this.#attempts.freeze(), packets, localEndpoints };
+  }
+
+  thaw(frozen: FrozenIkev2, now: Millis): void {
+    const host = this.#host;
+    host.localEndpoints = frozen.localEndpoints;
+    thawEstablished(frozen, this.#registry, host.connections, host.world, now);
+    this.#attempts.thaw([...frozen.wanted, ...frozen.attempts], now);
+    this.#wishes.thaw(frozen.packets);
+    for (const spi of frozen.offered) host.world.spis.giveBack(spi);
+    for (const sa of this.#registry.sas) this.#agenda.set(sa, sa.nextTimeout);
+    // What waits in them is begun by the next `timeout`.
+    for (const session of this.#registry.sessions) this.#agenda.set(session, now);
+  }
+
   /** Our next exchanges, and when we want to be asked again. */
   #settle(): void {
     for (let rounds = 0; this.#touched.size > 0 && rounds < 16; rounds++) {
       const sessions = [...this.#touched];
       this.#touched.clear();
       for (const session of sessions) {
-        pump(this.#host, session);
-        this.#wishes.onQuiet(session);
+        if (!this.#host.held) {
+          pump(this.#host, session);
+          this.#wishes.onQuiet(session);
+        }
         for (const sa of this.#registry.sasOf(session)) this.#agenda.set(sa, sa.nextTimeout);
         this.#agenda.set(session, this.#registry.sessions.has(session) ? this.#sessionTimeout(session) : undefined);
       }
@@ -145,6 +176,7 @@ export class Ikev2Engine implements VersionEngine {
   }
 
   #sessionTimeout(session: Session): Millis | undefined {
+    if (this.#host.held) return undefined;
     const { peer, current } = session;
     const alive = current?.state.kind === "Live" && current.state.phase.kind === "Current";
     return earliest([nextTaskAt(session), alive && peer.kind === "authenticated" ? peer.reauthAt : undefined]);
@@ -159,7 +191,7 @@ export class Ikev2Engine implements VersionEngine {
       if (sa.state.kind === "Refused") destroy(this.#host, sa);
       else endSetup(this.#host, sa, undefined);
     }
-    for (const attempt of this.#attempts.due(now)) this.#wishes.start(attempt);
+    if (!this.#host.held) for (const attempt of this.#attempts.due(now)) this.#wishes.start(attempt);
     for (let taken = 0; taken < DUE_AT_ONCE; taken++) {
       const who = this.#agenda.take(now);
       if (who === undefined) break;
@@ -203,7 +235,7 @@ export class Ikev2Engine implements VersionEngine {
       return;
     }
     if (header.exchangeType === ExchangeType.IKE_SA_INIT) {
-      this.#onInit(octets, header, way);
+      this.#first.onInit(octets, header, way);
       return;
     }
     const fromInitiator = (header.flags & IkeFlag.INITIATOR) !== 0;
@@ -225,18 +257,12 @@ export class Ikev2Engine implements VersionEngine {
     this.#host.count("drop_major_version");
     if (header.majorVersion < 2) return;
     const answer = this.#strangers.invalidMajorVersion(header, this.#host.now);
-    this.#answerStranger(answer, "answer_invalid_major_version", way);
+    this.#first.answerStranger(answer, "answer_invalid_major_version", way);
   }
 
   #onUnknownSpi(header: IkeHeader, way: Way): void {
     this.#host.count("drop_unknown_spi");
-    this.#answerStranger(this.#strangers.invalidIkeSpi(header, this.#host.now), "answer_invalid_ike_spi", way);
-  }
-
-  #answerStranger(answer: Uint8Array | undefined, counter: Counter, way: Way): void {
-    if (answer === undefined) return;
-    this.#host.count(counter);
-    this.#host.send(answer, way);
+    this.#first.answerStranger(this.#strangers.invalidIkeSpi(header, this.#host.now), "answer_invalid_ike_spi", way);
   }
 
   #onSealed(sa: IkeSa, octets: Uint8Array, header: IkeHeader, way: Way): void {
@@ -325,161 +351,5 @@ export class Ikev2Engine implements VersionEngine {
       if (what === "request") onBrokenRequest(this.#host, sa, error);
       else onBrokenResponse(this.#host, sa, error);
     }
-  }
-
-  // ── IKE_SA_INIT ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  #onInit(octets: Uint8Array, header: IkeHeader, way: Way): void {
-    const host = this.#host;
-    const fromInitiator = (header.flags & IkeFlag.INITIATOR) !== 0;
-    const isResponse = (header.flags & IkeFlag.RESPONSE) !== 0;
-    if (header.messageId !== 0 || fromInitiator === isResponse) {
-      host.count("drop_wrong_direction");
-      return;
-    }
-    try {
-      if (isResponse) this.#onInitResponse(octets, header, way);
-      else this.#onInitRequest(octets, header, way);
-    } catch (error) {
-      if (!(error instanceof WireError || error instanceof ProtocolError)) throw error;
-      host.count("drop_malformed");
-      if (!(error instanceof ProtocolError)) return;
-      this.#answerStranger(
-        this.#strangers.unsupportedPayload(header, error, host.now),
-        "answer_unsupported_payload",
-        way,
-      );
-    }
-  }
-
-  #onInitResponse(octets: Uint8Array, header: IkeHeader, way: Way): void {
-    const sa = this.#registry.bySpi(header.initiatorSpi);
-    if (sa === undefined || !sa.originalInitiator) {
-      this.#host.count("drop_unknown_spi");
-      return;
-    }
-    if (sa.state.kind !== "AwaitIkeSaInitResponse") {
-      this.#host.count("drop_state");
-      return;
-    }
-    this.#touched.add(sa.session);
-    const payloads = decodeChain(header.nextPayload, octets, IKE_HEADER_LENGTH);
-    ikeSaInit.onResponse(this.#host, sa, sa.state, { octets, header, payloads }, way);
-  }
-
-  #onInitRequest(octets: Uint8Array, header: IkeHeader, way: Way): void {
-    const host = this.#host;
-    if (header.responderSpi !== 0n) {
-      host.count("drop_wrong_direction");
-      return;
-    }
-    const known = this.#registry.byInit(header.initiatorSpi, way.remote);
-    if (known !== undefined) {
-      ikeSaInit.onRepeat(host, known, octets, way);
-      return;
-    }
-    const { address } = way.remote;
-    const candidates = connectionsFor(host.connections, 2, way.local.address, address);
-    if (candidates.length === 0) {
-      host.count("drop_not_configured");
-      return;
-    }
-    const load = this.#halfOpen.judge(address, host.now);
-    if (load === "refuse") {
-      host.count("drop_half_open_limit");
-      return;
-    }
-    const payloads = decodeChain(header.nextPayload, octets, IKE_HEADER_LENGTH);
-    const question = { header, nonce: ikeSaInit.nonceOf(payloads), address };
-    const cookie = payloads[0]?.kind === "N" && payloads[0].type === NotifyType.COOKIE ? payloads[0].data : undefined;
-    const proven =
-      cookie !== undefined && this.#cookies.check(cookie, { ...question, initiatorSpi: header.initiatorSpi }, host.now);
-    const asked = load === "demand-cookie" || this.#cookies.hasAsked(header.initiatorSpi);
-    if (!proven && (asked || !this.#halfOpen.look(host.now))) {
-      this.#demandCookie(question, way);
-      return;
-    }
-    const verdict = ikeSaInit.onRequest(candidates, header, payloads, host);
-    switch (verdict.kind) {
-      case "answer":
-        host.send(verdict.octets, way);
-        return;
-      case "refused":
-        host.send(verdict.octets, way);
-        this.#reportRefusal(verdict, way);
-        return;
-      case "accepted":
-        this.#accept(verdict, octets, question, proven, way);
-        return;
-      default:
-        verdict satisfies never;
-        return;
-    }
-  }
-
-  #demandCookie({ header, nonce, address }: Question, way: Way): void {
-    const cookie = this.#cookies.make({ nonce, address, initiatorSpi: header.initiatorSpi }, this.#host.now);
-    this.#host.count("cookies_sent");
-    this.#host.send(ikeSaInit.answerTo(header, notify(NotifyType.COOKIE, cookie)), way);
-  }
-
-  #accept(
-    verdict: Extract<ikeSaInit.InitVerdict, { readonly kind: "accepted" }>,
-    octets: Uint8Array,
-    question: Question,
-    proven: boolean,
-    way: Way,
-  ): void {
-    const host = this.#host;
-    const { connection, terms } = verdict;
-    const path = { ...way, natLocal: false, natRemote: false, remoteForces: false };
-    const birth = {
-      id: host.nextId(),
-      connection,
-      path,
-      trigger: "peer",
-      now: host.now,
-      reauthenticates: undefined,
-    } as const;
-    const session = new Session(birth);
-    const responderSpi = host.drawIkeSpi();
-    const { initiatorSpi } = question.header;
-    const sa = new IkeSa({
-      id: host.nextId(),
-      session,
-      originalInitiator: false,
-      initiatorSpi,
-      responderSpi,
-      random: host.world.random,
-    });
-    // An answer longer than the question goes to proven sources only.
-    ikeSaInit.hear(sa, verdict);
-    if (!proven && ikeSaInit.responseOctets(host, sa, terms) > octets.length) {
-      this.#demandCookie(question, way);
-      return;
-    }
-    if (!this.#halfOpen.spend(question.address, host.now)) {
-      host.count("drop_budget");
-      return;
-    }
-    session.current = sa;
-    host.add(sa);
-    this.#registry.rememberInit(sa, way.remote);
-    this.#halfOpen.open(sa.id, question.address, host.now);
-    ikeSaInit.accept(host, sa, verdict, octets);
-  }
-
-  #reportRefusal(verdict: Extract<ikeSaInit.InitVerdict, { readonly kind: "refused" }>, way: Way): void {
-    const { connection, reason, theirOffer } = verdict;
-    this.#host.count("ike_failed");
-    this.#host.refusedStranger(connection, {
-      child: undefined,
-      stage: "IKE_SA_INIT",
-      notify: "NO_PROPOSAL_CHOSEN",
-      from: "us",
-      reason: `${reason} (peer ${addressToString(way.remote.address)})`,
-      remedy: "make the IKE proposals equal on both sides",
-      known: { theirOffer },
-    });
   }
 }

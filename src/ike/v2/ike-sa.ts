@@ -12,7 +12,6 @@ import type { Mode, Protocol } from "#core/child-sa-spec";
 import type { ChildConfig, Connection } from "#core/connection";
 import type { Identity } from "#core/identity";
 import type { Trigger } from "#core/ike-state";
-import type { RandomSource } from "#core/ports";
 import type { Transform } from "#core/proposal";
 import type { TrafficSelector } from "#core/selector";
 import type { Millis, Spi } from "#core/units";
@@ -24,7 +23,7 @@ import { type IkeKeys, wipeIkeKeys } from "#ike/keymat";
 import type { IkeSuite } from "#ike/suite";
 import type { Payload } from "#wire/ike/chain";
 import type { SaProposal } from "#wire/ike/v2/sa";
-import { Channel } from "./channel.ts";
+import type { Channel } from "./channel.ts";
 
 import type { Child, Session, Successor, Task } from "./session.ts";
 
@@ -357,14 +356,14 @@ export class IkeSa {
     readonly originalInitiator: boolean;
     readonly initiatorSpi: bigint;
     readonly responderSpi: bigint;
-    readonly random: RandomSource;
+    readonly channel: Channel;
   }) {
     this.id = birth.id;
     this.session = birth.session;
     this.originalInitiator = birth.originalInitiator;
     this.initiatorSpi = birth.initiatorSpi;
     this.responderSpi = birth.responderSpi;
-    this.channel = new Channel(birth.random, birth.originalInitiator);
+    this.channel = birth.channel;
   }
 
   /** Ours: what datagrams to us are found by. */

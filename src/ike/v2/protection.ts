@@ -33,6 +33,8 @@ export interface Protection {
   seal(message: Uint8Array, body: number, plain: Uint8Array): void;
   /** The plaintext without padding. The ICV is checked before anything is decrypted. */
   open(message: Uint8Array, body: number): Uint8Array | undefined;
+  /** How many IVs were counted so far; 0 where they are drawn. */
+  readonly counted: number;
   wipe(): void;
 }
 
@@ -73,7 +75,15 @@ function unpadded(whole: Uint8Array): Uint8Array | undefined {
 
 /** The IVs of counter modes: 0, 1, 2, … (RFC 5282 §3.1, 5930 §2.1). */
 class CountingIv {
-  #next = 0;
+  #next: number;
+
+  constructor(next: number) {
+    this.#next = next;
+  }
+
+  get next(): number {
+    return this.#next;
+  }
 
   write(iv: Uint8Array): void {
     assert(this.#next < Number.MAX_SAFE_INTEGER, "an IKE SA has used up its IVs");
@@ -85,15 +95,18 @@ class CountingIv {
 }
 
 /** RFC 5282 §5.1: associated data is everything from the header to the payload's fixed fields. */
-function aeadProtection(encryption: EncryptionTransform, whole: Uint8Array): Protection {
+function aeadProtection(encryption: EncryptionTransform, whole: Uint8Array, counted: number): Protection {
   const key = whole.slice(0, whole.length - encryption.saltOctets);
   const salt = whole.slice(key.length);
   const aead = nodePrimitives.aead(encryption.id, key);
   assert(aead !== undefined, `${encryption.name} protects no IKE messages`);
   const { ivOctets, icvOctets } = encryption;
-  const counter = new CountingIv();
+  const counter = new CountingIv(counted);
   return {
     ...sizes({ ivOctets, blockOctets: 1, icvOctets }),
+    get counted(): number {
+      return counter.next;
+    },
     seal(message, body, plain): void {
       const iv = message.subarray(body, body + ivOctets);
       counter.write(iv);
@@ -120,6 +133,7 @@ interface MacParts {
   readonly salt: Uint8Array;
   /** undefined: this side only opens. */
   readonly random: RandomSource | undefined;
+  readonly counted: number;
   readonly wipe: () => void;
 }
 
@@ -130,12 +144,15 @@ function macProtection(parts: MacParts): Protection {
   const { icvOctets } = integrity;
   const isCounter = encryption.id === Encryption.AES_CTR;
   const blockOctets = isCounter ? 1 : encryption.blockOctets;
-  const counter = new CountingIv();
+  const counter = new CountingIv(parts.counted);
   const modeIv = (iv: Uint8Array) => (isCounter ? joinOctets([salt, iv, FIRST_BLOCK]) : iv.slice());
   const icvOf = (message: Uint8Array) =>
     mac.compute(NO_NONCE, [message.subarray(0, message.length - icvOctets)]).subarray(0, icvOctets);
   return {
     ...sizes({ ivOctets, blockOctets, icvOctets }),
+    get counted(): number {
+      return counter.next;
+    },
     seal(message, body, plain): void {
       const iv = message.subarray(body, body + ivOctets);
       assert(random !== undefined, "an IKE SA seals with the peer's keys");
@@ -158,11 +175,11 @@ function macProtection(parts: MacParts): Protection {
   };
 }
 
-/** `random`: undefined for the side that opens. Negotiation has made sure that the transforms are known and fit. */
-export function makeProtection(keys: DirectionKeys, random: RandomSource | undefined): Protection {
+/** `random`: undefined for the side that opens. `counted`: IVs that were used already. Negotiation has made sure that the transforms are known and fit. */
+export function makeProtection(keys: DirectionKeys, random: RandomSource | undefined, counted = 0): Protection {
   const encryption = encryptionTransform(keys.encryption, keys.encryptionKey.length);
   assert(encryption !== undefined, `encryption ${keys.encryption} with ${keys.encryptionKey.length} octets of key`);
-  if (encryption.aead) return aeadProtection(encryption, keys.encryptionKey);
+  if (encryption.aead) return aeadProtection(encryption, keys.encryptionKey, counted);
   const integrity = integrityTransform(keys.integrity);
   assert(integrity !== undefined, `${encryption.name} without integrity protects no IKE messages`);
   const key = keys.encryptionKey.slice(0, encryption.keyOctets - encryption.saltOctets);
@@ -172,5 +189,6 @@ export function makeProtection(keys: DirectionKeys, random: RandomSource | undef
   const mode = nodePrimitives.blockMode(encryption.id, key);
   const mac = nodePrimitives.mac(integrity.id, macKey);
   assert(mode !== undefined && mac !== undefined, `${encryption.name} with ${integrity.name} protects no IKE messages`);
-  return macProtection({ encryption, integrity, mode, mac, salt, random, wipe: () => wipe(key, salt, macKey) });
+  const forget = () => wipe(key, salt, macKey);
+  return macProtection({ encryption, integrity, mode, mac, salt, random, counted, wipe: forget });
 }

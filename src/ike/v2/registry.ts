@@ -46,9 +46,18 @@ export class Registry {
   }
 
   rememberInit(sa: IkeSa, remote: Endpoint): void {
-    const key = initKey(sa.initiatorSpi, remote);
+    this.rememberKey(sa, initKey(sa.initiatorSpi, remote));
+  }
+
+  /** What `initOf` gave. */
+  rememberKey(sa: IkeSa, key: string): void {
     this.#byInit.set(key, sa);
     this.#initOf.set(sa, key);
+  }
+
+  /** By which repeats of its first message find it; undefined: we sent that. */
+  initOf(sa: IkeSa): string | undefined {
+    return this.#initOf.get(sa);
   }
 
   byInit(initiatorSpi: bigint, remote: Endpoint): IkeSa | undefined {

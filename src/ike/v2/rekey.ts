@@ -13,6 +13,7 @@ import { millis } from "#core/units";
 import { wipe } from "#crypto/octets";
 import { report } from "#ike/host";
 import { rekeyedIkeKeys } from "#ike/keymat";
+import { Channel } from "./channel.ts";
 import { compareNonces, installChild, lowestNonce } from "./child-sa.ts";
 import { closeIke, dropOwn, removeChild, retireChild, useChild } from "./end.ts";
 import { enliven } from "./establish.ts";
@@ -127,14 +128,9 @@ function settleIke(host: Host, former: IkeSa, plan: IkePlan, shared: readonly Ui
     return;
   }
   const { initiatorSpi, responderSpi, suite } = plan;
-  const sa = new IkeSa({
-    id: host.nextId(),
-    session,
-    originalInitiator: plan.by === "us",
-    initiatorSpi,
-    responderSpi,
-    random: host.world.random,
-  });
+  const originalInitiator = plan.by === "us";
+  const channel = new Channel(host.world.random, originalInitiator);
+  const sa = new IkeSa({ id: host.nextId(), session, originalInitiator, initiatorSpi, responderSpi, channel });
   const keys = rekeyedIkeKeys(plan, state.keys, shared);
   wipe(...shared);
   applyKeys(host, sa, suite, keys);

@@ -80,12 +80,33 @@ export function peekFragment(message: Uint8Array): { readonly number: number; re
   return envelope?.type === SKF ? { number: envelope.number, total: envelope.total } : undefined;
 }
 
+/** Keys of one direction and how many IVs they have counted: secret, the receiver's to wipe. */
+export interface FrozenSeal {
+  readonly keys: DirectionKeys;
+  readonly counted: number;
+}
+
+function copyOf({ encryptionKey, integrityKey, ...ids }: DirectionKeys): DirectionKeys {
+  return { ...ids, encryptionKey: encryptionKey.slice(), integrityKey: integrityKey.slice() };
+}
+
+export function wipeSeal({ keys }: FrozenSeal): void {
+  wipe(keys.encryptionKey, keys.integrityKey);
+}
+
 /** Seals what we send; never uses an IV twice. Copies the keys: the caller wipes its own. */
 export class MessageSealer {
+  readonly #keys: DirectionKeys;
   #protection: Protection | undefined;
 
-  constructor(keys: DirectionKeys, random: RandomSource) {
-    this.#protection = makeProtection(keys, random);
+  /** `counted`: IVs that these keys were used with already. */
+  constructor(keys: DirectionKeys, random: RandomSource, counted = 0) {
+    this.#keys = copyOf(keys);
+    this.#protection = makeProtection(keys, random, counted);
+  }
+
+  freeze(): FrozenSeal {
+    return { keys: copyOf(this.#keys), counted: this.#live().counted };
   }
 
   /** Header (28 octets; next payload and length are filled in), then SK. `firstType` and `inner`: the encoded chain. */
@@ -119,6 +140,7 @@ export class MessageSealer {
 
   /** The keys are gone; sealing afterwards is a bug. */
   wipe(): void {
+    wipeSeal({ keys: this.#keys, counted: 0 });
     this.#protection?.wipe();
     this.#protection = undefined;
   }
@@ -148,10 +170,16 @@ export class MessageSealer {
 
 /** Opens what the peer sends. Copies the keys: the caller wipes its own. */
 export class MessageOpener {
+  readonly #keys: DirectionKeys;
   #protection: Protection | undefined;
 
   constructor(keys: DirectionKeys) {
+    this.#keys = copyOf(keys);
     this.#protection = makeProtection(keys, undefined);
+  }
+
+  freeze(): FrozenSeal {
+    return { keys: copyOf(this.#keys), counted: 0 };
   }
 
   /** undefined: no SK or SKF at the end of the chain, lengths that do not fit, wrong ICV or padding, or keys wiped. */
@@ -171,6 +199,7 @@ export class MessageOpener {
   }
 
   wipe(): void {
+    wipeSeal({ keys: this.#keys, counted: 0 });
     this.#protection?.wipe();
     this.#protection = undefined;
   }

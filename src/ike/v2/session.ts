@@ -151,7 +151,8 @@ export class Session {
     readonly path: Path;
     readonly trigger: Trigger;
     readonly now: Millis;
-    readonly reauthenticates: Session | undefined;
+    /** thawed: what it reauthenticates is told it later, where that is still there. */
+    readonly reauthenticates: Session | "thawed" | undefined;
   }) {
     this.id = birth.id;
     this.connection = birth.connection;
@@ -159,8 +160,9 @@ export class Session {
     this.trigger = birth.trigger;
     this.heardAt = birth.now;
     this.isReauthentication = birth.reauthenticates !== undefined;
-    this.formers = new Set(birth.reauthenticates && [birth.reauthenticates]);
-    birth.reauthenticates?.heirs.add(this);
+    const former = birth.reauthenticates === "thawed" ? undefined : birth.reauthenticates;
+    this.formers = new Set(former && [former]);
+    former?.heirs.add(this);
   }
 
   /** False = too much waits. */

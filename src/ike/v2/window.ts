@@ -64,6 +64,13 @@ interface Sent<T> {
   readonly resendAt: Millis;
 }
 
+/** What of `OwnRequests` goes over into another process; `T` is plain data then. */
+export interface FrozenOwnRequests<T> {
+  readonly nextId: number;
+  readonly current: Taken<T> | Sent<T> | undefined;
+  readonly waiting: readonly T[];
+}
+
 export interface CurrentRequest<T> {
   readonly exchange: T;
   readonly messageId: number;
@@ -93,6 +100,17 @@ export class OwnRequests<T> {
     this.#policy = policy;
     this.#random = random;
     this.#nextId = firstId;
+  }
+
+  static thaw<T>(policy: RetransmissionPolicy, random: RandomSource, frozen: FrozenOwnRequests<T>): OwnRequests<T> {
+    const own = new OwnRequests<T>(policy, random, frozen.nextId);
+    own.#current = frozen.current;
+    own.#waiting.push(...frozen.waiting);
+    return own;
+  }
+
+  freeze(): FrozenOwnRequests<T> {
+    return { nextId: this.#nextId, current: this.#current, waiting: [...this.#waiting] };
   }
 
   /** False = the queue is full. */
@@ -211,6 +229,13 @@ export class OwnRequests<T> {
 /** new: run it · working: it is being worked on, ignore · repeat: send `cached` again · stale, future: ignore. */
 export type RequestVerdict = "new" | "working" | "repeat" | "stale" | "future";
 
+/** What of `PeerRequests` goes over into another process. */
+export interface FrozenPeerRequests {
+  readonly nextId: number;
+  readonly working: boolean;
+  readonly cached: Datagrams | undefined;
+}
+
 /** The peer's requests. */
 export class PeerRequests {
   /** The ID that is expected, or being worked on. */
@@ -220,6 +245,17 @@ export class PeerRequests {
 
   constructor(firstId = 0) {
     this.#nextId = firstId;
+  }
+
+  static thaw({ nextId, working, cached }: FrozenPeerRequests): PeerRequests {
+    const peer = new PeerRequests(nextId);
+    peer.#working = working;
+    peer.#cached = cached;
+    return peer;
+  }
+
+  freeze(): FrozenPeerRequests {
+    return { nextId: this.#nextId, working: this.#working, cached: this.#cached };
   }
 
   /**

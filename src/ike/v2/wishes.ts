@@ -3,10 +3,12 @@ import type { Endpoint, IpAddress } from "#core/address";
 import { compareAddresses } from "#core/address";
 import type { ChildConfig, Connection } from "#core/connection";
 import type { Trigger } from "#core/ike-state";
+import { sameValue } from "#core/same-value";
 import { type Attempt, Attempts } from "#ike/attempts";
 import { configuredNow, tasksNow } from "#ike/configured";
 import type { IkeInput } from "#ike/effects";
 import { report } from "#ike/host";
+import { Channel } from "./channel.ts";
 import { closeIke, destroy, useChild } from "./end.ts";
 import { inherit, isAlive, stays } from "./heirs.ts";
 import type { Host } from "./host.ts";
@@ -16,12 +18,17 @@ import { follow, onAddresses } from "./mobike.ts";
 import type { Registry } from "./registry.ts";
 import { hasChild, type PacketSelectors, type Path, Session, type Task } from "./session.ts";
 
-type Wish = Exclude<IkeInput, { readonly kind: "configure" | "datagram" | "timeout" | "computed" }>;
+type Wish = Exclude<
+  IkeInput,
+  { readonly kind: "configure" | "datagram" | "timeout" | "computed" | "hold" | "release" }
+>;
 type Initiate = Extract<IkeInput, { readonly kind: "initiate" }>;
 
 /** The engine's host, where the wishes write what they learn. */
 export interface WishHost extends Host {
   localEndpoints: readonly Endpoint[];
+  /** No exchange of ours begins. */
+  readonly held: boolean;
 }
 
 export class Wishes {
@@ -147,7 +154,8 @@ export class Wishes {
       return;
     }
     const attempt = this.#attempts.get(key);
-    if (attempt !== undefined) this.start(attempt);
+    if (host.held) this.#attempts.postpone(key, host.now);
+    else if (attempt !== undefined) this.start(attempt);
   }
 
   #unknown({ connection, child }: Initiate): void {
@@ -265,7 +273,7 @@ export class Wishes {
       originalInitiator: true,
       initiatorSpi: host.drawIkeSpi(),
       responderSpi: 0n,
-      random: host.world.random,
+      channel: new Channel(host.world.random, true),
     });
     session.current = sa;
     host.add(sa);
@@ -313,6 +321,10 @@ export class Wishes {
     const { connection, peer } = session;
     if (peer.kind !== "authenticated") return;
     for (const other of host.peers.of(connection.name, peer.remoteIdentity)) if (isNewer(other, session)) return;
+    if (host.held) {
+      session.peer = { ...peer, reauthAt: host.now };
+      return;
+    }
     const fresh = this.#open(connection, { ...session.path.remote, port: connection.remotePort }, trigger, session);
     const names = new Set<string>();
     for (const { config, state } of session.children.values()) {
@@ -370,6 +382,15 @@ export class Wishes {
     }
   }
 
+  get packets(): ReadonlyMap<string, PacketSelectors> {
+    return this.#packets;
+  }
+
+  /** Of another process; all else that it wanted is in attempts and sessions. */
+  thaw(packets: ReadonlyMap<string, PacketSelectors>): void {
+    for (const [name, packet] of packets) this.#packets.set(name, packet);
+  }
+
   /** Sessions go on with the connection of the same name. */
   onConfigured(): void {
     const connections = new Map(this.#host.connections.map((connection) => [connection.name, connection]));
@@ -383,6 +404,7 @@ export class Wishes {
   }
 
   #addresses(local: readonly Endpoint[]): void {
+    if (sameValue(local, this.#host.localEndpoints)) return;
     this.#host.localEndpoints = local;
     for (const session of this.#registry.sessions) {
       const { current } = session;
