@@ -66,7 +66,7 @@ const SPENT_LIMIT = 8192;
 const EARLIER_LIMIT = 3;
 /** Repeats that get an answer after an exchange is over: then the peer has had its chances. */
 const ANSWERS_LIMIT = 16;
-/** Of exchanges that are over, so many latest ones go over to another process: repeats come soon, or never. */
+/** Of exchanges that are over, so many latest ones go over to another process with what repeats get: they come soon, or never. */
 const FROZEN_OVER = 32;
 
 export interface Resend {
@@ -383,16 +383,14 @@ export class Channel {
 
   // ── another process ────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** A copy; nothing changes. */
   freeze(): FrozenChannel {
-    let tooMany = [...this.#conversations.values()].filter(isOver).length - FROZEN_OVER;
-    const conversations = new Map<number, Conversation>();
-    for (const [key, one] of this.#conversations) {
-      // Its message ID stays spent.
-      if (isOver(one) && tooMany-- > 0) continue;
-      // What was cut is cut anew for repeats of ours alone.
-      conversations.set(key, structuredClone(one.resend === undefined ? { ...one, whole: undefined } : one));
-    }
+    const all = [...this.#conversations];
+    const over = all.filter(([, one]) => isOver(one));
+    const answering = over.filter(([, { answered, received }]) => answered && received !== undefined);
+    // The message IDs of the others stay spent.
+    const left = new Set(over.map(([key]) => key));
+    for (const [key] of answering.slice(-FROZEN_OVER)) left.delete(key);
+    const conversations = new Map(all.filter(([key]) => !left.has(key)).map(([key, one]) => [key, copied(one)]));
     return {
       conversations,
       spent: [...this.#spent],
@@ -412,7 +410,7 @@ export class Channel {
     const channel = new Channel();
     channel.#cipher = cipher;
     channel.#hash = hash;
-    for (const [key, one] of frozen.conversations) channel.#conversations.set(key, one);
+    for (const [key, one] of frozen.conversations) channel.#conversations.set(key, copied(one));
     for (const key of frozen.spent) channel.#spent.add(key);
     channel.#fragments = frozen.fragments;
     channel.#processed = frozen.processed;
@@ -432,4 +430,9 @@ export class Channel {
 
 function isOver({ over, resend, messageId }: Conversation): boolean {
   return over && resend === undefined && messageId !== 0;
+}
+
+/** What was cut is cut anew for repeats of ours alone. */
+function copied(one: Conversation): Conversation {
+  return { ...one, earlier: [...one.earlier], whole: one.resend && one.whole };
 }
