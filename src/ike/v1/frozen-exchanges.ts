@@ -1,6 +1,6 @@
 /** Phase 2 exchanges under way as plain data. Those that wait for a job's result cannot go over: it comes to this process. */
 import type { Connection } from "#core/connection";
-import { wipe } from "#crypto/octets";
+import { copyOctets, wipe } from "#crypto/octets";
 import { type FrozenChildConfig, freezeChildConfig, thawChildConfig } from "#ike/frozen-names";
 import { thawed } from "./frozen-pairs.ts";
 import { type FrozenQuickTask, freezeQuickTask, type Named, pairOfTask, thawQuickTask } from "./frozen-tasks.ts";
@@ -31,8 +31,8 @@ export function freezeExchange(connection: Connection, exchange: Phase2Exchange)
         ...exchange,
         task: freezeQuickTask(connection, task),
         offer: { ...offer, config: freezeChildConfig(connection, offer.config) },
-        nonce: nonce.slice(),
-        ke: ke && { ...ke, privateKey: ke.privateKey.slice() },
+        nonce: copyOctets(nonce),
+        ke: ke && { ...ke, privateKey: copyOctets(ke.privateKey) },
       };
     }
     case "AwaitConnected":
@@ -40,7 +40,7 @@ export function freezeExchange(connection: Connection, exchange: Phase2Exchange)
     case "AwaitMessage3":
       return { ...exchange, ...copied(exchange), pair: exchange.pair.id };
     case "AwaitAcknowledgement":
-      return { ...exchange, nonce: exchange.nonce.slice() };
+      return { ...exchange, nonce: copyOctets(exchange.nonce) };
     case "GeneratingKe":
     case "AgreeingKe":
     case "RespondingKe":
@@ -60,8 +60,8 @@ export function thawExchange(named: Named, frozen: FrozenExchange): Phase2Exchan
         ...frozen,
         task: thawQuickTask(named, task),
         offer: { ...offer, config: thawChildConfig(connection, offer.config) },
-        nonce: nonce.slice(),
-        ke: ke && { ...ke, privateKey: ke.privateKey.slice() },
+        nonce: copyOctets(nonce),
+        ke: ke && { ...ke, privateKey: copyOctets(ke.privateKey) },
       };
     }
     case "AwaitConnected":
@@ -69,14 +69,14 @@ export function thawExchange(named: Named, frozen: FrozenExchange): Phase2Exchan
     case "AwaitMessage3":
       return { ...frozen, ...copied(frozen), pair: thawed(pairs, frozen.pair) };
     case "AwaitAcknowledgement":
-      return { ...frozen, nonce: frozen.nonce.slice() };
+      return { ...frozen, nonce: copyOctets(frozen.nonce) };
     default:
       return frozen satisfies never;
   }
 }
 
 function copied({ initiatorNonce, responderNonce }: Nonces): Nonces {
-  return { initiatorNonce: initiatorNonce.slice(), responderNonce: responderNonce.slice() };
+  return { initiatorNonce: copyOctets(initiatorNonce), responderNonce: copyOctets(responderNonce) };
 }
 
 export function wipeFrozenExchange(frozen: FrozenExchange): void {

@@ -2,6 +2,7 @@
 import type { Connection } from "#core/connection";
 import { assert } from "#core/errors";
 import { keyExchangeById } from "#crypto/key-exchange";
+import { copyOctets } from "#crypto/octets";
 import { prfById } from "#crypto/prf";
 import { encryptionTransform } from "#crypto/transforms";
 import { Channel, type FrozenChannel } from "./channel.ts";
@@ -89,10 +90,10 @@ function thawSuite({ encryption: { id, keyOctets }, prf, keyExchange, ...numbers
 function copied({ prf, SKEYID, SKEYID_d, SKEYID_a, SKEYID_e }: IsakmpKeys): IsakmpKeys {
   return {
     prf,
-    SKEYID: SKEYID.slice(),
-    SKEYID_d: SKEYID_d.slice(),
-    SKEYID_a: SKEYID_a.slice(),
-    SKEYID_e: SKEYID_e.slice(),
+    SKEYID: copyOctets(SKEYID),
+    SKEYID_d: copyOctets(SKEYID_d),
+    SKEYID_a: copyOctets(SKEYID_a),
+    SKEYID_e: copyOctets(SKEYID_e),
   };
 }
 
