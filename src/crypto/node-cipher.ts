@@ -109,7 +109,9 @@ function hmac(hash: string, key: Uint8Array): Mac {
     compute(_nonce: Uint8Array, parts: readonly Uint8Array[]): Uint8Array {
       const running = createHmac(hash, key);
       for (const part of parts) running.update(part);
-      return running.digest();
+      const { buffer, byteOffset, length } = running.digest();
+      // No Buffer, whose `slice` would share its octets: keys are wiped one by one.
+      return new Uint8Array(buffer, byteOffset, length);
     },
   };
 }

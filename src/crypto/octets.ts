@@ -20,6 +20,11 @@ export function joinOctets(parts: readonly Uint8Array[]): Uint8Array {
   return whole;
 }
 
+/** Also of a Buffer, whose `slice` shares its octets. */
+export function copyOctets(octets: Uint8Array): Uint8Array {
+  return new Uint8Array(octets);
+}
+
 /** Of constants: two digits an octet, nothing else. */
 export function fromHex(digits: string): Uint8Array {
   return Uint8Array.from(digits.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));

@@ -66,15 +66,17 @@ const SPENT_LIMIT = 8192;
 const EARLIER_LIMIT = 3;
 /** Repeats that get an answer after an exchange is over: then the peer has had its chances. */
 const ANSWERS_LIMIT = 16;
+/** Of exchanges that are over, so many latest ones go over to another process with what repeats get: they come soon, or never. */
+const FROZEN_OVER = 32;
 
-interface Resend {
+export interface Resend {
   readonly sends: number;
   /** The first send. */
   readonly since: Millis;
   readonly at: Millis;
 }
 
-interface Conversation {
+export interface Conversation {
   readonly messageId: number;
   iv: Uint8Array;
   /** Of the last message that was accepted, and of those before it: with the IV of today they would not decipher. */
@@ -88,6 +90,16 @@ interface Conversation {
   resend: Resend | undefined;
   over: boolean;
   answers: number;
+}
+
+/** Plain data. Cipher and hash are made anew of the ISAKMP SA's keys; fragments whose others had not come are left behind. */
+export interface FrozenChannel {
+  readonly conversations: ReadonlyMap<number, Conversation>;
+  readonly spent: readonly number[];
+  readonly fragments: boolean;
+  readonly processed: number;
+  readonly accepted: number;
+  readonly fragmentId: number;
 }
 
 export type Unanswered =
@@ -369,6 +381,44 @@ export class Channel {
     return undefined;
   }
 
+  // ── another process ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  freeze(): FrozenChannel {
+    const all = [...this.#conversations];
+    const over = all.filter(([, one]) => isOver(one));
+    const answering = over.filter(([, { answered, received }]) => answered && received !== undefined);
+    // The message IDs of the others stay spent.
+    const left = new Set(over.map(([key]) => key));
+    for (const [key] of answering.slice(-FROZEN_OVER)) left.delete(key);
+    const conversations = new Map(all.filter(([key]) => !left.has(key)).map(([key, one]) => [key, copied(one)]));
+    return {
+      conversations,
+      spent: [...this.#spent],
+      fragments: this.#fragments,
+      processed: this.#processed,
+      accepted: this.#accepted,
+      fragmentId: this.#fragmentId,
+    };
+  }
+
+  /** `cipher`: the channel's to wipe, as of `startCipher`. */
+  static thaw(
+    frozen: FrozenChannel,
+    cipher: IsakmpCipher,
+    hash: (parts: readonly Uint8Array[]) => Uint8Array,
+  ): Channel {
+    const channel = new Channel();
+    channel.#cipher = cipher;
+    channel.#hash = hash;
+    for (const [key, one] of frozen.conversations) channel.#conversations.set(key, copied(one));
+    for (const key of frozen.spent) channel.#spent.add(key);
+    channel.#fragments = frozen.fragments;
+    channel.#processed = frozen.processed;
+    channel.#accepted = frozen.accepted;
+    channel.#fragmentId = frozen.fragmentId;
+    return channel;
+  }
+
   wipe(): void {
     this.#cipher?.wipe();
     this.#cipher = undefined;
@@ -376,4 +426,13 @@ export class Channel {
     this.#spent.clear();
     this.#assembler.clear();
   }
+}
+
+function isOver({ over, resend, messageId }: Conversation): boolean {
+  return over && resend === undefined && messageId !== 0;
+}
+
+/** What was cut is cut anew for repeats of ours alone. */
+function copied(one: Conversation): Conversation {
+  return { ...one, earlier: [...one.earlier], whole: one.resend && one.whole };
 }

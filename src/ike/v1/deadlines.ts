@@ -27,6 +27,7 @@ export function onSaTimeout(host: Host, sa: IsakmpSa): void {
     host.destroy(sa, "its time is over");
     return;
   }
+  if (host.held) return;
   if (isDue(deadlines.expireAt)) {
     deadlines.expireAt = undefined;
     closeIsakmp(host, sa, "its lifetime is over");
@@ -104,7 +105,7 @@ function retire(host: Host, sa: IsakmpSa): void {
 /** RFC 2409 appendix A: the other kind of life there is. */
 export function watchOctets(host: Host, line: PeerLine): void {
   const { current } = line;
-  if (current?.state.kind !== "Live") return;
+  if (host.held || current?.state.kind !== "Live") return;
   const { lifeOctets } = current.state.suite;
   const { processed } = current.channel;
   if (processed < lifeOctets * RENEW_PART) return;

@@ -130,6 +130,8 @@ export function speaking(host: Host, line: PeerLine): { readonly sa: IsakmpSa; r
 function sendDelete(host: Host, line: PeerLine, own: Disowned): "once" | "until acknowledged" | "not" {
   const over = speaking(host, line);
   if (over === undefined) return "not";
+  // Its repeats say it.
+  if (host.held) return "once";
   if (isAcknowledged(over.sa)) {
     sendAcknowledged(host, over.sa, over.live, own);
     return "until acknowledged";

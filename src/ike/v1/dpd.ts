@@ -18,6 +18,13 @@ const SUSPICION_INTERVAL = 10_000;
 /** RFC 3706 §7: a random number whose top bit is 0, so that it does not run over. */
 const FIRST_SEQUENCE = 0x7fff_ffff;
 
+export interface FrozenDpd {
+  readonly sequence: number | undefined;
+  readonly asked: number;
+  readonly at: Millis | undefined;
+  readonly suspectedAt: Millis | undefined;
+}
+
 export class Dpd {
   #sequence: number | undefined = undefined;
   /** Questions without an answer since something was heard. */
@@ -65,5 +72,18 @@ export class Dpd {
     this.#at = millis(now + Math.min(longest, first * 2 ** this.#asked));
     this.#asked++;
     return { kind: "ask", sequence: this.#sequence };
+  }
+
+  freeze(): FrozenDpd {
+    return { sequence: this.#sequence, asked: this.#asked, at: this.#at, suspectedAt: this.#suspectedAt };
+  }
+
+  static thaw({ sequence, asked, at, suspectedAt }: FrozenDpd): Dpd {
+    const dpd = new Dpd();
+    dpd.#sequence = sequence;
+    dpd.#asked = asked;
+    dpd.#at = at;
+    dpd.#suspectedAt = suspectedAt;
+    return dpd;
   }
 }

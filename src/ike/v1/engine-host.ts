@@ -55,6 +55,7 @@ export class EngineHost implements Host {
   connections: readonly Connection[] = [];
   credentials: Credentials = { secrets: [], keys: [], authorities: [], intermediates: [], crls: [] };
   localEndpoints: readonly Endpoint[] = [];
+  held = false;
 
   constructor(
     world: IkeWorld,

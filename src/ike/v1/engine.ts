@@ -7,7 +7,7 @@
  *   → effects → what the line has to do next (pump)
  */
 
-import { ProtocolError, WireError } from "#core/errors";
+import { assert, ProtocolError, WireError } from "#core/errors";
 import type { JobResult } from "#core/ike-job";
 import type { IkeSaSnapshot } from "#core/ike-state";
 import type { Millis } from "#core/units";
@@ -16,6 +16,7 @@ import { Attempts } from "#ike/attempts";
 import { configuredNow, tasksNow } from "#ike/configured";
 import type { Counters } from "#ike/counters";
 import type { IkeEffect, IkeInput, IkeWorld } from "#ike/effects";
+import { ConfiguredNames } from "#ike/frozen-names";
 import { DEFAULT_HALF_OPEN_LIMITS, HalfOpen, type HalfOpenLimits } from "#ike/half-open";
 import { discard, type Way } from "#ike/host";
 import type { Numbers, VersionEngine } from "#ike/version-engine";
@@ -32,13 +33,16 @@ import { promote } from "./establish.ts";
 import { downgradeMainMode } from "./export-downgrade.ts";
 import { FirstMessages } from "./first-message.ts";
 import type { FrozenIkev1 } from "./frozen.ts";
+import { type FrozenLine, freezeLine, hasAnything, thawLine } from "./frozen-line.ts";
 import type { IsakmpSa } from "./isakmp-sa.ts";
 import { PeerLine } from "./peer-line.ts";
 import { onPhase1Computed, onPhase1Message, onSealedNotice } from "./phase1-routes.ts";
 import { sendDatagrams } from "./phase1-send.ts";
 import * as phase2 from "./phase2.ts";
+import { isUnsettled } from "./phase2-state.ts";
 import { Registry } from "./registry.ts";
 import { lineSnapshots } from "./snapshot.ts";
+import { type Interrupted, Waiting } from "./waiting.ts";
 
 const NOTICE = { N: "many" } as const;
 
@@ -52,6 +56,7 @@ export class Ikev1Engine implements VersionEngine<FrozenIkev1> {
   readonly #attempts = new Attempts();
   readonly #halfOpen: HalfOpen;
   readonly #touched = new Set<PeerLine>();
+  readonly #waiting = new Waiting();
   readonly #host: EngineHost;
   readonly #first: FirstMessages;
 
@@ -88,18 +93,25 @@ export class Ikev1Engine implements VersionEngine<FrozenIkev1> {
         break;
       case "hold":
       case "release":
+        host.held = input.kind === "hold";
+        for (const line of this.#registry.lines) host.touch(line);
         break;
       default:
         if (input.kind === "addresses") host.localEndpoints = input.local;
-        phase2.onWish(host, input);
+        if (host.held && Waiting.waits(input)) this.#waiting.wish(host, input);
+        else phase2.onWish(host, input);
     }
     host.way = undefined;
+    if (!host.held && this.#waiting.any) this.#waiting.begin(host);
     this.#settle();
     return host.takeEffects();
   }
 
   get nextTimeout(): Millis | undefined {
-    return earliest([this.#agenda.next, this.#attempts.nextTimeout, this.#halfOpen.nextTimeout]);
+    const { held } = this.#host;
+    const waiting = held || (!this.#waiting.any && this.#touched.size === 0) ? undefined : this.#host.now;
+    const attempts = held ? undefined : this.#attempts.nextTimeout;
+    return earliest([waiting, this.#agenda.next, attempts, this.#halfOpen.nextTimeout]);
   }
 
   isWaitingFor(job: number): boolean {
@@ -115,24 +127,51 @@ export class Ikev1Engine implements VersionEngine<FrozenIkev1> {
   }
 
   get settingUp(): number {
-    return this.#sas(false);
+    let count = 0;
+    for (const { state } of this.#registry.sas) if (state.kind !== "Live" && state.kind !== "Refused") count++;
+    return count;
   }
 
-  /** Nothing is carried yet. */
   get unsettled(): number {
-    return this.#sas(true);
-  }
-
-  #sas(established: boolean): number {
-    const all = [...this.#registry.lines].flatMap((line) => this.#registry.sasOf(line));
-    return all.filter(({ state }) => (state.kind === "Live") === established).length;
+    let count = 0;
+    for (const { state } of this.#registry.sas) if (state.kind === "Live" && isUnsettled(state)) count++;
+    return count;
   }
 
   freeze(): FrozenIkev1 {
-    return { sas: [] };
+    const registry = this.#registry;
+    assert(this.unsettled === 0, "an ISAKMP SA waits for the result of a job");
+    const names = new ConfiguredNames(this.#host.connections);
+    const lines: FrozenLine[] = [];
+    const firsts = new Map<number, string>();
+    for (const line of registry.lines) {
+      const frozen = freezeLine(names, line, registry.sasOf(line), this.#waiting.interrupted(line));
+      if (hasAnything(frozen)) lines.push(frozen);
+    }
+    for (const sa of registry.sas) {
+      const first = registry.firstOf(sa);
+      if (first !== undefined && sa.state.kind === "Live") firsts.set(sa.id, first);
+    }
+    const attempts = this.#attempts.freeze();
+    return { lines, firsts, attempts, wishes: this.#waiting.freeze(), localEndpoints: this.#host.localEndpoints };
   }
 
-  thaw(_frozen: FrozenIkev1, _now: Millis): void {}
+  thaw({ lines, firsts, attempts, wishes, localEndpoints }: FrozenIkev1, now: Millis): void {
+    const host = this.#host;
+    host.now = now;
+    host.localEndpoints = localEndpoints;
+    this.#attempts.thaw(attempts, now);
+    const names = new ConfiguredNames(host.connections);
+    const interrupted = new Map<PeerLine, Interrupted>();
+    for (const frozen of lines) {
+      const { line, sas } = thawLine(names, frozen);
+      this.#registry.thaw(line, sas, firsts);
+      if (frozen.interrupted !== undefined) interrupted.set(line, frozen.interrupted);
+      this.#schedule(line);
+      host.touch(line);
+    }
+    this.#waiting.thaw(wishes, interrupted);
+  }
 
   /** Lines go on with the connection of the same name. */
   #onConfigured(): void {
@@ -169,7 +208,8 @@ export class Ikev1Engine implements VersionEngine<FrozenIkev1> {
 
   #schedule(line: PeerLine): void {
     const sas = this.#registry.sasOf(line);
-    for (const sa of sas) this.#agenda.set(sa, sa.nextTimeout);
+    const { held } = this.#host;
+    for (const sa of sas) this.#agenda.set(sa, held ? sa.heldTimeout : sa.nextTimeout);
     const over = sas.length === 0 && line.pairs.size === 0 && line.tasks.length === 0;
     if (over) this.#registry.forget(line);
     this.#agenda.set(line, over ? undefined : phase2.lineTimeout(this.#host, line));
@@ -183,7 +223,8 @@ export class Ikev1Engine implements VersionEngine<FrozenIkev1> {
       if (sa.state.kind === "Refused") host.destroy(sa, "refused");
       else endSetup(host, sa, undefined);
     }
-    for (const attempt of this.#attempts.due(host.now)) phase2.onAttempt(host, attempt);
+    const attempts = host.held ? [] : this.#attempts.due(host.now);
+    for (const attempt of attempts) phase2.onAttempt(host, attempt);
     for (let who = this.#agenda.take(host.now); who !== undefined; who = this.#agenda.take(host.now)) {
       if (who instanceof PeerLine) {
         host.touch(who);

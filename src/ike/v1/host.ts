@@ -24,6 +24,8 @@ export interface Phase2Send {
 }
 
 export interface Host extends IkeHost {
+  /** No exchange of ours may begin. */
+  readonly held: boolean;
   readonly attempts: Attempts;
   /** Lines, ISAKMP SAs and pairs, by all that names them. */
   readonly registry: Registry;

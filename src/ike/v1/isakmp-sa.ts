@@ -259,7 +259,7 @@ export class IsakmpSa {
   /** The peer is known to have it: its last message of phase 1 says so, or the first one verified after ours, which none answers. */
   heldSince: Millis | undefined = undefined;
   peer: PeerAbilities = { dpd: false, nat: undefined, fragments: false, windows: undefined };
-  readonly channel: Channel = new Channel();
+  readonly channel: Channel;
   readonly deadlines: Deadlines = {
     abandonAt: undefined,
     retireAt: undefined,
@@ -277,6 +277,8 @@ export class IsakmpSa {
     readonly weaker?: boolean;
     readonly initiatorCookie: bigint;
     readonly responderCookie: bigint;
+    /** Of one that another process handed over. */
+    readonly channel?: Channel;
   }) {
     this.id = birth.id;
     this.line = birth.line;
@@ -286,6 +288,7 @@ export class IsakmpSa {
     this.weaker = birth.weaker ?? false;
     this.initiatorCookie = birth.initiatorCookie;
     this.responderCookie = birth.responderCookie;
+    this.channel = birth.channel ?? new Channel();
   }
 
   /** Ours: what datagrams to us are found by. */
@@ -295,6 +298,11 @@ export class IsakmpSa {
 
   get nextTimeout(): Millis | undefined {
     return earliest([...Object.values(this.deadlines), this.channel.nextTimeout]);
+  }
+
+  /** Of what goes on while nothing of ours may begin: repeats of what is under way, and the end of what nobody asks for. */
+  get heldTimeout(): Millis | undefined {
+    return earliest([this.deadlines.abandonAt, this.channel.nextTimeout]);
   }
 
   get cookies(): { readonly initiatorCookie: bigint; readonly responderCookie: bigint } {

@@ -11,10 +11,12 @@ import type { PeerLine } from "./peer-line.ts";
 import { nextTaskAt } from "./pump.ts";
 
 export function lineTimeout(host: Host, line: PeerLine): Millis | undefined {
+  if (host.held) return undefined;
   return earliest([nextTaskAt(host, line), line.dpd.at, idleAt(line), ...line.farewells.map(({ at }) => at)]);
 }
 
 export function onLineTimeout(host: Host, line: PeerLine): void {
+  if (host.held) return;
   onFarewells(host, line);
   onIdle(host, line);
   onDpd(host, line);

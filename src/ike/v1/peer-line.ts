@@ -62,7 +62,7 @@ export class PeerLine {
   attempt: string | undefined = undefined;
   /** What ICMP said while nobody answered. */
   unreachable: "refused" | "unreachable" | undefined = undefined;
-  readonly dpd: Dpd = new Dpd();
+  readonly dpd: Dpd;
   /** The last quick mode over the current ISAKMP SA, or that it was made (v1.idleTime). */
   quickModeAt: Millis = millis(0);
   /** The id of the last ISAKMP SA that was current: what pairs without one are shown under (snapshot.ts). */
@@ -80,12 +80,15 @@ export class PeerLine {
     readonly path: Path;
     readonly trigger: Trigger;
     readonly now: Millis;
+    /** Of one that another process handed over. */
+    readonly dpd?: Dpd;
   }) {
     this.id = birth.id;
     this.connection = birth.connection;
     this.path = birth.path;
     this.trigger = birth.trigger;
     this.heardAt = birth.now;
+    this.dpd = birth.dpd ?? new Dpd();
   }
 
   noteDeleted(spi: Spi): void {
@@ -99,5 +102,9 @@ export class PeerLine {
 
   wasDeleted(spi: Spi): boolean {
     return this.#deletedEarly.has(spi);
+  }
+
+  get deletedEarly(): readonly Spi[] {
+    return [...this.#deletedEarly];
   }
 }

@@ -1,9 +1,7 @@
 /** How phase 1's messages leave and what they have in common. */
 import { compareAddresses } from "#core/address";
 import type { Connection } from "#core/connection";
-import { assert } from "#core/errors";
 import type { JobResult } from "#core/ike-job";
-import { isakmpCipher, isakmpHash } from "#crypto/isakmp-cipher";
 import { wipe } from "#crypto/octets";
 import type { Failure, Way } from "#ike/host";
 import { type Payload, payloadBody } from "#wire/ike/v1/chain";
@@ -14,8 +12,9 @@ import type { DecodedOf } from "#wire/ike/v1/shape";
 import type { Datagrams, Opened, Repeats } from "./channel.ts";
 import type { Host } from "./host.ts";
 import { giveUpDoubtful } from "./initial-contact.ts";
+import { isakmpCiphering } from "./isakmp-ciphering.ts";
 import type { Claim, Handshake, IsakmpSa, IsakmpSuite, KeyHalves, Terms } from "./isakmp-sa.ts";
-import { type IsakmpKeys, isakmpCipherKey, isakmpKeys } from "./keymat.ts";
+import { type IsakmpKeys, isakmpKeys } from "./keymat.ts";
 import { natFindings, natPayloads } from "./nat-t.ts";
 import { floated } from "./path.ts";
 import type { PeerLine } from "./peer-line.ts";
@@ -109,12 +108,8 @@ export function deriveKeys(
 
 /** RFC 2409 appendix B: from here on messages are enciphered; the first IV comes of both public values. */
 export function startCipher(sa: IsakmpSa, { suite, keys, initiatorPublic, responderPublic }: Handshake): void {
-  const { encryption, prf } = suite;
-  const key = isakmpCipherKey(prf.id, keys.SKEYID_e, encryption.keyOctets);
-  const cipher = isakmpCipher(encryption.id, key, encryption.ivOctets);
-  assert(cipher !== undefined, `${encryption.name} was agreed on and is no cipher of phase 1`);
-  const hash = (parts: readonly Uint8Array[]) => isakmpHash(prf.id, parts);
-  sa.channel.startCipher(cipher, hash, hash([initiatorPublic, responderPublic]).slice(0, encryption.ivOctets));
+  const { cipher, hash } = isakmpCiphering(suite, keys);
+  sa.channel.startCipher(cipher, hash, hash([initiatorPublic, responderPublic]).slice(0, suite.encryption.ivOctets));
 }
 
 function octetsOf(cookie: bigint): Uint8Array {

@@ -134,6 +134,12 @@ export function drawnSpis(exchange: Phase2Exchange): readonly Spi[] {
   }
 }
 
+/** Something of it waits for a job's result. */
+export function isUnsettled({ exchanges }: { readonly exchanges: ReadonlyMap<number, Phase2Exchange> }): boolean {
+  for (const exchange of exchanges.values()) if ("job" in exchange) return true;
+  return false;
+}
+
 export function wipeExchange(exchange: Phase2Exchange): void {
   if (exchange.kind === "AwaitMessage2") {
     wipe(exchange.nonce);

@@ -31,6 +31,7 @@ const PATIENCE = 5_000;
 const NEVER: Millis = millis(Number.POSITIVE_INFINITY);
 
 export function pump(host: Host, line: PeerLine): void {
+  if (host.held) return;
   line.tasks = line.tasks.filter((task) => makesSense(host, line, task)).slice(0, MAX_TASKS);
   runSpeeches(host, line);
   for (;;) {

@@ -92,9 +92,18 @@ export class Registry {
   }
 
   rememberFirst(sa: IsakmpSa, remote: Endpoint): void {
-    const key = firstKey(sa.initiatorCookie, remote);
+    this.thawFirst(sa, firstKey(sa.initiatorCookie, remote));
+  }
+
+  /** `key`: of `firstOf`. */
+  thawFirst(sa: IsakmpSa, key: string): void {
     this.#byFirst.set(key, sa);
     this.#firstOf.set(sa, key);
+  }
+
+  /** What its first message is known by, where the peer began. */
+  firstOf(sa: IsakmpSa): string | undefined {
+    return this.#firstOf.get(sa);
   }
 
   byFirst(initiatorCookie: bigint, remote: Endpoint): IsakmpSa | undefined {
@@ -110,6 +119,18 @@ export class Registry {
     if (asInitiator === undefined || !asInitiator.initiator) return undefined;
     const known = asInitiator.responderCookie;
     return known === 0n || known === responderCookie ? asInitiator : undefined;
+  }
+
+  /** A line of another process with its established ISAKMP SAs; `firsts`: their `firstOf`, by id. */
+  thaw(line: PeerLine, sas: readonly IsakmpSa[], firsts: ReadonlyMap<number, string>): void {
+    this.lines.add(line);
+    for (const sa of sas) {
+      this.add(sa);
+      const first = firsts.get(sa.id);
+      if (first !== undefined) this.thawFirst(sa, first);
+    }
+    for (const id of line.pairs.keys()) this.own(id, line);
+    this.know(line);
   }
 
   hasCookie(cookie: bigint): boolean {

@@ -38,6 +38,7 @@ const NOW = millis(1_000_000);
 
 /** A host that writes down what it is asked for. */
 class Desk implements Host {
+  readonly held = false;
   readonly now = NOW;
   readonly effects: IkeEffect[] = [];
   readonly counts = new Map<string, number>();

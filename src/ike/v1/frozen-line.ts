@@ -1,0 +1,102 @@
+/** Lines of peers as plain data, with their pairs, things to do and established ISAKMP SAs. */
+import type { Spi } from "#core/units";
+import type { ConfiguredNames, FrozenConnection } from "#ike/frozen-names";
+import { Dpd, type FrozenDpd } from "./dpd.ts";
+import { pairOfExchange } from "./frozen-exchanges.ts";
+import { type FrozenIsakmpSa, freezeIsakmpSa, thawIsakmpSa, wipeFrozenIsakmpSa } from "./frozen-isakmp-sa.ts";
+import { type FrozenPair, freezePairs, thawPairs } from "./frozen-pairs.ts";
+import { type FrozenTask, freezeTask, pairOfTask, thawTask } from "./frozen-tasks.ts";
+import type { IsakmpSa } from "./isakmp-sa.ts";
+import { type Farewell, PeerLine } from "./peer-line.ts";
+import type { Interrupted } from "./waiting.ts";
+
+export interface FrozenLine
+  extends Pick<
+    PeerLine,
+    "id" | "trigger" | "path" | "peer" | "heardAt" | "attempt" | "unreachable" | "quickModeAt" | "lastIke"
+  > {
+  readonly connection: FrozenConnection;
+  readonly dpd: FrozenDpd;
+  readonly deletedEarly: readonly Spi[];
+  /** Also those that are gone and are referred to. */
+  readonly pairs: readonly FrozenPair[];
+  /** Ids of those that are the line's. */
+  readonly own: readonly number[];
+  readonly sas: readonly FrozenIsakmpSa[];
+  readonly tasks: readonly FrozenTask[];
+  readonly current: number | undefined;
+  readonly spent: number | undefined;
+  readonly farewells: readonly (Omit<Farewell, "sa"> & { readonly sa: number })[];
+  readonly interrupted: Interrupted | undefined;
+}
+
+/** `sas`: the line's; `waiting`: what it was frozen with before, and was not begun again. */
+export function freezeLine(
+  names: ConfiguredNames,
+  line: PeerLine,
+  sas: readonly IsakmpSa[],
+  waiting: Interrupted | undefined,
+): FrozenLine {
+  const { connection, coming, current, spent, tasks, farewells } = line;
+  const live = sas.flatMap((sa) => (sa.state.kind === "Live" ? [{ sa, state: sa.state }] : []));
+  const exchanges = live.flatMap(({ state }) => [...state.exchanges.values()]);
+  const named = [...tasks.map(pairOfTask), ...exchanges.map(pairOfExchange)].filter((pair) => pair !== undefined);
+  const { id, trigger, path, peer, heardAt, attempt, unreachable, quickModeAt, lastIke } = line;
+  return {
+    ...{ id, trigger, path, peer, heardAt, attempt, unreachable, quickModeAt, lastIke },
+    connection: names.freeze(connection),
+    dpd: line.dpd.freeze(),
+    deletedEarly: line.deletedEarly,
+    pairs: freezePairs(connection, [...line.pairs.values(), ...named]),
+    own: [...line.pairs.keys()],
+    sas: live.map(({ sa, state }) => freezeIsakmpSa(connection, sa, state)),
+    tasks: tasks.map((task) => freezeTask(connection, task)),
+    current: current?.id,
+    spent: spent?.id,
+    farewells: farewells.map((one) => ({ ...one, sa: one.sa.id })),
+    interrupted: coming === undefined ? waiting : { trigger: coming.trigger, weaker: coming.weaker },
+  };
+}
+
+/** Something of it goes on; nothing of what a peer sets up, and an attempt opens another. */
+export function hasAnything({ sas, own, tasks, interrupted, attempt }: FrozenLine): boolean {
+  if (sas.length > 0 || own.length > 0) return true;
+  return attempt === undefined && (tasks.length > 0 || interrupted !== undefined);
+}
+
+/** The line, and its ISAKMP SAs in their order. */
+export function thawLine(
+  names: ConfiguredNames,
+  frozen: FrozenLine,
+): { readonly line: PeerLine; readonly sas: readonly IsakmpSa[] } {
+  const { id, trigger, path, heardAt } = frozen;
+  const connection = names.thaw(frozen.connection);
+  const pairs = thawPairs(connection, frozen.pairs);
+  const dpd = Dpd.thaw(frozen.dpd);
+  const line = new PeerLine({ id, connection, path, trigger, now: heardAt, dpd });
+  line.peer = frozen.peer;
+  line.attempt = frozen.attempt;
+  line.unreachable = frozen.unreachable;
+  line.quickModeAt = frozen.quickModeAt;
+  line.lastIke = frozen.lastIke;
+  for (const spi of frozen.deletedEarly) line.noteDeleted(spi);
+  for (const own of frozen.own) {
+    const pair = pairs.get(own);
+    if (pair !== undefined) line.pairs.set(own, pair);
+  }
+  const named = { connection, pairs };
+  const sas = frozen.sas.map((one) => thawIsakmpSa(line, named, one));
+  const byId = new Map(sas.map((sa) => [sa.id, sa]));
+  line.tasks = frozen.tasks.flatMap((task) => thawTask(named, byId, task) ?? []);
+  line.current = frozen.current === undefined ? undefined : byId.get(frozen.current);
+  line.spent = frozen.spent === undefined ? undefined : byId.get(frozen.spent);
+  line.farewells = frozen.farewells.flatMap((one) => {
+    const sa = byId.get(one.sa);
+    return sa === undefined ? [] : [{ ...one, sa }];
+  });
+  return { line, sas };
+}
+
+export function wipeFrozenLine({ sas }: FrozenLine): void {
+  for (const sa of sas) wipeFrozenIsakmpSa(sa);
+}
