@@ -3,7 +3,7 @@ import { totalmem } from "node:os";
 import { getHeapStatistics } from "node:v8";
 import { parseCount } from "#config/quantities";
 import { wipeSecrets } from "#config/swanctl/read";
-import { type Capacity, capacityOf, loadOf, spanText } from "#control/capacity";
+import { type Capacity, capacityOf, loadOf, type Machine, spanText } from "#control/capacity";
 import { ConfigError, complaintToString } from "#core/errors";
 import type { GatewayConfig } from "#core/policy";
 import { paint } from "./colour.ts";
@@ -25,10 +25,8 @@ export const capacity: Command = {
 
 async function run(args: Arguments, io: CliIo): Promise<number> {
   const path = args.parameter("[FILE]");
-  const machine = {
-    memory: octetsOf(args, "memory") ?? ownMemory(),
-    heap: octetsOf(args, "heap") ?? getHeapStatistics().heap_size_limit,
-  };
+  const own = thisMachine();
+  const machine = { memory: octetsOf(args, "memory") ?? own.memory, heap: octetsOf(args, "heap") ?? own.heap };
   let config: GatewayConfig | undefined;
   try {
     if (path !== "") config = loadConfiguration(path, io).config;
@@ -52,10 +50,11 @@ function octetsOf(args: Arguments, option: string): number | undefined {
   return count;
 }
 
-/** A container's limit where there is one. */
-function ownMemory(): number {
+/** A container's limit where there is one, and the heap Node takes here. */
+export function thisMachine(): Machine {
   const constrained = process.constrainedMemory();
-  return constrained !== undefined && constrained > 0 && constrained < totalmem() ? constrained : totalmem();
+  const memory = constrained !== undefined && constrained > 0 && constrained < totalmem() ? constrained : totalmem();
+  return { memory, heap: getHeapStatistics().heap_size_limit };
 }
 
 /** JSON has no Infinity: null = never. */

@@ -3,6 +3,7 @@ import type { Command } from "./command.ts";
 
 const OTHERS: Readonly<Record<string, () => Promise<Command>>> = {
   demo: async () => (await import("./demo.ts")).demo,
+  bench: async () => (await import("./bench.ts")).bench,
   pair: async () => (await import("./pair.ts")).pair,
   check: async () => (await import("./check.ts")).check,
   import: async () => (await import("./import.ts")).importer,

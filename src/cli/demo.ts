@@ -1,9 +1,6 @@
 /** `esplanade demo`: two real gateways that negotiate, a host behind each, real traffic, and a verdict. */
-import { SystemError } from "#core/errors";
 import { openTunDevice } from "#io/tun-device";
-import { LabError } from "#lab/children";
 import { Lab } from "#lab/lab";
-import { paint } from "./colour.ts";
 import type { Arguments, CliIo, Command } from "./command.ts";
 import { Display } from "./demo/display.ts";
 import { drawing } from "./demo/drawing.ts";
@@ -12,6 +9,7 @@ import { type DemoOptions, readOptions } from "./demo/options.ts";
 import { insideUserNamespace, mayMakeNamespaces, runInUserNamespace } from "./demo/privileges.ts";
 import { type DemoReport, verdictOf, verdictText } from "./demo/report.ts";
 import { type Outcome, runDemo } from "./demo/steps.ts";
+import { guarded, interrupted } from "./in-lab.ts";
 
 export const demo: Command = {
   name: "demo",
@@ -34,27 +32,9 @@ export const demo: Command = {
   run,
 };
 
-/** Ctrl-C and its like. */
-class Interrupted extends Error {
-  readonly code = "INTERRUPTED";
-}
-
-const INTERRUPTED_EXIT = 130;
-
 async function run(args: Arguments, io: CliIo): Promise<number> {
   const options = readOptions(args);
-  try {
-    return mayMakeNamespaces() ? await inLab(options, io) : await runInUserNamespace();
-  } catch (error) {
-    if (error instanceof Interrupted) {
-      io.err(`${error.message}: everything is removed\n`);
-      return INTERRUPTED_EXIT;
-    }
-    if (!(error instanceof LabError || error instanceof SystemError)) throw error;
-    io.err(`${paint(io, "red", "esplanade")}: ${error.message}\n`);
-    if (options.json) io.out(`${JSON.stringify({ ok: false, error: error.message })}\n`);
-    return 1;
-  }
+  return guarded(io, options.json, () => (mayMakeNamespaces() ? inLab(options, io) : runInUserNamespace()));
 }
 
 async function inLab(options: DemoOptions, io: CliIo): Promise<number> {
@@ -105,17 +85,4 @@ async function keepRunning(
   ] as const)
     display.text(`  status ${name}  esplanade status --socket ${socket}`);
   await interruption.catch(() => undefined);
-}
-
-/** Rejects at the first signal, or when the process that started us is gone; later signals change nothing. */
-function interrupted(): Promise<never> {
-  const interruption = new Promise<never>((_resolve, reject) => {
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-      process.on(signal, () => reject(new Interrupted(`interrupted by ${signal}`)));
-    process.on("disconnect", () => reject(new Interrupted("the process that started this one is gone")));
-    process.channel?.unref();
-  });
-  // It may come when nobody listens yet.
-  interruption.catch(() => undefined);
-  return interruption;
 }

@@ -74,9 +74,11 @@ export class Agent {
     return this.#ask({ kind: "pull", address, port: agent.ports.tcp, seconds, octets }, seconds);
   }
 
-  echo(to: Target, count: number, octets: number): Promise<EchoResult> {
+  /** `pause` milliseconds between an answer and the next question. */
+  echo(to: Target, count: number, octets: number, pause = 0): Promise<EchoResult> {
     const { address, agent } = to;
-    return this.#ask({ kind: "echo", address, port: agent.ports.udp, count, octets }, 10 + count / 100);
+    const seconds = 10 + count / 100 + (count * pause) / 1000;
+    return this.#ask({ kind: "echo", address, port: agent.ports.udp, count, octets, pause }, seconds);
   }
 
   flow(to: Target, flow: number, count: number, perSecond: number, octets: number): Promise<FlowResult> {
@@ -90,9 +92,9 @@ export class Agent {
   }
 
   /** Once all datagrams are there, or none has come for a while: some may still wait in a queue when the sender is done. */
-  async finalFlowReport(flow: number, sent: number): Promise<FlowReport> {
+  async finalFlowReport(flow: number, sent: number, looks: number = STILL_LOOKS): Promise<FlowReport> {
     let report = await this.flowReport(flow);
-    for (let still = 0; report.received < sent && still < STILL_LOOKS; still++) {
+    for (let still = 0; report.received < sent && still < looks; still++) {
       await after(STILL_MILLIS);
       const now = await this.flowReport(flow);
       if (now.received !== report.received) still = 0;

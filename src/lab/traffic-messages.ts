@@ -22,6 +22,8 @@ export type TrafficRequest =
       readonly port: number;
       readonly count: number;
       readonly octets: number;
+      /** Milliseconds between an answer and the next question. */
+      readonly pause: number;
     }
   | {
       /** Numbered datagrams at a steady pace. */
@@ -58,6 +60,8 @@ export interface EchoResult {
 
 export interface FlowResult {
   readonly sent: number;
+  /** That sending took: more than count / perSecond where the sender could not keep the pace. */
+  readonly seconds: number;
 }
 
 export interface FlowReport {

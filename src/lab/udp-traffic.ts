@@ -101,7 +101,12 @@ interface Target {
   readonly octets: number;
 }
 
-export async function echo({ address, port, count, octets }: Target): Promise<EchoResult> {
+export interface Echo extends Target {
+  /** Milliseconds between an answer and the next question. */
+  readonly pause: number;
+}
+
+export async function echo({ address, port, count, octets, pause }: Echo): Promise<EchoResult> {
   const socket = await connected(address, port);
   const roundTrips: number[] = [];
   let awaited = -1;
@@ -123,6 +128,7 @@ export async function echo({ address, port, count, octets }: Target): Promise<Ec
     });
     // One lost datagram is a figure, nothing at all is not worth more waiting.
     if (!answered && roundTrips.length === 0) break;
+    if (pause > 0) await after(pause);
   }
   socket.close();
   return { sent: count, lost: count - roundTrips.length, roundTrips };
@@ -143,7 +149,8 @@ export async function sendFlow({ flow, address, port, count, perSecond, octets }
     for (; sent < due; sent++) socket.send(datagram(FLOW, flow, sent, octets), () => undefined);
     await after(1);
   }
+  const seconds = (performance.now() - started) / 1000;
   await after(10);
   socket.close();
-  return { sent };
+  return { sent, seconds };
 }

@@ -43,6 +43,26 @@ test("demo --json passes, and its last line says so to programs", NEEDS_ROOT, as
   mustHavePassed(await ended(spawn(process.execPath, [ESPLANADE, ...SHORT])));
 });
 
+test(
+  "bench --json: two gateways carry TCP, small packets and round trips, and standard output is one object",
+  NEEDS_ROOT,
+  async () => {
+    const words = ["bench", "--quick", "--seconds", "0.3", "--json"];
+    const { code, output } = await ended(
+      spawn(process.execPath, [ESPLANADE, ...words], { stdio: ["ignore", "pipe", "ignore"] }),
+    );
+    assert.equal(code, 0, output);
+    assert.equal(output.trim().split("\n").length, 1);
+    const { ok, suite, bare, tunnel, ciphers } = lastLine(output);
+    assert.deepEqual([ok, suite], [true, "aes128gcm16"]);
+    assert.ok(Array.isArray(ciphers) && ciphers.length >= 10);
+    for (const path of [bare, tunnel]) {
+      assert.ok(typeof path === "object" && path !== null && "tcpGbps" in path && "packetsPerSecond" in path);
+      assert.ok(Number(path.tcpGbps) > 0 && Number(path.packetsPerSecond) > 0, output);
+    }
+  },
+);
+
 /** Whether somebody without rights may do it here; the reason otherwise. */
 function userNamespaces(): string | false {
   const probe = spawnSync("unshare", ["--user", "--map-root-user", "--net", "--mount", "true"], { uid: NOBODY });

@@ -173,6 +173,15 @@ test("S42: the authentication method is mandatory, and both sides have to allow 
   assert.equal(chosen(choosePhase1(sa, [both])).method, IsakmpMethod.ECDSA_SHA256_P256);
 });
 
+test("row 3: RSA encryption, methods 4 and 5 (CVE-2018-0131), is refused beside every method there is", () => {
+  const { RSA_ENCRYPTION, RSA_REVISED_ENCRYPTION, ...others } = IsakmpMethod;
+  const allowed = policy("3des-sha1-modp1024", Object.values(others));
+  for (const method of [RSA_ENCRYPTION, RSA_REVISED_ENCRYPTION]) {
+    const sa = one(FOUR[0], FOUR[1], [IsakmpAttribute.AUTHENTICATION_METHOD, method], FOUR[3]);
+    assert.equal(refused(choosePhase1(sa, [allowed])).notify, NotifyType.NO_PROPOSAL_CHOSEN);
+  }
+});
+
 /** What Windows offers by default: Kerberos, with the machine's name in UTF-16LE (draft-ietf-ipsec-isakmp-gss-auth §3.2.1). */
 const MACHINE = new Uint8Array(Buffer.from("east$@LAB.TEST", "utf16le"));
 function kerberosOffer(): SaPayload {
