@@ -2,7 +2,7 @@
  * What each configured child has carried and dropped: over all its pairs, those that are gone too, so it never falls,
  * whatever rekeys and peers do. Children of one name that peers have one each of are one sum.
  */
-import type { ChildCounters } from "./child-usage.ts";
+import type { ChildFigures } from "./child-usage.ts";
 import type { Tunnel } from "./tunnels.ts";
 
 export interface DirectionTotals {
@@ -25,7 +25,7 @@ export interface ChildTotals {
 
 const COLUMNS = ["octets", "packets", "drops", "icvFailures", "replays", "misfits"] as const;
 
-class Sum implements ChildTotals {
+export class Sum implements ChildTotals {
   readonly connection: string;
   readonly child: string;
   readonly inbound: Record<(typeof COLUMNS)[number], number> = nothing();
@@ -41,7 +41,7 @@ class Sum implements ChildTotals {
     this.lastInbound = from.lastInbound;
   }
 
-  add({ inbound, outbound }: ChildCounters): void {
+  add({ inbound, outbound }: ChildFigures): void {
     for (const column of COLUMNS) {
       this.inbound[column] += inbound[column];
       this.outbound[column] += outbound[column];
@@ -56,27 +56,26 @@ export class TotalsOfChildren {
   readonly #gone = new Map<string, Sum>();
 
   /** The pair goes: its last word. */
-  retire(tunnel: Tunnel, counters: ChildCounters): void {
+  retire(tunnel: Tunnel, counters: ChildFigures): void {
     const name = keyOf(tunnel);
     const sum = this.#gone.get(name) ?? new Sum(tunnel);
     sum.add(counters);
     this.#gone.set(name, sum);
   }
 
-  /** One of each child that is configured. What was of others is forgotten. */
-  of(configured: Iterable<Tunnel>, pairs: Iterable<readonly [Tunnel, ChildCounters]>): ChildTotals[] {
-    const sums = new Map<string, Sum>();
-    for (const tunnel of configured) {
-      const name = keyOf(tunnel);
-      if (!sums.has(name)) sums.set(name, new Sum(tunnel, this.#gone.get(name)));
-    }
-    for (const name of this.#gone.keys()) if (!sums.has(name)) this.#gone.delete(name);
-    for (const [tunnel, counters] of pairs) sums.get(keyOf(tunnel))?.add(counters);
-    return [...sums.values()];
+  /** Of pairs that are gone; those that are there are to be added. */
+  begin(tunnel: Tunnel): Sum {
+    return new Sum(tunnel, this.#gone.get(keyOf(tunnel)));
+  }
+
+  /** What was of children that are not there any more is forgotten; by `keyOf`. */
+  keepOnly(children: ReadonlyMap<string, unknown>): void {
+    for (const name of this.#gone.keys()) if (!children.has(name)) this.#gone.delete(name);
   }
 }
 
-function keyOf({ connection, child }: Tunnel): string {
+/** Names have no line ends. */
+export function keyOf({ connection, child }: Pick<Tunnel, "connection" | "child">): string {
   return `${connection}\n${child}`;
 }
 

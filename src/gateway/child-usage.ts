@@ -2,14 +2,11 @@
 import { type Slot, type Spi, spiToString } from "#core/units";
 import { SaNumber, SaState, type SaTable, saStateName } from "#ipsec/sa";
 
-export interface DirectionCounters {
-  readonly spi: string;
-  readonly state: string;
+/** What one direction of a pair has carried and dropped. */
+export interface DirectionFigures {
   readonly packets: number;
   /** Octets of inner packets. */
   readonly octets: number;
-  /** Octets the key has processed. */
-  readonly keyOctets: number;
   readonly drops: number;
   readonly icvFailures: number;
   readonly replays: number;
@@ -17,6 +14,13 @@ export interface DirectionCounters {
   readonly misfits: number;
   /** Of the monotonic clock. */
   readonly lastUsed: number;
+}
+
+export interface DirectionCounters extends DirectionFigures {
+  readonly spi: string;
+  readonly state: string;
+  /** Octets the key has processed. */
+  readonly keyOctets: number;
 }
 
 /** How far one direction of a pair has come: what lifetimes are about. */
@@ -32,6 +36,11 @@ export interface DirectionUsage {
 export interface ChildUsage {
   readonly inbound: DirectionUsage;
   readonly outbound: DirectionUsage;
+}
+
+export interface ChildFigures {
+  readonly inbound: DirectionFigures;
+  readonly outbound: DirectionFigures;
 }
 
 export interface ChildCounters {
@@ -65,13 +74,19 @@ export function bundleUsage(table: SaTable, esp: Slot, ah: Slot | undefined): Di
 }
 
 export function countersOf(table: SaTable, slot: Slot, spi: Spi): DirectionCounters {
-  const number = (column: number) => table.number(slot, column);
   return {
     spi: spiToString(spi),
     state: saStateName(table.state(slot)),
+    keyOctets: table.number(slot, SaNumber.KEY_OCTETS),
+    ...figuresOf(table, slot),
+  };
+}
+
+export function figuresOf(table: SaTable, slot: Slot): DirectionFigures {
+  const number = (column: number) => table.number(slot, column);
+  return {
     packets: number(SaNumber.PACKETS),
     octets: number(SaNumber.OCTETS),
-    keyOctets: number(SaNumber.KEY_OCTETS),
     drops: number(SaNumber.DROPS),
     icvFailures: number(SaNumber.ICV_FAILURES),
     replays: number(SaNumber.REPLAYS),

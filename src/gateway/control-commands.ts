@@ -21,7 +21,10 @@ interface Pending {
 const PATIENCE = 180_000;
 
 export class ControlCommands {
+  /** Oldest first: all have the same patience. */
   readonly #pending = new Set<Pending>();
+  /** By what they wait for; most of what happens nobody waits for. */
+  readonly #waiting = new Map<Awaited, Set<Pending>>();
 
   get nextTimeout(): Millis | undefined {
     const [oldest] = this.#pending;
@@ -32,14 +35,20 @@ export class ControlCommands {
   add(command: number, awaited: readonly Awaited[], now: Millis): ControlEffect[] {
     if (awaited.length === 0) return [answer(command, { kind: "ok", count: 0 })];
     const until = millis(now + PATIENCE);
-    this.#pending.add({ command, count: awaited.length, awaited: new Set(awaited), until });
+    const pending = { command, count: awaited.length, awaited: new Set(awaited), until };
+    this.#pending.add(pending);
+    for (const what of pending.awaited) this.#waiting.set(what, (this.#waiting.get(what) ?? new Set()).add(pending));
     return [];
   }
 
   happened(what: Awaited): ControlEffect[] {
+    const waiting = this.#waiting.get(what);
+    if (waiting === undefined) return [];
+    this.#waiting.delete(what);
     const effects: ControlEffect[] = [];
-    for (const pending of this.#pending) {
-      if (!pending.awaited.delete(what) || pending.awaited.size > 0) continue;
+    for (const pending of waiting) {
+      pending.awaited.delete(what);
+      if (pending.awaited.size > 0) continue;
       this.#pending.delete(pending);
       effects.push(answer(pending.command, { kind: "ok", count: pending.count }));
     }
@@ -47,21 +56,26 @@ export class ControlCommands {
   }
 
   failed(what: Awaited, why: string): ControlEffect[] {
-    return this.#fail((pending) => pending.awaited.has(what), why);
+    return [...(this.#waiting.get(what) ?? [])].map((pending) => this.#fail(pending, why));
   }
 
   expire(now: Millis): ControlEffect[] {
-    return this.#fail(({ until }) => now >= until, "it took too long; see the log for what it waits for");
-  }
-
-  #fail(which: (pending: Pending) => boolean, why: string): ControlEffect[] {
     const effects: ControlEffect[] = [];
     for (const pending of this.#pending) {
-      if (!which(pending)) continue;
-      this.#pending.delete(pending);
-      effects.push(answer(pending.command, { kind: "failed", why }));
+      if (now < pending.until) break;
+      effects.push(this.#fail(pending, "it took too long; see the log for what it waits for"));
     }
     return effects;
+  }
+
+  #fail(pending: Pending, why: string): ControlEffect {
+    this.#pending.delete(pending);
+    for (const what of pending.awaited) {
+      const waiting = this.#waiting.get(what);
+      waiting?.delete(pending);
+      if (waiting?.size === 0) this.#waiting.delete(what);
+    }
+    return answer(pending.command, { kind: "failed", why });
   }
 }
 

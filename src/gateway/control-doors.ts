@@ -138,11 +138,14 @@ export interface PairLife {
   readonly lifePackets: number;
 }
 
-export interface ControlSnapshot {
+export interface ControlSummary {
   readonly ike: IkeSnapshot;
-  readonly tunnels: readonly TunnelSnapshot[];
   /** Rekeys of children, by what caused them and how they ended: "octets" → "done" → count. */
   readonly rekeys: Readonly<Partial<Record<Trigger, Readonly<Record<string, number>>>>>;
   /** How often children fell back to clear, and how many are in clear now. */
   readonly fallbacks: { readonly total: number; readonly now: number };
+}
+
+export interface ControlSnapshot extends ControlSummary {
+  readonly tunnels: readonly TunnelSnapshot[];
 }

@@ -11,7 +11,14 @@ import { laneOfSpi, nearestSpiOfLane } from "#core/steering";
 import { type Slot, type Spi, spi as spiOf, spiToString } from "#core/units";
 import { jitterSoftLimits } from "#ipsec/lifetime";
 import { Sa, type SaInstall, type SaTable } from "#ipsec/sa";
-import { bundleUsage, type ChildCounters, type ChildUsage, countersOf } from "./child-usage.ts";
+import {
+  bundleUsage,
+  type ChildCounters,
+  type ChildFigures,
+  type ChildUsage,
+  countersOf,
+  figuresOf,
+} from "./child-usage.ts";
 import type { LaneCommand, LaneKey } from "./lane-command.ts";
 import type { LaneSocket } from "./lane-context.ts";
 import { freezeChild, type KeyVault, laneKeys, type PlaneState, thawChild } from "./plane-state.ts";
@@ -77,6 +84,8 @@ export class DataPlane {
   /** Removed children whose slots are free once the lane has answered this command. */
   readonly #leaving = new Map<number, Entry>();
   #policies: readonly Policy[] = [];
+  /** Place of each policy, by name. */
+  #places: ReadonlyMap<string, number> = new Map();
   #held: ReadonlySet<string> = new Set();
   /** Lanes are born with version 1, which has no policies. */
   #version = 1;
@@ -118,6 +127,7 @@ export class DataPlane {
   setPolicies(policies: readonly Policy[], held: ReadonlySet<string> = new Set()): number {
     const snapshot = policySnapshot(policies, this.#policies, held, ++this.#version);
     this.#policies = policies;
+    this.#places = placesOf(policies);
     this.#held = held;
     let last = 0;
     for (const lane of this.#lanes) {
@@ -166,8 +176,9 @@ export class DataPlane {
   /** Installs both directions; `use` makes the policy's packets take it. Returns it and the command to wait for. */
   install(given: ChildSaSpec, use: boolean): { readonly child: InstalledChild; readonly command: number } {
     const spec = { ...given, lifetime: jitterSoftLimits(given.lifetime, this.#softJitter, this.#random) };
-    const policy = this.#policies.findIndex((p) => p.name === spec.policy);
-    if (policy < 0) throw ConfigError.of("sa.policy", `no policy '${spec.policy}'`, "name one of the policies");
+    const policy = this.#places.get(spec.policy);
+    if (policy === undefined)
+      throw ConfigError.of("sa.policy", `no policy '${spec.policy}'`, "name one of the policies");
     const lane = this.#lanes[spec.lane];
     if (lane === undefined)
       throw ConfigError.of("sa.lane", `lane ${spec.lane} does not exist`, `give 0 to ${this.#lanes.length - 1}`);
@@ -210,7 +221,7 @@ export class DataPlane {
   /** Packets of the child's policy take its outbound SA from now on. */
   use(id: number): number {
     const { child } = this.#entry(id);
-    const policy = this.#policies.findIndex((p) => p.name === child.policy);
+    const policy = this.#places.get(child.policy) ?? -1;
     const command = ++this.#commands;
     this.#lanes[child.lane]?.send({ kind: "use", id: command, policy, slot: child.outbound });
     return command;
@@ -336,6 +347,7 @@ export class DataPlane {
     this.#commands = state.commands;
     this.#ids = state.ids;
     this.#policies = state.policies;
+    this.#places = placesOf(state.policies);
     this.#held = new Set(state.held);
   }
 
@@ -375,6 +387,12 @@ export class DataPlane {
       inbound: countersOf(this.#table, child.inbound, child.inboundSpi),
       outbound: countersOf(this.#table, child.outbound, child.outboundSpi),
     };
+  }
+
+  /** What it has carried, without names: for who looks at all there are. */
+  figures(id: number): ChildFigures {
+    const { child } = this.#entry(id);
+    return { inbound: figuresOf(this.#table, child.inbound), outbound: figuresOf(this.#table, child.outbound) };
   }
 
   /** "outbound SA 0x00002001 of net", for messages. */
@@ -447,6 +465,13 @@ export class DataPlane {
 
 function remoteText({ remote, encapsulation }: Place): string {
   return `${addressToString(remote.address)}${encapsulation === "udp" ? `:${remote.port}` : ""}`;
+}
+
+/** Of policies with the same name the first. */
+function placesOf(policies: readonly Policy[]): ReadonlyMap<string, number> {
+  const places = new Map<string, number>();
+  for (const [place, { name }] of policies.entries()) if (!places.has(name)) places.set(name, place);
+  return places;
 }
 
 /** Removal order: inbound and outbound of both protocols. */

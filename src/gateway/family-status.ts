@@ -33,18 +33,19 @@ export class FamilyStatuses {
 
   show(family: PairFamily | undefined, usage: (id: number) => ChildUsage, now: Millis): FamilyStatus {
     if (family === undefined) return NOTHING;
-    const totals = family.totals(usage);
     const { current, attempt, spares, draining, establishedAt } = family;
+    const used = current === undefined ? undefined : usage(current.id);
+    const totals = family.totals((id) => (used !== undefined && id === current?.id ? used : usage(id)));
     return {
       ...totals,
-      state: current === undefined ? undefined : stateOf(usage(current.id), attempt !== undefined),
+      state: used === undefined ? undefined : stateOf(used, attempt !== undefined),
       rate: this.#rate(family.name, totals.octetsIn + totals.octetsOut, now),
       current: current?.id,
       spares: spares.map(({ id }) => id),
       draining: draining.map(({ id }) => id),
       nextRekey: current === undefined ? undefined : finite(current.limits.rekey.time),
       establishedAt,
-      life: current === undefined ? undefined : lifeOf(current, usage(current.id)),
+      life: current === undefined || used === undefined ? undefined : lifeOf(current, used),
     };
   }
 
@@ -67,7 +68,8 @@ function stateOf(usage: ChildUsage, rekeying: boolean): "up" | "rekeying" | "end
   return PairFamily.isDead(usage) ? "ended" : "up";
 }
 
-function lifeOf({ addedAt, limits: { rekey, hard } }: Pair, usage: ChildUsage): PairLife {
+/** `usage`: of that pair. */
+export function lifeOf({ addedAt, limits: { rekey, hard } }: Pair, usage: ChildUsage): PairLife {
   return {
     installedAt: addedAt,
     rekeyAt: rekey.time,

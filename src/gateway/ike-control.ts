@@ -15,11 +15,19 @@ import { type Millis, millis } from "#core/units";
 import type { IkeEffect, IkeInput } from "#ike/effects";
 import { movedTo, packetSelectors } from "./acquire.ts";
 import { childPolicyName } from "./child-policies.ts";
+import { type ChildReading, childReadings } from "./child-readings.ts";
 import { ChildStarts, type Start } from "./child-starts.ts";
-import { type ChildTotals, TotalsOfChildren } from "./child-totals.ts";
+import { TotalsOfChildren } from "./child-totals.ts";
 import { ClearFallbacks, type FallbackEffect, fallbackReport } from "./clear-fallback.ts";
 import { ControlCommands } from "./control-commands.ts";
-import type { ControlEffect, ControlInput, ControlSnapshot, ControlWorld, TunnelSnapshot } from "./control-doors.ts";
+import type {
+  ControlEffect,
+  ControlInput,
+  ControlSnapshot,
+  ControlSummary,
+  ControlWorld,
+  TunnelSnapshot,
+} from "./control-doors.ts";
 import type { DirectorInput } from "./director-doors.ts";
 import { InstalledPairs } from "./installed-pairs.ts";
 import { OperatorCommands } from "./operator-commands.ts";
@@ -352,8 +360,8 @@ export class IkeControl {
     const { connection, child } = failure;
     const why = `${failure.reason}; ${failure.remedy}`;
     let retryAt = failure.retryAt;
-    for (const tunnel of this.#tunnels.all) {
-      if (tunnel.connection !== connection || (child !== undefined && tunnel.child !== child)) continue;
+    for (const tunnel of this.#tunnels.of(connection)) {
+      if (child !== undefined && tunnel.child !== child) continue;
       const family = this.#director.family(tunnel.policy);
       const rekeyed = family?.attempt?.id;
       if (rekeyed !== undefined) {
@@ -376,17 +384,31 @@ export class IkeControl {
     for (const effect of this.#director.handle(input, now)) this.#keeper.obey(effect, now);
   }
 
-  /** Of all configured children; never falls. */
-  totals(): readonly ChildTotals[] {
-    const pairs = [...this.#pairs.all].map(({ tunnel, plane }) => [tunnel, this.#world.plane.counters(plane)] as const);
-    return this.#totals.of(this.#tunnels.all, pairs);
+  /** All configured children, one after the other; their counters never fall. */
+  readings(): Generator<ChildReading> {
+    return childReadings({
+      tunnels: this.#tunnels,
+      director: this.#director,
+      pairs: this.#pairs,
+      plane: this.#world.plane,
+      totals: this.#totals,
+      isClear: (policy) => this.#fallbacks.inClear(policy) !== undefined,
+    });
   }
 
   /** `now`: rates are of the time since the last snapshot; without it, as of the last input. */
   snapshot(now: Millis = this.#now): ControlSnapshot {
-    const tunnels = [...this.#tunnels.all].map((tunnel) => this.#tunnelSnapshot(tunnel, now));
+    return { ...this.summary(), tunnels: this.tunnels(now) };
+  }
+
+  tunnels(now: Millis = this.#now): TunnelSnapshot[] {
+    return Array.from(this.#tunnels.all, (tunnel) => this.#tunnelSnapshot(tunnel, now));
+  }
+
+  /** Without a look at each tunnel. */
+  summary(): ControlSummary {
     const fallbacks = this.#fallbacks.counts;
-    return { ike: this.#world.engine.snapshot(), tunnels, rekeys: this.#director.counts.table, fallbacks };
+    return { ike: this.#world.engine.snapshot(), rekeys: this.#director.counts.table, fallbacks };
   }
 
   /** Pair by pair. */

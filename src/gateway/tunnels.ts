@@ -7,6 +7,7 @@ import type { Policy } from "#core/policy";
 import { selectorsOverlap, selectorToString, type TrafficSelector } from "#core/selector";
 import type { NegotiatedChild } from "#ike/effects";
 import { childPolicies, childPolicyName, type Names, passThrough } from "./child-policies.ts";
+import { keyOf } from "./child-totals.ts";
 
 export interface Tunnel {
   readonly policy: string;
@@ -28,9 +29,14 @@ export class Tunnels {
   #config: IkeConfig | undefined;
   #names: Names = new Map();
   #configured: Policy[] = [];
+  #connections: ReadonlyMap<string, Connection> = new Map();
+  /** Given and of children; of several with one name the child's. */
+  #policies: ReadonlyMap<string, Policy> = new Map();
   readonly #byPolicy = new Map<string, Tunnel>();
   /** Policies that pairs brought with them, oldest first. */
   readonly #own = new Map<string, Own>();
+  /** The same by the policy's name of the child they belong to. */
+  readonly #ownOf = new Map<string, Set<Own>>();
   #numbers = 0;
 
   configure(config: IkeConfig, given: readonly Policy[], names: Names): void {
@@ -39,6 +45,8 @@ export class Tunnels {
     this.#names = names;
     const known = new Set(given.map(({ name }) => name));
     this.#configured = childPolicies(config, names).filter(({ name }) => !known.has(name));
+    this.#policies = new Map([...given, ...this.#configured].map((policy) => [policy.name, policy]));
+    this.#connections = new Map(config.connections.map((connection) => [connection.name, connection]));
     this.#byPolicy.clear();
     for (const { name: connection, children } of config.connections)
       for (const { name: child } of children) {
@@ -57,7 +65,7 @@ export class Tunnels {
   }
 
   connection(name: string): Connection | undefined {
-    return this.#config?.connections.find((connection) => connection.name === name);
+    return this.#connections.get(name);
   }
 
   get connections(): readonly Connection[] {
@@ -68,21 +76,40 @@ export class Tunnels {
     return this.#byPolicy.values();
   }
 
+  /** Of one connection; those that pairs brought with them last. */
+  of(connection: string): Tunnel[] {
+    const children = this.connection(connection)?.children ?? [];
+    const configured = children.map(({ name }) => this.#byPolicy.get(childPolicyName(connection, name)));
+    const own = [...this.#own.values()].filter((one) => one.connection === connection);
+    return [...configured.filter((tunnel) => tunnel !== undefined), ...own];
+  }
+
+  /** Those of the same child together, by `keyOf`, configured ones first. */
+  byChild(): ReadonlyMap<string, readonly Tunnel[]> {
+    const children = new Map<string, Tunnel[]>();
+    for (const tunnel of this.#byPolicy.values()) {
+      const key = keyOf(tunnel);
+      const known = children.get(key);
+      if (known === undefined) children.set(key, [tunnel]);
+      else known.push(tunnel);
+    }
+    return children;
+  }
+
   /** In the order of the data plane: given ones, then children's; what pairs brought stands right before its child's. */
   get policies(): Policy[] {
     const base = [...this.#given, ...this.#configured];
-    const owned = new Map<string, Policy[]>();
-    for (const { connection, child, entry } of this.#own.values()) {
-      const name = childPolicyName(connection, child);
-      owned.set(name, [...(owned.get(name) ?? []), entry]);
-    }
+    const seen = new Set<string>();
     const nested = base.flatMap((policy) => {
-      const own = owned.get(policy.name) ?? [];
-      owned.delete(policy.name);
-      return [...own, policy];
+      const own = seen.has(policy.name) ? undefined : this.#ownOf.get(policy.name);
+      seen.add(policy.name);
+      return own === undefined ? [policy] : [...[...own].map(({ entry }) => entry), policy];
     });
     // Children that nobody could know the addresses of are as narrow as their peers.
-    return [...[...owned.values()].flat(), ...nested];
+    const others = [...this.#ownOf].flatMap(([name, own]) =>
+      seen.has(name) ? [] : [...own].map(({ entry }) => entry),
+    );
+    return [...others, ...nested];
   }
 
   /** Names of policies whose packets wait for SAs. */
@@ -97,13 +124,12 @@ export class Tunnels {
   /** The tunnel of a pair that replaces none. `isNew`: policies have changed. */
   find(agreed: Agreed): { readonly tunnel: Tunnel; readonly isNew: boolean } {
     const configured = childPolicyName(agreed.connection, agreed.child);
-    const base = this.#policy(configured);
+    const base = this.#policies.get(configured);
     const baseTunnel = this.#byPolicy.get(configured);
     if (base !== undefined && baseTunnel !== undefined && carriesAll(base, agreed))
       return { tunnel: baseTunnel, isNew: false };
-    for (const own of this.#own.values())
-      if (childPolicyName(own.connection, own.child) === configured && carriesAll(own.entry, agreed))
-        return { tunnel: own, isNew: false };
+    for (const own of this.#ownOf.get(configured) ?? [])
+      if (carriesAll(own.entry, agreed)) return { tunnel: own, isNew: false };
     const child = this.connection(agreed.connection)?.children.find(({ name }) => name === agreed.child);
     const policy = `${configured}#${++this.#numbers}`;
     const entry: Policy = {
@@ -116,19 +142,22 @@ export class Tunnels {
     };
     const own = { policy, connection: agreed.connection, child: agreed.child, entry };
     this.#own.set(policy, own);
+    this.#ownOf.set(configured, (this.#ownOf.get(configured) ?? new Set()).add(own));
     this.#byPolicy.set(policy, own);
     return { tunnel: own, isNew: true };
   }
 
   /** The tunnel has no pair any more. True: its policy went with it. */
   drop(policy: string): boolean {
-    if (!this.#own.delete(policy)) return false;
+    const own = this.#own.get(policy);
+    if (own === undefined) return false;
+    this.#own.delete(policy);
     this.#byPolicy.delete(policy);
+    const configured = childPolicyName(own.connection, own.child);
+    const others = this.#ownOf.get(configured);
+    others?.delete(own);
+    if (others?.size === 0) this.#ownOf.delete(configured);
     return true;
-  }
-
-  #policy(name: string): Policy | undefined {
-    return [...this.#configured, ...this.#given].find((policy) => policy.name === name);
   }
 }
 

@@ -1,5 +1,6 @@
 /** Routes and routing policy rules. */
 import { addressOf, addressToString, type Family, type IpAddress, type Prefix, prefixToString } from "#core/address";
+import { SystemError } from "#core/errors";
 import { dump, request, unless } from "./netlink.ts";
 import {
   type Attribute,
@@ -109,6 +110,17 @@ function routeParts(route: Route, scope: number, flags: number): Parameters<type
 /** Adds the route, or takes the place of the one with the same destination, table and metric. */
 export function ensureRoute(route: Route): void {
   request("RTM_NEWROUTE", routeParts(route, scopeOf(route), Flag.ACK | Flag.CREATE | Flag.REPLACE));
+}
+
+/** False: there is one with the same destination, table and metric, whatever it does, and nothing has changed. */
+export function addRoute(route: Route): boolean {
+  try {
+    request("RTM_NEWROUTE", routeParts(route, scopeOf(route), Flag.ACK | Flag.CREATE | Flag.EXCL));
+    return true;
+  } catch (error) {
+    if (error instanceof SystemError && error.code === "EEXIST") return false;
+    throw error;
+  }
 }
 
 export function ensureNoRoute(route: Route): void {

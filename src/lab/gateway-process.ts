@@ -56,9 +56,9 @@ export class GatewayProcess implements Disposable {
     });
   }
 
-  /** Resolves with what the gateway said of itself; rejects with its complaint. */
-  ready(): Promise<string> {
-    return this.process.until<string>("its start", START_SECONDS, (resolve) => {
+  /** Resolves with what the gateway said of itself; rejects with its complaint, or after so many seconds. */
+  ready(seconds: number = START_SECONDS): Promise<string> {
+    return this.process.until<string>("its start", seconds, (resolve) => {
       this.process.onOutput((log) => {
         if (!/^ready: /m.test(log)) return;
         // It has read its files: keys lie about no longer than that.

@@ -2,25 +2,25 @@
  * Drops what comes in clear though a policy protects it (RFC 4301 §5.2), also when it is for this host itself, where the
  * rules of network.ts do not reach: the kernel looks into its table of local addresses before any rule of ours.
  *
- * One nftables table for each TUN, replaced as a whole, left in place by a crash. Without the `nft` program only
+ * One nftables table for each TUN, changed in one transaction, left in place by a crash. Without the `nft` program only
  * forwarded packets are guarded, and the log says so.
  */
 import { spawnSync } from "node:child_process";
-import { addressToString } from "#core/address";
 import type { GatewayConfig, Policy } from "#core/policy";
-import { ANY_PROTOCOL, IpProtocol, type TrafficSelector } from "#core/selector";
+import { type GuardTable, guardTable, tableChanges, wholeTable } from "./guard-rules.ts";
 
-/** Before connection tracking (-200) and after defragmentation (-400). */
-const PRIORITY = -300;
 /** Milliseconds. */
 const NFT_PATIENCE = 10_000;
+const CHECK = ["--check"];
 
 export class ClearGuard {
-  readonly #table: string;
+  readonly #name: string;
   readonly #tun: string;
   #ports: readonly number[];
   #policies: readonly Policy[];
   #raised = false;
+  /** What the kernel has; undefined: it is not known. */
+  #standing: GuardTable | undefined;
   /** A former gateway's table was there: it outlives a start that fails. */
   #former = false;
 
@@ -28,14 +28,16 @@ export class ClearGuard {
     this.#tun = config.tun.name;
     this.#ports = portsOf(config);
     this.#policies = config.policies;
-    this.#table = `esplanade_${Buffer.from(config.tun.name).toString("hex")}`;
+    this.#name = `esplanade_${Buffer.from(config.tun.name).toString("hex")}`;
   }
 
   /** Returns why it could not be put up, or undefined. */
   raise(): string | undefined {
-    this.#former = nft(`list table inet ${this.#table}\n`) === undefined;
-    const refused = nft(this.#rules());
+    this.#former = nft(`list table inet ${this.#name}\n`) === undefined;
+    const table = this.#table(this.#policies, this.#ports);
+    const refused = nft(wholeTable(table));
     this.#raised = refused === undefined;
+    this.#standing = this.#raised ? table : undefined;
     return refused;
   }
 
@@ -52,13 +54,22 @@ export class ClearGuard {
   /** Other policies take effect. Returns why they cannot be guarded, or undefined; nothing to do where nft is missing. */
   change(policies: readonly Policy[]): string | undefined {
     this.#policies = policies;
-    return this.#raised ? nft(this.#rules()) : undefined;
+    if (!this.#raised) return undefined;
+    const next = this.#table(policies, this.#ports);
+    const changes = this.#changesTo(next);
+    // Somebody else may have taken the table away, or a part of it.
+    const refused = changes === "" || nft(changes) === undefined ? undefined : nft(wholeTable(next));
+    if (refused === undefined) this.#standing = next;
+    return refused;
   }
 
   /** Why the rules of another configuration would not be taken, or undefined; nothing to say where nft is missing. */
   refusal(next: GatewayConfig): string | undefined {
     if (!this.#raised) return undefined;
-    return nft(guardRules(this.#table, this.#tun, portsOf(next), next.policies), ["--check"]);
+    const table = this.#table(next.policies, portsOf(next));
+    const changes = this.#changesTo(table);
+    if (changes === "" || nft(changes, CHECK) === undefined) return undefined;
+    return nft(wholeTable(table), CHECK);
   }
 
   /** IKE and ESP in UDP come in where this configuration says, from the next change on. */
@@ -66,8 +77,13 @@ export class ClearGuard {
     this.#ports = portsOf(config);
   }
 
-  #rules(): string {
-    return guardRules(this.#table, this.#tun, this.#ports, this.#policies);
+  #table(policies: readonly Policy[], ports: readonly number[]): GuardTable {
+    return guardTable(this.#name, this.#tun, ports, policies, this.#standing);
+  }
+
+  /** Text for nft; "" = all is as it is to be. */
+  #changesTo(next: GuardTable): string {
+    return this.#standing === undefined ? wholeTable(next) : tableChanges(this.#standing, next);
   }
 
   /** After a start that failed. */
@@ -76,7 +92,7 @@ export class ClearGuard {
   }
 
   lower(): void {
-    nft(`add table inet ${this.#table}\ndelete table inet ${this.#table}\n`);
+    nft(`add table inet ${this.#name}\ndelete table inet ${this.#name}\n`);
   }
 }
 
@@ -84,57 +100,6 @@ export class ClearGuard {
 function portsOf(config: GatewayConfig): number[] {
   const own = (config.ike?.connections ?? []).map(({ localPort }) => localPort);
   return [...new Set([500, ...config.listen.map(({ port }) => port), ...own])];
-}
-
-/** The rules as `nft -f` reads them. Of the first rule that matches the verdict stands. */
-export function guardRules(table: string, tun: string, ports: readonly number[], policies: readonly Policy[]): string {
-  const lines = [
-    `iifname { "${tun}", "lo" } accept`,
-    "meta l4proto { esp, ah } accept",
-    `udp dport { ${ports.join(", ")} } accept`,
-    // RFC 4861 §7.1: from this very link. Without it no peer on the link is found under a policy for its address.
-    "icmpv6 type 133-137 ip6 hoplimit 255 accept",
-    ...policies.flatMap((policy) => policyRules(policy)),
-  ];
-  return [
-    `add table inet ${table}`,
-    `delete table inet ${table}`,
-    `table inet ${table} {`,
-    "  chain clear {",
-    `    type filter hook prerouting priority ${PRIORITY}; policy accept;`,
-    ...lines.map((line) => `    ${line}`),
-    "  }",
-    "}",
-    "",
-  ].join("\n");
-}
-
-function policyRules(policy: Policy): string[] {
-  const verdict = policy.action === "bypass" || policy.inClear !== undefined ? "accept" : "counter drop";
-  return policy.local.flatMap((local) =>
-    policy.remote
-      .filter((remote) => remote.first.family === local.first.family)
-      .map((remote) => `${addresses(remote, "saddr")} ${addresses(local, "daddr")} ${layer(local, remote)}${verdict}`),
-  );
-}
-
-function addresses({ first, last }: TrafficSelector, side: "saddr" | "daddr"): string {
-  const family = first.family === 4 ? "ip" : "ip6";
-  return `${family} ${side} ${addressToString(first)}-${addressToString(last)}`;
-}
-
-/** Inbound the peer's port is the source's, and ICMP's type is what the peer sends. */
-function layer(local: TrafficSelector, remote: TrafficSelector): string {
-  if (local.protocol === ANY_PROTOCOL) return "";
-  const icmp =
-    local.protocol === IpProtocol.ICMP ? "icmp" : local.protocol === IpProtocol.ICMPV6 ? "icmpv6" : undefined;
-  if (icmp !== undefined && !(remote.firstPort === 0 && remote.lastPort === 65535))
-    return `meta l4proto ${local.protocol} ${icmp} type ${remote.firstPort >>> 8}-${remote.lastPort >>> 8} `;
-  const name = local.protocol === IpProtocol.TCP ? "tcp" : local.protocol === IpProtocol.UDP ? "udp" : undefined;
-  if (name === undefined) return `meta l4proto ${local.protocol} `;
-  const range = (s: TrafficSelector, port: string) =>
-    s.firstPort === 0 && s.lastPort === 65535 ? "" : `${name} ${port} ${s.firstPort}-${s.lastPort} `;
-  return `meta l4proto ${name} ${range(remote, "sport")}${range(local, "dport")}`;
 }
 
 function nft(rules: string, options: readonly string[] = []): string | undefined {

@@ -41,6 +41,7 @@ export class FileConfiguration implements RunningConfiguration {
   readonly #sections: StoredSections;
   #file: string;
   #lastReload: LastReload;
+  #shown: { readonly of: GatewayConfig; readonly config: GatewayConfig } | undefined;
 
   /** `state`: of a process whose place this one takes. */
   constructor(parts: FileConfigurationParts, state?: FileState) {
@@ -65,8 +66,11 @@ export class FileConfiguration implements RunningConfiguration {
     return this.#file;
   }
 
+  /** The same object until another configuration is in force: some ask often, and look further only where it is another. */
   current(): GatewayConfig {
-    return withoutSecrets(this.#parts.exchange.running);
+    const { running } = this.#parts.exchange;
+    if (this.#shown?.of !== running) this.#shown = { of: running, config: withoutSecrets(running) };
+    return this.#shown.config;
   }
 
   async reload(file: string | undefined): Promise<ReloadOutcome> {

@@ -8,10 +8,14 @@ import { type AhLayout, type EspLayout, innerMtu } from "#ipsec/pmtu";
 
 /** Infinity where no child protects anything. `pathMtu`: octets that the way to a connection's peer carries. */
 export function smallestChildMtu(ike: IkeConfig, pathMtu: (connection: Connection) => number): number {
-  const each = ike.connections.flatMap((connection) =>
-    connection.children.flatMap((child) => childMtus(child, familiesOf(connection), pathMtu(connection))),
-  );
-  return Math.min(...each, Number.POSITIVE_INFINITY);
+  let smallest = Number.POSITIVE_INFINITY;
+  for (const connection of ike.connections) {
+    const families = familiesOf(connection);
+    // The kernel is asked for it.
+    const way = pathMtu(connection);
+    for (const child of connection.children) smallest = Math.min(smallest, ...childMtus(child, families, way));
+  }
+  return smallest;
 }
 
 /** The largest inner packet for every suite that a child may agree on, in tunnels of these outer families. */

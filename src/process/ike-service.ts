@@ -12,12 +12,13 @@ import type { GatewayConfig, Policy } from "#core/policy";
 import type { Clock, RandomSource } from "#core/ports";
 import { Train } from "#core/slab";
 import { type Unreachable, unreachableReason } from "#core/unreachable";
-import type { ChildTotals } from "#gateway/child-totals";
+import type { ChildReading } from "#gateway/child-readings";
 import type {
   ControlEffect,
   ControlInput,
   ControlOutcome,
   ControlSnapshot,
+  ControlSummary,
   ControlTarget,
   IkePort,
 } from "#gateway/control-doors";
@@ -63,12 +64,14 @@ export interface IkeServiceParts {
   warn(text: string): void;
 }
 
-export interface IkeServiceSnapshot extends ControlSnapshot {
+export interface IkeServiceSummary extends ControlSummary {
   readonly jobs: JobCounters;
   /** Messages that came and found no room are `dropped`. */
   readonly ports: IkePortCounters;
   readonly messages: MessageTable;
 }
+
+export type IkeServiceSnapshot = IkeServiceSummary & Pick<ControlSnapshot, "tunnels">;
 
 export class IkeService {
   readonly #parts: IkeServiceParts;
@@ -182,7 +185,7 @@ export class IkeService {
 
   /** Pair by pair. */
   details(): GatewayDetails {
-    const { sas, halfOpen } = this.#control.snapshot().ike;
+    const { sas, halfOpen } = this.#control.summary().ike;
     return { now: this.#parts.clock.now(), sas, halfOpen, ...this.#control.details() };
   }
 
@@ -192,23 +195,28 @@ export class IkeService {
   }
 
   snapshot(): IkeServiceSnapshot {
+    return { ...this.summary(), tunnels: this.#control.tunnels() };
+  }
+
+  /** Without a look at each tunnel. */
+  summary(): IkeServiceSummary {
     const { sent, sendFailed, dropped } = this.#ports.counters;
     return {
-      ...this.#control.snapshot(),
+      ...this.#control.summary(),
       jobs: this.#jobs.counters,
       ports: { sent, sendFailed, dropped },
       messages: this.#messages.table,
     };
   }
 
-  /** What each configured child has carried and dropped; never falls. */
-  totals(): readonly ChildTotals[] {
-    return this.#control.totals();
+  /** Each configured child, one after the other; counters never fall. */
+  readings(): Generator<ChildReading> {
+    return this.#control.readings();
   }
 
   /** Peers are told that their SAs go, and programs that their tunnels went; neither for longer than a second. */
   async sayGoodbye(): Promise<void> {
-    const { sas } = this.#control.snapshot().ike;
+    const { sas } = this.#control.summary().ike;
     const gone = new Promise<void>((resolve) => {
       this.#drained = resolve;
     });
@@ -293,7 +301,7 @@ export class IkeService {
   #tellProgram(news: Extract<ControlEffect, { kind: "tunnel" }>): void {
     const { updown } = news;
     if (updown === undefined) return;
-    const sa = this.#control.snapshot().ike.sas.find(({ connection }) => connection === news.connection);
+    const sa = this.#control.summary().ike.sas.find(({ connection }) => connection === news.connection);
     this.#updown.tell(
       { ...news, updown },
       {
@@ -337,7 +345,7 @@ export class IkeService {
   }
 
   #tellDrained(): void {
-    if (this.#drained !== undefined && this.#control.snapshot().ike.sas.length === 0) this.#drained();
+    if (this.#drained !== undefined && this.#control.summary().ike.sas.length === 0) this.#drained();
   }
 
   async #close(): Promise<void> {

@@ -1,12 +1,12 @@
 /** The running gateway as `Measures`: what /metrics shows. Counters are read in place; no lane is asked. */
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { IkeConfig } from "#core/connection";
 import type { RunningConfiguration } from "#core/operator";
 import type { Clock } from "#core/ports";
 import type { Millis } from "#core/units";
 import { parseCertificate } from "#crypto/x509/certificate";
 import { nameToString } from "#crypto/x509/distinguished-name";
-import type { ChildTotals } from "#gateway/child-totals";
-import type { TunnelSnapshot } from "#gateway/control-doors";
+import type { ChildReading } from "#gateway/child-readings";
 import type { HistogramReading } from "#gateway/lane-telemetry";
 import { exposition } from "#metrics/exposition";
 import type { IkeEventMetrics } from "#metrics/ike-events";
@@ -18,6 +18,8 @@ import type { LoopDelay } from "./loop-delay.ts";
 const MANUAL = "manual";
 /** Milliseconds: many who scrape at once cost one look. */
 const FRESH = 100;
+/** Children that are read in one turn of the event loop: about two milliseconds. */
+const AT_ONCE = 500;
 
 export interface MeasuringParts {
   readonly gateway: Gateway;
@@ -36,31 +38,34 @@ export class Measuring {
   /** Certificates are parsed once a configuration. */
   #certificatesOf: IkeConfig | undefined;
   #certificates: Measures["certificates"] = [];
-  #last: { readonly at: Millis; readonly measures: Measures } | undefined;
+  #last: { readonly at: Millis; readonly measures: Promise<Measures> } | undefined;
 
   constructor(parts: MeasuringParts) {
     this.#parts = parts;
   }
 
-  /** The text in pieces, of one moment. Who asks again at once gets the same moment. */
+  /** The text in pieces, of about one moment. Who asks again at once, or meanwhile, gets the same. */
   async *text(): AsyncGenerator<string> {
     const now = this.#parts.clock.now();
-    if (this.#last === undefined || now - this.#last.at > FRESH) this.#last = { at: now, measures: this.measure() };
-    yield* exposition(this.#last.measures);
+    if (this.#last === undefined || now - this.#last.at > FRESH) this.#last = { at: now, measures: this.#measure() };
+    yield* exposition(await this.#last.measures);
     yield await this.#parts.events.text();
   }
 
-  measure(): Measures {
+  async #measure(): Promise<Measures> {
     const { gateway, configuration, events, clock, wall, version, node } = this.#parts;
-    const readings = gateway.readings();
-    const ike = gateway.ike?.snapshot();
     /** Monotonic milliseconds → seconds since 1970. */
     const offset = wall() - clock.now();
     const at = (millis: number) => (Number.isFinite(millis) ? Math.round(offset + millis) / 1000 : millis);
-    const children = [
-      ...childrenOf(gateway.ike?.totals() ?? [], ike?.tunnels ?? [], at),
-      ...manualChildren(gateway, ike === undefined),
-    ];
+    const children: ChildMeasures[] = gateway.ike === undefined ? manualChildren(gateway) : [];
+    const heard = new Map<string, number>();
+    for (const reading of gateway.ike?.readings() ?? []) {
+      children.push(childOf(reading, at));
+      heard.set(reading.connection, Math.max(heard.get(reading.connection) ?? 0, reading.lastInbound));
+      if (children.length % AT_ONCE === 0) await nextTurn();
+    }
+    const readings = gateway.readings();
+    const ike = gateway.ike?.summary();
     const delay = this.#parts.delay.report;
     const { ok, successTime } = configuration.lastReload;
     return {
@@ -72,7 +77,7 @@ export class Measuring {
       ikeSas: ike?.ike.sas ?? [],
       halfOpen: ike?.ike.halfOpen ?? 0,
       childSas: ike?.ike.sas.flatMap((sa) => sa.children) ?? [],
-      peers: peersOf(gateway.ike?.totals() ?? [], at),
+      peers: [...heard].map(([connection, millis]) => ({ connection, lastInbound: millis === 0 ? 0 : at(millis) })),
       drops: readings.drops,
       rekeys: { child: ike?.rekeys ?? {}, ike: events.ikeRekeys },
       ike: ike?.ike.counters ?? {},
@@ -96,41 +101,24 @@ export class Measuring {
   }
 }
 
-function childrenOf(
-  totals: readonly ChildTotals[],
-  tunnels: readonly TunnelSnapshot[],
-  at: (millis: number) => number,
-): ChildMeasures[] {
-  const byName = new Map<string, TunnelSnapshot[]>();
-  for (const tunnel of tunnels) {
-    const name = `${tunnel.connection}\n${tunnel.child}`;
-    const known = byName.get(name);
-    if (known === undefined) byName.set(name, [tunnel]);
-    else known.push(tunnel);
-  }
-  return totals.map(({ connection, child, inbound, outbound }) => {
-    const own = byName.get(`${connection}\n${child}`) ?? [];
-    const lives = own.flatMap(({ life }) => life ?? []);
-    const first = lives.toSorted((a, b) => a.expiresAt - b.expiresAt)[0];
-    return {
-      connection,
-      child,
-      up: own.some(({ state, current }) => current !== undefined && (state === "up" || state === "rekeying")),
-      clear: own.some(({ state }) => state === "clear"),
-      inbound,
-      outbound,
-      established: first === undefined ? 0 : at(first.installedAt),
-      rekey: first === undefined ? 0 : at(first.rekeyAt),
-      expiry: first === undefined ? 0 : at(first.expiresAt),
-      remainingOctets:
-        first === undefined ? 0 : Math.max(0, Math.min(...lives.map((life) => life.lifeOctets - life.octets))),
-    };
-  });
+function childOf(reading: ChildReading, at: (millis: number) => number): ChildMeasures {
+  const { connection, child, up, clear, inbound, outbound, life, remainingOctets } = reading;
+  return {
+    connection,
+    child,
+    up,
+    clear,
+    inbound,
+    outbound,
+    established: life === undefined ? 0 : at(life.installedAt),
+    rekey: life === undefined ? 0 : at(life.rekeyAt),
+    expiry: life === undefined ? 0 : at(life.expiresAt),
+    remainingOctets,
+  };
 }
 
 /** Keys that nobody negotiates: each policy's SAs are one child. */
-function manualChildren(gateway: Gateway, all: boolean): ChildMeasures[] {
-  if (!all) return [];
+function manualChildren(gateway: Gateway): ChildMeasures[] {
   return gateway.snapshot().children.map(({ policy, inbound, outbound }) => ({
     connection: MANUAL,
     child: policy,
@@ -143,13 +131,6 @@ function manualChildren(gateway: Gateway, all: boolean): ChildMeasures[] {
     expiry: 0,
     remainingOctets: 0,
   }));
-}
-
-function peersOf(totals: readonly ChildTotals[], at: (millis: number) => number): Measures["peers"] {
-  const last = new Map<string, number>();
-  for (const { connection, lastInbound } of totals)
-    last.set(connection, Math.max(last.get(connection) ?? 0, lastInbound));
-  return [...last].map(([connection, millis]) => ({ connection, lastInbound: millis === 0 ? 0 : at(millis) }));
 }
 
 function inSeconds({ bounds, counts, sum }: HistogramReading): HistogramMeasures {

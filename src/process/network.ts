@@ -14,27 +14,23 @@
  * The mark is on our own sockets: the encapsulated packets are not for the tunnel. A table of our own keeps more
  * specific routes of others (DHCP, attackers) from leading protected packets around it.
  */
-import {
-  compareAddresses,
-  type Family,
-  type IpAddress,
-  type Prefix,
-  prefixToString,
-  rangeToPrefixes,
-} from "#core/address";
+import { compareAddresses, type Family, type Prefix, prefixToString } from "#core/address";
 import type { InterfaceAddress, Policy } from "#core/policy";
 import { ANY_PROTOCOL, IpProtocol, type TrafficSelector } from "#core/selector";
 import { changeLink, ensureAddress, findLink, getLink } from "#io/links";
 import {
+  addRoute,
   type DeadRoute,
   ensureNoRoute,
   ensureNoRule,
   ensureRoute,
   ensureRule,
   listRoutes,
+  listRules,
   MAIN_TABLE,
   type Rule,
 } from "#io/routes";
+import { ownPrefixesInside, prefixesOf, remotePrefixes, type Way, waysOf } from "./protected-prefixes.ts";
 
 /** Firewall mark of our sockets' packets. */
 export const SOCKET_MARK = 0x4301;
@@ -51,8 +47,14 @@ const BLOCK_METRIC = 4096;
 const QUEUE_LENGTH = 2000;
 
 export class GatewayNetwork {
+  /** All of them; routes are of those that protect. */
   #policies: readonly Policy[];
-  #clearRules: readonly Rule[];
+  /** What of ours is unreachable or looked up as ever now, by kind and destination. */
+  readonly #blocks = new Map<string, DeadRoute>();
+  /** What goes into the TUN now, by destination. */
+  readonly #ways = new Map<string, Way>();
+  /** Rules in place of nftables, by all they say. */
+  readonly #rules = new Map<string, Rule>();
   /** The TUN that has the routes now. */
   #attached: string | undefined;
   /** The TUN whose forwarded packets rules guard, because nftables does not. */
@@ -63,23 +65,17 @@ export class GatewayNetwork {
   #found = false;
 
   constructor(policies: readonly Policy[]) {
-    this.#policies = policies.filter((policy) => policy.action === "protect");
-    this.#clearRules = clearRules(policies);
+    this.#policies = policies;
   }
 
   /** Before anything else: protected prefixes are unreachable until the TUN has them. */
   block(): void {
-    for (const family of this.#families()) {
-      const there = new Set(
-        listRoutes(family, ROUTE_TABLE).map(({ kind, destination }) => routeKey(kind, destination)),
-      );
-      for (const route of this.#blockRoutes(family)) {
-        if (there.has(routeKey(route.kind, route.destination))) {
-          this.#found = true;
-          continue;
-        }
-        ensureRoute(route);
-        this.#added.push(route);
+    for (const family of familiesOf(this.#protecting)) {
+      for (const [key, route] of blockRoutes(this.#protecting, family)) {
+        if (this.#blocks.has(key)) continue;
+        if (addBlock(route)) this.#added.push(route);
+        else this.#found = true;
+        this.#blocks.set(key, route);
       }
       ensureRule(tableRule(family));
     }
@@ -91,7 +87,11 @@ export class GatewayNetwork {
    */
   dropForwarded(tun: string): void {
     this.#ruled = tun;
-    for (const rule of [...this.#clearRules, ...this.#decapsulatedRules(tun)]) ensureRule(rule);
+    for (const [key, rule] of rulesOf(this.#policies, tun)) {
+      if (this.#rules.has(key)) continue;
+      ensureRule(rule);
+      this.#rules.set(key, rule);
+    }
   }
 
   /** After a start that failed: takes back what `block` of this start added. */
@@ -111,8 +111,12 @@ export class GatewayNetwork {
 
   /** What `dropForwarded` made for this TUN. */
   forget(tun: string): void {
-    for (const rule of this.#decapsulatedRules(tun)) ensureNoRule(rule);
     this.#ruled = undefined;
+    if (!hasRules(RULE_DECAPSULATED)) return;
+    for (const [key, rule] of decapsulatedRules(this.#protecting, tun)) {
+      ensureNoRule(rule);
+      this.#rules.delete(key);
+    }
   }
 
   /**
@@ -121,25 +125,26 @@ export class GatewayNetwork {
    * changed then.
    */
   extend(policies: readonly Policy[]): () => void {
-    const next = new GatewayNetwork(policies);
+    const protecting = policies.filter(protects);
     const added: (() => void)[] = [];
     const undo = () => {
       for (const take of added.splice(0).reverse()) take();
     };
     try {
-      for (const family of next.#families()) {
-        const there = new Set(
-          listRoutes(family, ROUTE_TABLE).map(({ kind, destination }) => routeKey(kind, destination)),
-        );
-        for (const route of next.#blockRoutes(family)) {
-          if (there.has(routeKey(route.kind, route.destination))) continue;
-          ensureRoute(route);
-          added.push(() => ensureNoRoute(route));
+      for (const family of familiesOf(protecting)) {
+        for (const [key, route] of blockRoutes(protecting, family)) {
+          if (this.#blocks.has(key)) continue;
+          const isOurs = addBlock(route);
+          this.#blocks.set(key, route);
+          added.push(() => {
+            if (isOurs) ensureNoRoute(route);
+            this.#blocks.delete(key);
+          });
         }
         ensureRule(tableRule(family));
-        if (this.#remotes(family).length === 0) added.push(() => ensureNoRule(tableRule(family)));
+        if (!familiesOf(this.#protecting).includes(family)) added.push(() => ensureNoRule(tableRule(family)));
       }
-      if (this.#attached !== undefined) added.push(...next.#attachNew(this.#attached, this.#policies));
+      if (this.#attached !== undefined) added.push(...this.#attachNew(this.#attached, protecting));
     } catch (error) {
       undo();
       throw error;
@@ -147,17 +152,20 @@ export class GatewayNetwork {
     return undo;
   }
 
-  /** Routes into the TUN that `former` has not; each with what takes it back. */
-  #attachNew(tun: string, former: readonly Policy[]): (() => void)[] {
+  /** Routes into the TUN to where none leads yet; each with what takes it back. */
+  #attachNew(tun: string, protecting: readonly Policy[]): (() => void)[] {
     const { index } = getLink(tun);
-    const known = new Set(former.flatMap(remotesOf).map(prefixToString));
-    return this.#policies.flatMap((policy) =>
-      remotesOf(policy).flatMap((destination) => {
-        if (known.has(prefixToString(destination))) return [];
-        ensureRoute(tunRoute(index, destination, sourceOf(policy, destination)));
-        return [() => ensureNoRoute(tunRoute(index, destination, undefined))];
-      }),
-    );
+    return [...waysOf(protecting)].flatMap(([key, way]) => {
+      if (this.#ways.has(key)) return [];
+      ensureRoute(tunRoute(index, way));
+      this.#ways.set(key, way);
+      return [
+        () => {
+          ensureNoRoute(tunRoute(index, { ...way, source: undefined }));
+          this.#ways.delete(key);
+        },
+      ];
+    });
   }
 
   /** The largest packets that the TUN takes from the host. */
@@ -167,14 +175,11 @@ export class GatewayNetwork {
 
   /**
    * Other policies take effect: what is newly protected is blocked before it gets into the TUN, and what no longer is
-   * leaves the TUN before its block goes.
+   * leaves the TUN before its block goes. What stays is not touched: there may be thousands.
    */
   change(policies: readonly Policy[]): void {
-    const former = new GatewayNetwork([]);
-    former.#policies = this.#policies;
-    former.#clearRules = this.#clearRules;
-    this.#policies = policies.filter((policy) => policy.action === "protect");
-    this.#clearRules = clearRules(policies);
+    const former = familiesOf(this.#protecting);
+    this.#policies = policies;
     // What is there already is this gateway's own.
     const found = this.#found;
     this.block();
@@ -184,37 +189,50 @@ export class GatewayNetwork {
     this.#removeFormer(former);
   }
 
-  #removeFormer(former: GatewayNetwork): void {
-    if (this.#attached !== undefined && findLink(this.#attached) !== undefined) {
-      const { index } = getLink(this.#attached);
-      const kept = new Set(this.#policies.flatMap(remotesOf).map(prefixToString));
-      for (const destination of former.#policies.flatMap(remotesOf))
-        if (!kept.has(prefixToString(destination))) ensureNoRoute(tunRoute(index, destination, undefined));
-    }
+  #removeFormer(families: readonly Family[]): void {
+    const protecting = this.#protecting;
+    if (this.#attached !== undefined) this.#leaveTun(this.#attached, waysOf(protecting));
+    const own = familiesOf(protecting);
     for (const family of [4, 6] as const) {
-      const kept = new Set(this.#blockRoutes(family).map(({ kind, destination }) => routeKey(kind, destination)));
-      for (const route of former.#blockRoutes(family))
-        if (!kept.has(routeKey(route.kind, route.destination))) ensureNoRoute(route);
-      if (this.#remotes(family).length === 0 && former.#remotes(family).length > 0)
+      const kept = blockRoutes(protecting, family);
+      for (const [key, route] of this.#blocks) {
+        if (route.destination.address.family !== family || kept.has(key)) continue;
+        ensureNoRoute(route);
+        this.#blocks.delete(key);
+      }
+      if (families.includes(family) && !own.includes(family))
         if (listRoutes(family, ROUTE_TABLE).length === 0) ensureNoRule(tableRule(family));
     }
     if (this.#ruled === undefined) return;
-    const rules = (network: GatewayNetwork, tun: string) => [
-      ...network.#clearRules,
-      ...network.#decapsulatedRules(tun),
-    ];
-    const kept = new Set(rules(this, this.#ruled).map(ruleKey));
-    for (const rule of rules(former, this.#ruled)) if (!kept.has(ruleKey(rule))) ensureNoRule(rule);
+    const kept = rulesOf(this.#policies, this.#ruled);
+    for (const [key, rule] of this.#rules) {
+      if (kept.has(key)) continue;
+      ensureNoRule(rule);
+      this.#rules.delete(key);
+    }
+  }
+
+  /** All but these. */
+  #leaveTun(tun: string, kept: ReadonlyMap<string, Way>): void {
+    const gone = [...this.#ways].filter(([key]) => !kept.has(key));
+    // Whoever removed the device removed its routes with it.
+    const link = gone.length === 0 ? undefined : findLink(tun);
+    for (const [key, way] of gone) {
+      if (link !== undefined) ensureNoRoute(tunRoute(link.index, { ...way, source: undefined }));
+      this.#ways.delete(key);
+    }
   }
 
   /** Packets of protect policies go into the TUN from now on. */
   attach(tun: string): void {
     this.#attached = tun;
     const { index } = getLink(tun);
-    for (const policy of this.#policies)
-      for (const destination of remotesOf(policy)) {
-        ensureRoute(tunRoute(index, destination, sourceOf(policy, destination)));
-      }
+    for (const [key, way] of waysOf(this.#protecting)) {
+      const known = this.#ways.get(key);
+      if (known !== undefined && sameSource(known, way)) continue;
+      ensureRoute(tunRoute(index, way));
+      this.#ways.set(key, way);
+    }
   }
 
   /** A process before this one did all of it; `ruled`: where nftables was missing. */
@@ -222,74 +240,97 @@ export class GatewayNetwork {
     this.#attached = tun;
     this.#ruled = ruled ? tun : undefined;
     this.#found = true;
+    const protecting = this.#protecting;
+    for (const family of [4, 6] as const)
+      for (const [key, route] of blockRoutes(protecting, family)) this.#blocks.set(key, route);
+    for (const [key, way] of waysOf(protecting)) this.#ways.set(key, way);
+    if (ruled) for (const [key, rule] of rulesOf(this.#policies, tun)) this.#rules.set(key, rule);
   }
 
   /** Wanted stop, first half: nothing goes into the TUN any more, the block holds. */
   detach(tun: string): void {
     this.#attached = undefined;
-    // Whoever removed the device removed its routes with it.
-    const link = findLink(tun);
-    if (link !== undefined)
-      for (const policy of this.#policies)
-        for (const destination of remotesOf(policy)) ensureNoRoute(tunRoute(link.index, destination, undefined));
+    this.#leaveTun(tun, new Map());
   }
 
   /** Wanted stop, second half: the operator took the gateway away, and the block goes with it. */
   unblock(): void {
-    for (const family of this.#families()) for (const route of this.#blockRoutes(family)) ensureNoRoute(route);
+    for (const route of this.#blocks.values()) ensureNoRoute(route);
+    this.#blocks.clear();
     this.#removeIdleRules();
   }
 
   /** Another gateway in this namespace may still use the table. */
   #removeIdleRules(): void {
-    for (const rule of this.#clearRules) ensureNoRule(rule);
-    for (const family of this.#families())
+    // Also those of a start at which nftables was missing.
+    if (hasRules(RULE_CLEAR, RULE_DECAPSULATED)) for (const rule of clearRules(this.#policies)) ensureNoRule(rule);
+    this.#rules.clear();
+    for (const family of familiesOf(this.#protecting))
       if (listRoutes(family, ROUTE_TABLE).length === 0) ensureNoRule(tableRule(family));
   }
 
-  #families(): Family[] {
-    return ([4, 6] as const).filter((family) => this.#remotes(family).length > 0);
+  get #protecting(): readonly Policy[] {
+    return this.#policies.filter(protects);
   }
+}
 
-  /** Our own prefixes inside protected ones ("protect everything else"): packets to them are looked up as ever. */
-  #locals(family: Family): Prefix[] {
-    const remotes = this.#policies.flatMap((policy) => policy.remote);
-    const covered = this.#policies
-      .flatMap((policy) => policy.local)
-      .filter((local) => local.first.family === family)
-      .filter((local) => remotes.some((remote) => rangeContains(remote, local) && !rangeContains(local, remote)));
-    const prefixes = covered.flatMap(({ first, last }) => rangeToPrefixes(first, last));
-    return [...new Map(prefixes.map((prefix) => [prefixToString(prefix), prefix])).values()];
-  }
+function protects({ action }: Policy): boolean {
+  return action === "protect";
+}
 
-  #remotes(family: Family): Prefix[] {
-    const unique = new Map<string, Prefix>();
-    for (const policy of this.#policies)
-      for (const prefix of remotesOf(policy))
-        if (prefix.address.family === family) unique.set(prefixToString(prefix), prefix);
-    return [...unique.values()];
-  }
+function familiesOf(protecting: readonly Policy[]): readonly Family[] {
+  return ([4, 6] as const).filter((family) =>
+    protecting.some(({ remote }) => remote.some(({ first }) => first.family === family)),
+  );
+}
 
-  #blockRoutes(family: Family): DeadRoute[] {
-    const unreachable = this.#remotes(family).map(
-      (destination): DeadRoute => ({ kind: "unreachable", destination, table: ROUTE_TABLE, metric: BLOCK_METRIC }),
-    );
-    const thrown = this.#locals(family).map(
-      (destination): DeadRoute => ({ kind: "throw", destination, table: ROUTE_TABLE, metric: TUN_METRIC }),
-    );
-    return [...unreachable, ...thrown];
-  }
+/** By kind and destination. */
+function blockRoutes(protecting: readonly Policy[], family: Family): ReadonlyMap<string, DeadRoute> {
+  const routes = new Map<string, DeadRoute>();
+  const add = (kind: DeadRoute["kind"], metric: number, prefixes: ReadonlyMap<string, Prefix>) => {
+    for (const [text, destination] of prefixes)
+      routes.set(`${kind} ${text}`, { kind, destination, table: ROUTE_TABLE, metric });
+  };
+  add("unreachable", BLOCK_METRIC, remotePrefixes(protecting, family));
+  add("throw", TUN_METRIC, ownPrefixesInside(protecting, family));
+  return routes;
+}
 
-  #decapsulatedRules(tun: string): Rule[] {
-    return pairsOf(this.#policies).map(({ source, destination }) => ({
+/** False: it was there. */
+function addBlock(route: DeadRoute): boolean {
+  if (addRoute(route)) return true;
+  ensureRoute(route);
+  return false;
+}
+
+function decapsulatedRules(protecting: readonly Policy[], tun: string): ReadonlyMap<string, Rule> {
+  const rules = pairsOf(protecting).map(
+    ({ source, destination }): Rule => ({
       family: source.address.family,
       priority: RULE_DECAPSULATED,
       action: { kind: "lookup", table: MAIN_TABLE },
       source,
       destination,
       inInterface: tun,
-    }));
-  }
+    }),
+  );
+  return new Map(rules.map((rule) => [ruleKey(rule), rule]));
+}
+
+/** What stands in for nftables. */
+function rulesOf(policies: readonly Policy[], tun: string): ReadonlyMap<string, Rule> {
+  const clear = clearRules(policies).map((rule) => [ruleKey(rule), rule] as const);
+  return new Map([...clear, ...decapsulatedRules(policies.filter(protects), tun)]);
+}
+
+/** Asked once, as there may be thousands. */
+function hasRules(...priorities: readonly number[]): boolean {
+  return ([4, 6] as const).some((family) => listRules(family).some(({ priority }) => priorities.includes(priority)));
+}
+
+function sameSource(a: Way, b: Way): boolean {
+  if (a.source === undefined || b.source === undefined) return a.source === b.source;
+  return compareAddresses(a.source, b.source) === 0;
 }
 
 interface Pair {
@@ -300,12 +341,13 @@ interface Pair {
 /** Every remote prefix with every local one of its policy: what comes from the peers' side to ours. */
 function pairsOf(policies: readonly Policy[]): Pair[] {
   const pairs = new Map<string, Pair>();
-  for (const policy of policies)
-    for (const source of remotesOf(policy))
-      for (const { first, last } of policy.local)
-        for (const destination of rangeToPrefixes(first, last))
-          if (destination.address.family === source.address.family)
-            pairs.set(pairKey(source, destination), { source, destination });
+  for (const { local, remote } of policies)
+    for (const theirs of remote)
+      for (const { prefix: source, text } of prefixesOf(theirs))
+        for (const ours of local)
+          if (ours.first.family === theirs.first.family)
+            for (const { prefix: destination, text: there } of prefixesOf(ours))
+              pairs.set(`${text} ${there}`, { source, destination });
   return [...pairs.values()];
 }
 
@@ -385,10 +427,6 @@ function commonPrefix(a: Prefix, b: Prefix): Prefix | undefined {
   return narrow;
 }
 
-function rangeContains(outer: TrafficSelector, inner: TrafficSelector): boolean {
-  return compareAddresses(outer.first, inner.first) <= 0 && compareAddresses(inner.last, outer.last) <= 0;
-}
-
 function pairKey(source: Prefix, destination: Prefix): string {
   return `${prefixToString(source)} ${prefixToString(destination)}`;
 }
@@ -398,25 +436,9 @@ function ruleKey(rule: Rule): string {
   return JSON.stringify(rule, octets);
 }
 
-function routeKey(kind: string, destination: Prefix): string {
-  return `${kind} ${prefixToString(destination)}`;
-}
-
-function remotesOf(policy: Policy): Prefix[] {
-  return policy.remote.flatMap(({ first, last }) => rangeToPrefixes(first, last));
-}
-
-function sourceOf({ source }: Policy, { address }: Prefix): IpAddress | undefined {
-  return source?.family === address.family ? source : undefined;
-}
-
-function tunRoute(
-  device: number,
-  destination: Prefix,
-  preferredSource: IpAddress | undefined,
-): Parameters<typeof ensureRoute>[0] {
+function tunRoute(device: number, { destination, source }: Way): Parameters<typeof ensureRoute>[0] {
   const route = { kind: "unicast", destination, device, table: ROUTE_TABLE, metric: TUN_METRIC } as const;
-  return preferredSource === undefined ? route : { ...route, preferredSource };
+  return source === undefined ? route : { ...route, preferredSource: source };
 }
 
 function tableRule(family: Family): Rule {

@@ -4,12 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { Policy } from "#core/policy";
-import { ClearGuard, guardRules } from "#process/clear-guard";
+import { ClearGuard } from "#process/clear-guard";
+import { type GuardTable, guardTable, tableChanges, wholeTable } from "#process/guard-rules";
 import { protect, selector } from "#test/sim/specs";
 import { EMPTY_GATEWAY } from "./empty-gateway.ts";
 
 function rules(policies: readonly Policy[]): string[] {
-  return guardRules("t", "tun0", [500, 4500], policies)
+  return wholeTable(guardTable("t", "tun0", [500, 4500], policies))
     .split("\n")
     .map((line) => line.trim())
     .filter((line) => line.startsWith("ip") && !line.startsWith("iifname"));
@@ -72,4 +73,47 @@ test("why nft did not do it is told: missing, not to be run, or its own words", 
     process.env["PATH"] = path;
     rmSync(folder, { recursive: true, force: true });
   }
+});
+
+/** Of thousands: 10.2.x.y is protected from 10.1.x.y. */
+function hosts(count: number): Policy[] {
+  return Array.from({ length: count }, (_, i) =>
+    protect([`10.1.${i >>> 8}.${i & 255}/32`], [`10.2.${i >>> 8}.${i & 255}/32`]),
+  );
+}
+
+const tableOf = (policies: readonly Policy[], like?: GuardTable) =>
+  guardTable("t", "tun0", [500, 4500], policies, like);
+const rulesIn = (text: string) => text.split("\n").filter((line) => /^ *ip6? saddr /.test(line)).length;
+
+test("of thousands of rules a change replaces a part, and no change asks nothing of nft", () => {
+  const all = hosts(5000);
+  const standing = tableOf(all);
+  assert.equal(rulesIn(wholeTable(standing)), 5000);
+  assert.equal(tableChanges(standing, tableOf(hosts(5000), standing)), "");
+  for (const next of [all.slice(1), hosts(5001)]) {
+    const changes = tableChanges(standing, tableOf(next, standing));
+    assert.equal(changes.match(/flush chain/g)?.length, 1);
+    assert.ok(rulesIn(changes) < 100);
+    assert.equal(/delete table/.test(changes), false);
+  }
+});
+
+test("where rules let in and rules drop, first ones keep their place before later ones", () => {
+  const bypass = hosts(300).map((policy): Policy => ({ ...policy, action: "bypass" }));
+  const text = wholeTable(tableOf([...bypass, ...hosts(400)]));
+  const jumps = [...text.matchAll(/jump part_(\d)_\d+/g)].map(([, run]) => run).join("");
+  assert.match(jumps, /^0+1+$/);
+  for (const [, run, rules = ""] of text.matchAll(/chain part_(\d)_\d+ \{\n([^}]*)\}/g))
+    for (const line of rules.trimEnd().split("\n"))
+      assert.equal(line === "" || line.endsWith(run === "0" ? "accept" : "counter drop"), true, line);
+});
+
+test("another verdict in the middle, other ports or few rules: the table is replaced as a whole", () => {
+  const all = hosts(1000);
+  const standing = tableOf(all);
+  const clear = all.map((policy, i): Policy => (i === 500 ? { ...policy, inClear: "both" } : policy));
+  assert.match(tableChanges(standing, tableOf(clear, standing)), /delete table/);
+  assert.match(tableChanges(standing, guardTable("t", "tun0", [500], all, standing)), /delete table/);
+  assert.match(tableChanges(standing, tableOf(all.slice(0, 10), standing)), /delete table/);
 });

@@ -1,6 +1,6 @@
 /** IKE SAs as plain data for status, logs and metrics; no secret is in them. */
 import type { ChildSnapshot, IkeSaSnapshot } from "#core/ike-state";
-import { selectorToString } from "#core/selector";
+import { selectorToString, type TrafficSelector } from "#core/selector";
 import { identityToString } from "#crypto/identity";
 import { ikeSuiteName } from "#ike/suite";
 import { encapsulation } from "./child-sa.ts";
@@ -69,9 +69,20 @@ function childSnapshot(session: Session, child: Child): ChildSnapshot {
     mode: child.mode,
     encapsulation: encapsulation(session),
     suite: child.suite,
-    localSelectors: child.localSelectors.map(selectorToString),
-    remoteSelectors: child.remoteSelectors.map(selectorToString),
+    localSelectors: textsOf(child.localSelectors),
+    remoteSelectors: textsOf(child.remoteSelectors),
   };
+}
+
+/** Of thousands of children that are looked at every second: their selectors stay what they are. */
+const TEXTS = new WeakMap<readonly TrafficSelector[], readonly string[]>();
+
+function textsOf(selectors: readonly TrafficSelector[]): readonly string[] {
+  const known = TEXTS.get(selectors);
+  if (known !== undefined) return known;
+  const texts = selectors.map(selectorToString);
+  TEXTS.set(selectors, texts);
+  return texts;
 }
 
 function childState(session: Session, child: Child): ChildSnapshot["state"] {
