@@ -35,7 +35,6 @@ export interface Protection {
   open(message: Uint8Array, body: number): Uint8Array | undefined;
   /** How many IVs were counted so far; 0 where they are drawn. */
   readonly counted: number;
-  wipe(): void;
 }
 
 /** The Pad Length field. */
@@ -96,8 +95,8 @@ class CountingIv {
 
 /** RFC 5282 §5.1: associated data is everything from the header to the payload's fixed fields. */
 function aeadProtection(encryption: EncryptionTransform, whole: Uint8Array, counted: number): Protection {
-  const key = whole.slice(0, whole.length - encryption.saltOctets);
-  const salt = whole.slice(key.length);
+  const key = whole.subarray(0, whole.length - encryption.saltOctets);
+  const salt = whole.subarray(key.length);
   const aead = nodePrimitives.aead(encryption.id, key);
   assert(aead !== undefined, `${encryption.name} protects no IKE messages`);
   const { ivOctets, icvOctets } = encryption;
@@ -121,7 +120,6 @@ function aeadProtection(encryption: EncryptionTransform, whole: Uint8Array, coun
       const plain = aead.open(joinOctets([salt, iv]), message.subarray(0, body), sealed);
       return plain === undefined ? undefined : unpadded(plain);
     },
-    wipe: () => wipe(key, salt),
   };
 }
 
@@ -134,7 +132,6 @@ interface MacParts {
   /** undefined: this side only opens. */
   readonly random: RandomSource | undefined;
   readonly counted: number;
-  readonly wipe: () => void;
 }
 
 /** Encrypt, then an ICV over the whole message before it (RFC 7296 §3.14). */
@@ -171,24 +168,25 @@ function macProtection(parts: MacParts): Protection {
       const start = body + ivOctets;
       return unpadded(mode.decrypt(modeIv(message.subarray(body, start)), message.subarray(start, start + length)));
     },
-    wipe: parts.wipe,
   };
 }
 
-/** `random`: undefined for the side that opens. `counted`: IVs that were used already. Negotiation has made sure that the transforms are known and fit. */
+/**
+ * `random`: undefined for the side that opens. `counted`: IVs that were used already. Negotiation has made sure that the transforms
+ * are known and fit. Works with these very keys: whoever has them wipes them when nothing is sealed or opened any more.
+ */
 export function makeProtection(keys: DirectionKeys, random: RandomSource | undefined, counted = 0): Protection {
   const encryption = encryptionTransform(keys.encryption, keys.encryptionKey.length);
   assert(encryption !== undefined, `encryption ${keys.encryption} with ${keys.encryptionKey.length} octets of key`);
   if (encryption.aead) return aeadProtection(encryption, keys.encryptionKey, counted);
   const integrity = integrityTransform(keys.integrity);
   assert(integrity !== undefined, `${encryption.name} without integrity protects no IKE messages`);
-  const key = keys.encryptionKey.slice(0, encryption.keyOctets - encryption.saltOctets);
-  const salt = keys.encryptionKey.slice(key.length);
-  const macKey = keys.integrityKey.slice();
+  const key = keys.encryptionKey.subarray(0, encryption.keyOctets - encryption.saltOctets);
+  const salt = keys.encryptionKey.subarray(key.length);
+  const macKey = keys.integrityKey;
   assert(macKey.length === integrity.keyOctets, `${integrity.name} with ${macKey.length} octets of key`);
   const mode = nodePrimitives.blockMode(encryption.id, key);
   const mac = nodePrimitives.mac(integrity.id, macKey);
   assert(mode !== undefined && mac !== undefined, `${encryption.name} with ${integrity.name} protects no IKE messages`);
-  const forget = () => wipe(key, salt, macKey);
-  return macProtection({ encryption, integrity, mode, mac, salt, random, counted, wipe: forget });
+  return macProtection({ encryption, integrity, mode, mac, salt, random, counted });
 }

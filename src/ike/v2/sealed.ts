@@ -86,8 +86,8 @@ export interface FrozenSeal {
   readonly counted: number;
 }
 
-function copyOf({ encryptionKey, integrityKey, ...ids }: DirectionKeys): DirectionKeys {
-  return { ...ids, encryptionKey: encryptionKey.slice(), integrityKey: integrityKey.slice() };
+function copyOf({ encryption, integrity, encryptionKey, integrityKey }: DirectionKeys): DirectionKeys {
+  return { encryption, integrity, encryptionKey: encryptionKey.slice(), integrityKey: integrityKey.slice() };
 }
 
 export function wipeSeal({ keys }: FrozenSeal): void {
@@ -102,7 +102,7 @@ export class MessageSealer {
   /** `counted`: IVs that these keys were used with already. */
   constructor(keys: DirectionKeys, random: RandomSource, counted = 0) {
     this.#keys = copyOf(keys);
-    this.#protection = makeProtection(keys, random, counted);
+    this.#protection = makeProtection(this.#keys, random, counted);
   }
 
   freeze(): FrozenSeal {
@@ -141,7 +141,6 @@ export class MessageSealer {
   /** The keys are gone; sealing afterwards is a bug. */
   wipe(): void {
     wipeSeal({ keys: this.#keys, counted: 0 });
-    this.#protection?.wipe();
     this.#protection = undefined;
   }
 
@@ -175,7 +174,7 @@ export class MessageOpener {
 
   constructor(keys: DirectionKeys) {
     this.#keys = copyOf(keys);
-    this.#protection = makeProtection(keys, undefined);
+    this.#protection = makeProtection(this.#keys, undefined);
   }
 
   freeze(): FrozenSeal {
@@ -200,7 +199,6 @@ export class MessageOpener {
 
   wipe(): void {
     wipeSeal({ keys: this.#keys, counted: 0 });
-    this.#protection?.wipe();
     this.#protection = undefined;
   }
 }

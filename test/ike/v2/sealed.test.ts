@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { AssertionError } from "#core/errors";
 import { joinOctets } from "#crypto/octets";
 import { Encryption, Integrity } from "#crypto/transforms";
-import { MessageOpener, MessageSealer, peekFragment } from "#ike/v2/sealed";
+import { MessageOpener, MessageSealer, peekFragment, wipeSeal } from "#ike/v2/sealed";
 import { toHex } from "#test/vectors/load";
 import { encodeHeader } from "#wire/ike/header";
 import { ExchangeType, IkeFlag, PayloadType } from "#wire/ike/numbers";
@@ -169,6 +169,28 @@ test("CBC's IVs come from the random source, counter modes count: no IV is used 
   }
 });
 
+for (const keys of IKE_SUITES)
+  test(`${keys.name}: thawed in another process it seals with the next IV, and opens what the former one sealed`, () => {
+    const random = countingRandom();
+    const { sealer, opener } = pair(keys);
+    const before = Array.from({ length: 3 }, () => sealer.seal(HEADER, 0, ramp(5)));
+    const seal = structuredClone(sealer.freeze());
+    const open = structuredClone(opener.freeze());
+    const next = new MessageSealer(seal.keys, random, seal.counted);
+    const nextOpener = new MessageOpener(open.keys);
+    wipeSeal(seal);
+    wipeSeal(open);
+    const after = Array.from({ length: 3 }, () => next.seal(HEADER, 0, ramp(5)));
+    for (const message of [...before, ...after]) assert.deepEqual(nextOpener.open(message)?.inner, ramp(5));
+    for (const message of after) assert.deepEqual(opener.open(message)?.inner, ramp(5), "the old one goes on as well");
+    if (seal.counted === 0) return;
+    const ivs = [...before, ...after].map((message) => toHex(message.subarray(32, 40)));
+    assert.deepEqual(
+      ivs,
+      ["0", "1", "2", "3", "4", "5"].map((number) => number.padStart(16, "0")),
+    );
+  });
+
 test("SKF carries number and total; only fragment 1 names the first payload (RFC 7383 §2.5)", () => {
   const { sealer, opener } = pair(suite("aes128gcm16"));
   const first = sealer.sealFragment(HEADER, PayloadType.IDi, { number: 1, total: 3, piece: ramp(5) });
@@ -205,6 +227,7 @@ test("keys are copied at birth and gone after wipe: nothing opens, and sealing i
   opener.wipe();
   sealer.wipe();
   assert.equal(opener.open(message), undefined);
+  assert.deepEqual(opener.freeze().keys.encryptionKey, new Uint8Array(keys.encryptionKey.length));
   assert.throws(() => sealer.seal(HEADER, 0, ramp(3)), AssertionError);
 });
 
