@@ -87,12 +87,18 @@ function freezesOwn({ kind }: OwnExchange): boolean {
 
 /** A settled one that is established, or refused. */
 export function freezeIkeSa(sa: IkeSa, init: string | undefined): FrozenIkeSa {
-  const { id, session, originalInitiator, initiatorSpi, responderSpi, renumberAt, childKeys, state } = sa;
+  const { session, state } = sa;
   assert(state.kind === "Live" || state.kind === "Refused", "an IKE SA is frozen that is being set up");
   assert(isSettled(sa), "an IKE SA is frozen that is not settled");
   return {
-    ...{ id, originalInitiator, initiatorSpi, responderSpi, renumberAt, childKeys, init },
+    id: sa.id,
     session: session.id,
+    originalInitiator: sa.originalInitiator,
+    initiatorSpi: sa.initiatorSpi,
+    responderSpi: sa.responderSpi,
+    renumberAt: sa.renumberAt,
+    childKeys: sa.childKeys,
+    init,
     state: state.kind === "Live" ? freezeLive(state, session.connection) : { kind: "Refused" },
     deadlines: { ...sa.deadlines },
     deletedEarly: [...sa.deletedEarly],

@@ -29,16 +29,25 @@ export interface FrozenSession extends Readonly<Pick<Session, "id" | "isReauthen
 }
 
 export function freezeSession(session: Session, past: readonly Child[], names: ConfiguredNames): FrozenSession {
-  const { connection, current } = session;
-  const { id, isReauthentication, trigger, path, peer, origin, heardAt, hintedAt } = session;
-  const { attempt, unreachable, additional } = session;
+  const { connection } = session;
+  // Field by field: rest and spread cost several times as much, and nothing passes meanwhile.
   return {
-    ...{ id, isReauthentication, trigger, path, peer, origin, heardAt, hintedAt, attempt, unreachable, additional },
+    id: session.id,
+    isReauthentication: session.isReauthentication,
+    trigger: session.trigger,
+    path: session.path,
+    peer: session.peer,
+    origin: session.origin,
+    heardAt: session.heardAt,
+    hintedAt: session.hintedAt,
+    attempt: session.attempt,
+    unreachable: session.unreachable,
+    additional: session.additional,
     connection: names.freeze(connection),
-    formers: [...session.formers].map((former) => former.id),
-    heirs: [...session.heirs].map((heir) => heir.id),
-    current: current?.id,
-    children: [...session.children.values()].map((child) => freezeChild(child, connection)),
+    formers: Array.from(session.formers, (former) => former.id),
+    heirs: Array.from(session.heirs, (heir) => heir.id),
+    current: session.current?.id,
+    children: Array.from(session.children.values(), (child) => freezeChild(child, connection)),
     pastChildren: past.map((child) => freezeChild(child, connection)),
     tasks: session.tasks.map((task) => freezeTask(task, connection)),
   };
