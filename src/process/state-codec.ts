@@ -16,8 +16,13 @@ class StateWriter extends DefaultSerializer {
     this.writeUint32(type);
     this.writeUint32(view.byteLength);
     // A zero-length read at the end of V8's buffer fails.
-    if (view.byteLength > 0) this.writeRawBytes(new Uint8Array(view.buffer, view.byteOffset, view.byteLength));
+    if (view.byteLength > 0) this.writeRawBytes(octetsOf(view));
   }
+}
+
+/** Short arrays, of which there are many, get no buffer of their own until somebody asks for it. */
+function octetsOf(view: ArrayBufferView): Uint8Array {
+  return view instanceof Uint8Array ? view : new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 }
 
 class StateReader extends Deserializer {
@@ -27,7 +32,7 @@ class StateReader extends Deserializer {
     assert(kind !== undefined, "a state has arrays of known kinds");
     const octets = new Uint8Array(length);
     if (length > 0) octets.set(this.readRawBytes(length));
-    return new kind(octets.buffer);
+    return kind === Uint8Array ? octets : new kind(octets.buffer);
   }
 }
 
