@@ -11,17 +11,20 @@ export interface FrozenChild extends Omit<Child, "config" | "successors"> {
 
 /** Of a session with this connection. */
 export function freezeChild(child: Child, connection: Connection): FrozenChild {
-  return {
-    ...carried(child),
-    config: freezeChildConfig(connection, child.config),
-    successors: child.successors.map(({ to, by, lowestNonce }) => ({ to: to.id, by, lowestNonce })),
-  };
+  const successors = child.successors.map(({ to, by, lowestNonce }) => ({ to: to.id, by, lowestNonce }));
+  return withParts(child, freezeChildConfig(connection, child.config), successors);
+}
+
+/** Its successors are told it when they are there: `linkChild`. */
+export function thawChild(child: FrozenChild, connection: Connection): Child {
+  return withParts(child, thawChildConfig(connection, child.config), []);
 }
 
 /** Field by field: rest and spread cost several times as much, and nothing passes meanwhile. */
-function carried(child: Child | FrozenChild): Omit<FrozenChild, "config" | "successors"> {
+function withParts<Config, Successors>(child: Child | FrozenChild, config: Config, successors: Successors) {
   return {
     id: child.id,
+    config,
     protocol: child.protocol,
     mode: child.mode,
     suite: child.suite,
@@ -33,12 +36,8 @@ function carried(child: Child | FrozenChild): Omit<FrozenChild, "config" | "succ
     madeAt: child.madeAt,
     lowestNonce: child.lowestNonce,
     state: child.state,
+    successors,
   };
-}
-
-/** Its successors are told it when they are there: `linkChild`. */
-export function thawChild(child: FrozenChild, connection: Connection): Child {
-  return { ...carried(child), config: thawChildConfig(connection, child.config), successors: [] };
 }
 
 export type Children = ReadonlyMap<number, Child>;
