@@ -26,14 +26,14 @@ export function freezeSetups(leftOut: readonly IkeSa[]): FrozenSetups {
   };
 }
 
-/** As an attempt; undefined: the sessions that are reauthenticated have all that is wanted. */
+/** As an attempt; undefined: the sessions that are reauthenticated have all that is wanted, or nothing is. */
 function wantedOf(sa: IkeSa): Attempt | undefined {
   const { session } = sa;
   const { connection, path, trigger } = session;
   const formers = [...session.formers].filter(isAlive);
   const names = asked(sa).flatMap(({ work }) => (work.kind === "new-child" ? [work.config.name] : []));
   const children = [...new Set(names)].filter((name) => !formers.some((former) => hasChild(former, name)));
-  if (formers.length > 0 && children.length === 0) return undefined;
+  if (children.length === 0) return undefined;
   const remote = { ...path.remote, port: connection.remotePort };
   return { connection: connection.name, remote, trigger, children, failures: 0, retryAt: undefined };
 }

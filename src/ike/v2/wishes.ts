@@ -142,8 +142,7 @@ export class Wishes {
     if (session !== undefined) {
       this.#askChild(session, config, input);
       // What is asked for while it is set up is asked for again with the rest should that fail.
-      if (session.attempt !== undefined && session.peer.kind === "unknown")
-        this.#attempts.ask(connection.name, input.remote, input.child, input.trigger);
+      if (session.attempt !== undefined && session.peer.kind === "unknown") this.#askAttempt(session.attempt, input);
       return;
     }
     if (input.packet !== undefined && input.child !== undefined)
@@ -156,6 +155,12 @@ export class Wishes {
     const attempt = this.#attempts.get(key);
     if (host.held) this.#attempts.postpone(key, host.now);
     else if (attempt !== undefined) this.start(attempt);
+  }
+
+  /** Begun with another remote, or none, it is the same attempt. */
+  #askAttempt(key: string, { connection, remote, child, trigger }: Initiate): void {
+    const attempt = this.#attempts.get(key);
+    this.#attempts.ask(connection, attempt === undefined ? remote : attempt.remote, child, trigger);
   }
 
   #unknown({ connection, child }: Initiate): void {

@@ -5,9 +5,10 @@ import { KeMethod } from "#crypto/key-exchange";
 import { DEFAULT_HALF_OPEN_LIMITS } from "#ike/half-open";
 import { SECRET_LIFETIME } from "#ike/v2/cookies";
 import { attackedConfig } from "#test/sim/ike-attacked";
-import { espProposal, ikeProposal, mirrored } from "#test/sim/ike-config";
+import { B, espProposal, ikeProposal, mirrored } from "#test/sim/ike-config";
 import { assertSettled, initiate, only, twoNodes } from "#test/sim/ike-established";
 import { Intruder } from "#test/sim/ike-intruder";
+import { endpoint } from "#test/sim/ike-pair";
 import { decodeChain } from "#wire/ike/chain";
 import { decodeHeader, IKE_HEADER_LENGTH } from "#wire/ike/header";
 import { NotifyType } from "#wire/ike/numbers";
@@ -167,6 +168,16 @@ test("nobody answers: the attempt ends with words and is tried again as often as
   assert.ok(first?.retryAt !== undefined && second !== undefined && second.retryAt === undefined);
   assert.equal(a.sas.length, 0);
   assert.equal(a.engine.nextTimeout, undefined);
+});
+
+test("what is asked for without a remote belongs to the attempt that was begun with one: tried again, it is made", () => {
+  const { sim, a, b } = twoNodes({ weather: { delay: [1, 1], loss: 1, duplicates: 0 } }, mirrored({ keyingTries: 0 }));
+  a.give({ kind: "initiate", connection: "gw", child: undefined, trigger: "start", remote: endpoint(B, 500) });
+  sim.driveFor(1_000);
+  initiate(a);
+  sim.driveFor(40_000);
+  sim.weather = { ...sim.weather, loss: 0 };
+  assertSettled({ sim, a, b });
 });
 
 test("an answer is never longer than the question to a source that has proven nothing (RFC 7296 §2.6)", () => {
