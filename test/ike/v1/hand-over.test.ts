@@ -12,6 +12,7 @@ import { mirrored } from "#test/sim/ike-config";
 import { type EstablishedPair, initiate, only } from "#test/sim/ike-established";
 import { FAIR, type IkeNode, type IkeSim } from "#test/sim/ike-pair";
 import { describe1, isFrom, states } from "#test/sim/ikev1-pair";
+import { decodeHeader } from "#wire/ike/header";
 import { Exchange } from "#wire/ike/v1/numbers";
 import {
   assertOnePair,
@@ -31,14 +32,23 @@ import {
 const { v1: V1 } = DEFAULT_CONNECTION_POLICY;
 const DEAD = { ...FAIR, loss: 1 };
 
-/** As the gateway does it, at once. */
+/** As the gateway does it, at once: the new process knows what the former one knew. */
 function handOver(sim: IkeSim, ...nodes: readonly IkeNode[]): void {
   for (const node of nodes) {
     node.give({ kind: "hold" });
     assert.equal(node.engine.unsettled, 0);
+    const former = known(node);
+    const check = { thawed: () => assert.deepEqual(known(node), former) };
     node.upgrade(0);
+    sim.observers.push(check);
+    sim.runJobs();
+    sim.observers.splice(sim.observers.indexOf(check), 1);
   }
-  sim.runJobs();
+}
+
+/** Attempts under way begin again at once. */
+function known({ engine }: IkeNode): unknown {
+  return { ...engine.freeze().v1, attempts: undefined };
 }
 
 /** A main mode, and from then on every datagram waits to be delivered. */
@@ -112,6 +122,33 @@ test("quick mode's last message is said again to a peer that repeats message 2",
   sim.deliver(b);
   assertOnePair(pair);
 });
+
+test("no message ID of the former process is drawn again: its first IV would be the same (RFC 2409 appendix B)", () => {
+  const pair = established({ both: { dpdDelay: millis(10 * SECOND) } });
+  const { sim, a } = pair;
+  rekey(pair, a, 60 * SECOND);
+  const spent = messageIds(sim);
+  assert.ok(spent.length > 5);
+  handOver(sim, a);
+  const { fill } = sim.random;
+  const draws = [...spent];
+  sim.random.fill = (target) => {
+    const draw = target.length === 4 ? draws.shift() : undefined;
+    if (draw === undefined) fill.call(sim.random, target);
+    else new DataView(target.buffer).setUint32(0, draw);
+  };
+  a.give({ kind: "rekey-child", id: only(a), trigger: "time" });
+  const [fresh] = messageIds(sim).slice(spent.length);
+  assert.deepEqual(draws, []);
+  assert.ok(fresh !== undefined && !spent.includes(fresh));
+});
+
+/** Of phase 2, in the order of their first messages. */
+function messageIds(sim: IkeSim): readonly number[] {
+  const ids = new Set(sim.sent.map(({ octets }) => decodeHeader(octets).messageId));
+  ids.delete(0);
+  return [...ids];
+}
 
 /** With a key exchange of its own. */
 const PFS: Sides = { child: { proposals: [esp(KeMethod.MODP_2048)] } };
@@ -290,6 +327,36 @@ test("what was asked for while held is begun by the new process", () => {
   a.upgrade(0);
   sim.driveFor(10 * SECOND);
   assert.ok(!a.installed.has(former));
+  assertOnePair(pair);
+});
+
+test("what is due while held is not said with an answer to the peer either", () => {
+  const { sim, a, b } = established({ both: { dpdDelay: millis(10 * SECOND) } });
+  a.give({ kind: "delete-child", id: only(a), reason: "test" });
+  a.give({ kind: "hold" });
+  const before = sim.sent.length;
+  // Are you there? I am; the delete is due for the second and the third time by then.
+  sim.driveFor(12 * SECOND);
+  assert.ok(b.counter("dpd_sent") > 0);
+  const own = () => sim.sent.slice(before).filter((one) => isFrom(one, a)).length;
+  assert.equal(own(), b.counter("dpd_sent"));
+  a.give({ kind: "release" });
+  assert.equal(own(), b.counter("dpd_sent") + 1);
+});
+
+test("what came back while held, because the peer ended its main mode, is begun by the new process", () => {
+  const pair = mainModeAlone();
+  const { sim, a, b } = pair;
+  initiate(a);
+  sim.held = [];
+  endIke(b);
+  a.give({ kind: "hold" });
+  sim.deliver(a);
+  assert.deepEqual(states(a), []);
+  handOver(sim, a);
+  sim.held = undefined;
+  sim.driveFor(10 * SECOND);
+  assert.equal(mainModes(pair), 2);
   assertOnePair(pair);
 });
 
