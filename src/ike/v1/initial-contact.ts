@@ -17,11 +17,11 @@ const DOUBTED_AFTER = 10_000;
 
 /**
  * Over these nothing ever came: our last message of phase 1 may be lost, and the first contact that it told of with it. They
- * go where nothing else is left, so that it is told again.
+ * go where nothing else is left of the peer, in none of its lines, so that it is told again.
  */
-export function giveUpDoubtful(host: Host, line: PeerLine, besides: IsakmpSa): void {
-  if (line.pairs.size > 0) return;
-  const all = host.registry.sasOf(line).filter((sa) => sa !== besides);
+export function giveUpDoubtful(host: Host, lines: readonly PeerLine[], besides: IsakmpSa): void {
+  if (lines.some(({ pairs }) => pairs.size > 0)) return;
+  const all = lines.flatMap((line) => host.registry.sasOf(line)).filter((sa) => sa !== besides);
   const isDoubtful = ({ state, heldSince }: IsakmpSa) =>
     state.kind === "Live" &&
     heldSince === undefined &&

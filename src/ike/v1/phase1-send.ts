@@ -130,7 +130,7 @@ export function initialContact(host: Host, sa: IsakmpSa, claim: Claim | undefine
     claim === undefined
       ? [...host.registry.lines].filter((other) => other.connection.name === name && isKnownAt(other, line))
       : host.registry.linesOf(name, claim.identity);
-  for (const other of lines) giveUpDoubtful(host, other, sa);
+  giveUpDoubtful(host, lines, sa);
   if (lines.some((other) => host.registry.holdsAnything(other, sa))) return [];
   const cookies = new Uint8Array(16);
   cookies.set(octetsOf(sa.initiatorCookie));

@@ -159,6 +159,32 @@ test("a responder says once more that it has started anew where its last message
   assert.deepEqual(a.children, []);
 });
 
+test("an ISAKMP SA whose last message never came stays where another line of the peer's keeps first contact from being told", () => {
+  const { sim, a, b } = twoNodes1({ unique: "no" });
+  b.configure(mirrored1({ unique: "no", remoteAddresses: [{ kind: "any" }] }).b);
+  initiate(a);
+  sim.driveFor(5_000);
+  assert.equal(b.children.length, 1);
+  /** The peer starts anew at another address, and says nothing of it. */
+  const begin = (killed: typeof a) => {
+    sim.kill(killed);
+    sim.move(killed, "192.0.2.77");
+    const fresh = sim.restart(killed);
+    const { address } = fresh;
+    fresh.configure(mirrored1({ unique: "never", localAddresses: [{ kind: "address", address }] }).a);
+    startMainMode(fresh);
+    return fresh;
+  };
+  sim.translate = (datagram) => (describe1(datagram) === "main* ID" && isFrom(datagram, b) ? undefined : datagram);
+  const unheard = begin(a);
+  sim.driveFor(15_000);
+  const doubtful = b.sas.find(({ children }) => children.length === 0);
+  assert.equal(doubtful?.state, "established");
+  begin(unheard);
+  sim.driveFor(1_000);
+  assert.equal(b.sas.find(({ id }) => id === doubtful.id)?.state, "rekeyed");
+});
+
 test("both sides' pairs of one child made at once become one, also over two main modes", () => {
   const { sim, a, b } = established1();
   for (const node of [a, b]) {
