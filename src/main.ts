@@ -174,10 +174,6 @@ async function start(parts: Parts): Promise<Gateway> {
     if (owned) network.forget(tun.name);
   });
   if (inheritance === undefined) protect(parts, tun.name, mtu);
-  else {
-    network.takeOver(tun.name, !inheritance.guarded);
-    guard.takeOver(inheritance.guarded);
-  }
 
   const table = SaTable.allocate(config.slots);
   let settle: (why: string | undefined) => void = () => undefined;
@@ -228,7 +224,7 @@ async function start(parts: Parts): Promise<Gateway> {
     const why = await Promise.race([carriedOut, ended]);
     if (why !== undefined) throw new Error(why);
   };
-  const freezing = new Freezing({ plane, lanes, manual, control, done });
+  const freezing = new Freezing({ plane, ike, lanes, manual, control, done });
   if (inheritance === undefined) {
     if (ike === undefined) plane.setPolicies(config.policies);
     else ike.start();
@@ -241,7 +237,10 @@ async function start(parts: Parts): Promise<Gateway> {
     await Promise.all(installed.map(done));
     network.attach(tun.name);
   } else {
-    await freezing.thaw(await inheritance.prepared());
+    const state = await inheritance.prepared();
+    network.takeOver(tun.name, !inheritance.guarded, state.plane.policies);
+    guard.takeOver(inheritance.guarded, state.plane.policies);
+    await freezing.thaw(state);
     await inheritance.thawed();
     owned = true;
     freezing.open();
@@ -275,7 +274,11 @@ async function start(parts: Parts): Promise<Gateway> {
     handover: {
       get descriptors() {
         const { name, queues, vnetHeader, offloads } = tun;
-        return { tun: { name, fds: queues.map(({ fd }) => fd), vnetHeader, offloads }, lanes: open, ike: [] };
+        return {
+          tun: { name, fds: queues.map(({ fd }) => fd), vnetHeader, offloads },
+          lanes: open,
+          ike: ike?.openPorts ?? [],
+        };
       },
       get guarded() {
         return guard.raised;
@@ -312,7 +315,7 @@ function protect({ config, log, network, guard }: Parts, tun: string, mtu: numbe
 }
 
 function openIke(
-  { config, log, makeEngine, keys, opened, network, guard }: Parts,
+  { config, log, makeEngine, keys, opened, network, guard, inheritance }: Parts,
   ike: IkeConfig,
   plane: DataPlane,
   tunName: string,
@@ -328,6 +331,7 @@ function openIke(
     mark: SOCKET_MARK,
     tunName,
     lanes,
+    inherited: inheritance?.descriptors.ike,
     makeEngine,
     keys,
   };
