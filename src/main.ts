@@ -218,13 +218,14 @@ async function start(parts: Parts): Promise<Gateway> {
   const [first] = await Promise.all(lanes.map((lane) => lane.ready));
 
   const control = ownThreadId();
+  const clock = monotonicClock();
   const done = async (command: number) => {
     const carriedOut = new Promise<undefined>((resolve) => waiting.set(command, () => resolve(undefined)));
     // A lane that ends now answers no command.
     const why = await Promise.race([carriedOut, ended]);
     if (why !== undefined) throw new Error(why);
   };
-  const freezing = new Freezing({ plane, ike, lanes, manual, control, done });
+  const freezing = new Freezing({ plane, ike, lanes, manual, control, done, now: clock.now });
   if (inheritance === undefined) {
     if (ike === undefined) plane.setPolicies(config.policies);
     else ike.start();
@@ -244,6 +245,7 @@ async function start(parts: Parts): Promise<Gateway> {
     await inheritance.thawed();
     owned = true;
     freezing.open();
+    log.info(`packets waited ${Math.round(clock.now() - state.stillSince)} ms`);
   }
   const priority = first?.preferred === true ? "raised" : "normal";
   const description = `${first?.cipher ?? "no lane"}; ${offloadText(tun)}; ${priority} priority`;

@@ -6,6 +6,7 @@
  *         └────► resume: new threads of this process, the same rows
  */
 import { assert } from "#core/errors";
+import type { Millis } from "#core/units";
 import { wipe } from "#crypto/octets";
 import type { DataPlane } from "#gateway/data-plane";
 import type { PlaneState } from "#gateway/plane-state";
@@ -30,6 +31,8 @@ export interface GatewayState {
   readonly manual: readonly number[];
   /** On a processor, of all control threads so far. */
   readonly controlSeconds: number;
+  /** Since when no packet is moved, of the monotonic clock. */
+  readonly stillSince: Millis;
 }
 
 export interface FreezingParts {
@@ -39,6 +42,7 @@ export interface FreezingParts {
   readonly manual: Set<number>;
   /** Linux' number of the control thread. */
   readonly control: number | undefined;
+  now(): Millis;
   /** Resolves when a lane has carried this out; rejects when one ends. */
   done(command: number): Promise<void>;
 }
@@ -58,6 +62,7 @@ export class Freezing {
     const { plane, ike, lanes, manual, control } = this.#parts;
     // First control, which tells lanes nothing any more; what they still tell it waits.
     await ike?.rest();
+    const stillSince = this.#parts.now();
     const outbound = await Promise.all(lanes.map((lane) => lane.rest()));
     this.#outbound = outbound;
     return {
@@ -71,6 +76,7 @@ export class Freezing {
       })),
       manual: [...manual],
       controlSeconds: this.controlBefore + (control === undefined ? 0 : (threadSeconds(control) ?? 0)),
+      stillSince,
     };
   }
 

@@ -65,6 +65,8 @@ export interface HandOverParts {
   /** What Node is started with: the program and its arguments. */
   readonly program: readonly string[];
   readonly handover: Handover;
+  /** Another process is the gateway from now on. */
+  leaves(): void;
   /** Asked when the gateway stands still. */
   events(): IkeEventsState | undefined;
   readonly config: GatewayConfig;
@@ -110,6 +112,7 @@ export class HandOver {
       channel = this.#start(parts, offer, state);
       await this.#freeze(parts, channel, state);
       this.#letGo = true;
+      parts.leaves();
       await channel.send({ kind: "yours" });
       const pid = this.#child?.pid ?? 0;
       const last = await within(START, channel.next());

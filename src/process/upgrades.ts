@@ -58,6 +58,7 @@ export class Upgrades {
         program: [...process.execArgv, ...process.argv.slice(1)],
         handover: gateway.handover,
         events,
+        leaves: () => doors.shut(),
         mtu: gateway.mtu,
         version,
         config: config(),

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { slot, spi } from "#core/units";
+import { millis, slot, spi } from "#core/units";
 import type { ChildState } from "#gateway/plane-state";
 import type { GatewayState } from "#process/freezing";
 import { HandOver, type HandOverParts, type Successor } from "#process/hand-over";
@@ -46,6 +46,7 @@ class Running {
       lanes: [],
       manual: [],
       controlSeconds: 0,
+      stillSince: millis(0),
     };
   }
 
@@ -72,6 +73,7 @@ class Running {
         letGo: async () => undefined,
       },
       events: () => undefined,
+      leaves: () => undefined,
       config: EMPTY_GATEWAY,
       unchanged: () => true,
       file: undefined,
