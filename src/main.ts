@@ -174,10 +174,6 @@ async function start(parts: Parts): Promise<Gateway> {
     if (owned) network.forget(tun.name);
   });
   if (inheritance === undefined) protect(parts, tun.name, mtu);
-  else {
-    network.takeOver(tun.name, !inheritance.guarded);
-    guard.takeOver(inheritance.guarded);
-  }
 
   const table = SaTable.allocate(config.slots);
   let settle: (why: string | undefined) => void = () => undefined;
@@ -222,13 +218,14 @@ async function start(parts: Parts): Promise<Gateway> {
   const [first] = await Promise.all(lanes.map((lane) => lane.ready));
 
   const control = ownThreadId();
+  const clock = monotonicClock();
   const done = async (command: number) => {
     const carriedOut = new Promise<undefined>((resolve) => waiting.set(command, () => resolve(undefined)));
     // A lane that ends now answers no command.
     const why = await Promise.race([carriedOut, ended]);
     if (why !== undefined) throw new Error(why);
   };
-  const freezing = new Freezing({ plane, lanes, manual, control, done });
+  const freezing = new Freezing({ plane, ike, lanes, manual, control, done, now: clock.now });
   if (inheritance === undefined) {
     if (ike === undefined) plane.setPolicies(config.policies);
     else ike.start();
@@ -241,10 +238,14 @@ async function start(parts: Parts): Promise<Gateway> {
     await Promise.all(installed.map(done));
     network.attach(tun.name);
   } else {
-    await freezing.thaw(await inheritance.prepared());
+    const state = await inheritance.prepared();
+    network.takeOver(tun.name, !inheritance.guarded, state.plane.policies);
+    guard.takeOver(inheritance.guarded, state.plane.policies);
+    await freezing.thaw(state);
     await inheritance.thawed();
     owned = true;
     freezing.open();
+    log.info(`packets waited ${Math.round(clock.now() - state.stillSince)} ms`);
   }
   const priority = first?.preferred === true ? "raised" : "normal";
   const description = `${first?.cipher ?? "no lane"}; ${offloadText(tun)}; ${priority} priority`;
@@ -275,7 +276,11 @@ async function start(parts: Parts): Promise<Gateway> {
     handover: {
       get descriptors() {
         const { name, queues, vnetHeader, offloads } = tun;
-        return { tun: { name, fds: queues.map(({ fd }) => fd), vnetHeader, offloads }, lanes: open, ike: [] };
+        return {
+          tun: { name, fds: queues.map(({ fd }) => fd), vnetHeader, offloads },
+          lanes: open,
+          ike: ike?.openPorts ?? [],
+        };
       },
       get guarded() {
         return guard.raised;
@@ -312,7 +317,7 @@ function protect({ config, log, network, guard }: Parts, tun: string, mtu: numbe
 }
 
 function openIke(
-  { config, log, makeEngine, keys, opened, network, guard }: Parts,
+  { config, log, makeEngine, keys, opened, network, guard, inheritance }: Parts,
   ike: IkeConfig,
   plane: DataPlane,
   tunName: string,
@@ -328,6 +333,7 @@ function openIke(
     mark: SOCKET_MARK,
     tunName,
     lanes,
+    inherited: inheritance?.descriptors.ike,
     makeEngine,
     keys,
   };

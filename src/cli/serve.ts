@@ -148,6 +148,8 @@ async function serve(
     wipeKeys(config);
     lines.flush();
   }
+  if (takeOver?.events !== undefined) events?.thaw(takeOver.events);
+  tally.found(upIn(gateway));
   parent.answerFor(gateway);
   const from = takeOver?.offer.file;
   const reading = {
@@ -172,6 +174,7 @@ async function serve(
     version: VERSIONS.version,
     config: () => gateway.exchange?.running ?? config,
     file: () => configuration.state,
+    events: () => events?.freeze(),
     handedTo: (pid) => manager.handedTo(pid),
     say: log.info,
     warn: log.warn,
@@ -222,6 +225,14 @@ async function serve(
   if (why === "stopped" || why === "handed over") return 0;
   io.err(`esplanade: ${why.reason}; protected traffic stays blocked until the gateway runs again\n`);
   return 1;
+}
+
+/** `connection/child` of tunnels that another process brought up. */
+function upIn(gateway: Gateway): readonly string[] {
+  const tunnels = gateway.snapshot().ike?.tunnels ?? [];
+  return tunnels
+    .filter(({ current }) => current !== undefined)
+    .map(({ connection, child }) => `${connection}/${child}`);
 }
 
 /** undefined: something of ours failed. */

@@ -10,7 +10,7 @@ import type { Trigger } from "#core/ike-state";
 import type { RandomSource } from "#core/ports";
 import { type Millis, millis } from "#core/units";
 import { childPolicyName } from "./child-policies.ts";
-import { Deadlines } from "./deadlines.ts";
+import { Deadlines, type DeadlinesState } from "./deadlines.ts";
 import { draw } from "./rekey-timing.ts";
 
 export interface Start {
@@ -20,7 +20,7 @@ export interface Start {
   readonly trigger: Trigger;
 }
 
-interface Wish {
+export interface Wish {
   readonly connection: Connection;
   readonly child: ChildConfig;
   /** It is to be up: tried again until the tries are used up. */
@@ -38,6 +38,12 @@ const FIRST_RETRY = 1000;
 const LONGEST_RETRY = 60_000;
 /** IKE answers sooner; if it does not, packets may ask again. */
 const LONGEST_START = 180_000;
+
+/** By `connection/child`. */
+export interface ChildStartsState {
+  readonly wishes: readonly (readonly [name: string, wish: Omit<Wish, "connection" | "child">])[];
+  readonly due: DeadlinesState;
+}
 
 export class ChildStarts {
   readonly #random: RandomSource;
@@ -104,6 +110,24 @@ export class ChildStarts {
     wish.retryAt = now;
     wish.wanted = wanted;
     if (wanted) this.#due.set(name, now);
+  }
+
+  freeze(): ChildStartsState {
+    const wishes = [...this.#wishes].map(([name, wish]) => {
+      const { wanted, trapped, asked, askedAt, failures, retryAt, trigger } = wish;
+      return [name, { wanted, trapped, asked, askedAt, failures, retryAt, trigger }] as const;
+    });
+    return { wishes, due: this.#due.freeze() };
+  }
+
+  /** After `configure` with the configuration that was in force. */
+  thaw({ wishes, due }: ChildStartsState): void {
+    for (const [name, known] of wishes) {
+      const wish = this.#wishes.get(name);
+      if (wish !== undefined) Object.assign(wish, known);
+      this.#due.set(name, undefined);
+    }
+    this.#due.thaw(due);
   }
 
   /** What is to be asked of IKE now. */

@@ -25,6 +25,8 @@ export interface ChildTotals {
 
 const COLUMNS = ["octets", "packets", "drops", "icvFailures", "replays", "misfits"] as const;
 
+type Named = Pick<Tunnel, "connection" | "child">;
+
 export class Sum implements ChildTotals {
   readonly connection: string;
   readonly child: string;
@@ -32,7 +34,7 @@ export class Sum implements ChildTotals {
   readonly outbound: Record<(typeof COLUMNS)[number], number> = nothing();
   lastInbound = 0;
 
-  constructor({ connection, child }: Tunnel, from?: ChildTotals) {
+  constructor({ connection, child }: Named, from?: ChildTotals) {
     this.connection = connection;
     this.child = child;
     if (from === undefined) return;
@@ -63,6 +65,14 @@ export class TotalsOfChildren {
     this.#gone.set(name, sum);
   }
 
+  freeze(): readonly ChildTotals[] {
+    return [...this.#gone.values()];
+  }
+
+  thaw(state: readonly ChildTotals[]): void {
+    for (const totals of state) this.#gone.set(keyOf(totals), new Sum(totals, totals));
+  }
+
   /** Of pairs that are gone; those that are there are to be added. */
   begin(tunnel: Tunnel): Sum {
     return new Sum(tunnel, this.#gone.get(keyOf(tunnel)));
@@ -75,7 +85,7 @@ export class TotalsOfChildren {
 }
 
 /** Names have no line ends. */
-export function keyOf({ connection, child }: Pick<Tunnel, "connection" | "child">): string {
+export function keyOf({ connection, child }: Named): string {
   return `${connection}\n${child}`;
 }
 

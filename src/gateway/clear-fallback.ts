@@ -12,7 +12,7 @@ import type { ClearFallback, Connection, HostPattern } from "#core/connection";
 import type { IkeReport } from "#core/ike-state";
 import { type Millis, millis } from "#core/units";
 import { childPolicyName, type Names } from "./child-policies.ts";
-import { Deadlines } from "./deadlines.ts";
+import { Deadlines, type DeadlinesState } from "./deadlines.ts";
 
 /** The policy's packets go in clear from now on, or wait for an SA again and are dropped without one. */
 export interface FallbackChange {
@@ -28,7 +28,7 @@ export interface InClear {
   readonly because: string;
 }
 
-interface Flow {
+export interface Flow {
   readonly policy: string;
   readonly connection: Connection;
   readonly fallback: ClearFallback;
@@ -39,6 +39,14 @@ interface Flow {
   packetAt: Millis;
   /** While in clear: the next negotiation at the latest. */
   retryAt: Millis;
+}
+
+export interface FallbacksState {
+  readonly flows: readonly Pick<Flow, "policy" | "began" | "clear" | "packetAt" | "retryAt">[];
+  readonly secured: ReadonlySet<string>;
+  readonly answered: ReadonlySet<string>;
+  readonly due: DeadlinesState;
+  readonly total: number;
 }
 
 export class ClearFallbacks {
@@ -52,6 +60,25 @@ export class ClearFallbacks {
 
   get nextTimeout(): Millis | undefined {
     return this.#due.next;
+  }
+
+  freeze(): FallbacksState {
+    const flows = [...this.#flows.values()].map(({ policy, began, clear, packetAt, retryAt }) => {
+      return { policy, began, clear, packetAt, retryAt };
+    });
+    return { flows, secured: this.#secured, answered: this.#answered, due: this.#due.freeze(), total: this.#total };
+  }
+
+  /** After `configure` with the configuration that was in force. */
+  thaw({ flows, secured, answered, due, total }: FallbacksState): void {
+    for (const { policy, ...known } of flows) {
+      const flow = this.#flows.get(policy);
+      if (flow !== undefined) Object.assign(flow, known);
+    }
+    for (const policy of secured) this.#secured.add(policy);
+    for (const connection of answered) this.#answered.add(connection);
+    this.#due.thaw(due);
+    this.#total = total;
   }
 
   /** How often flows went in clear, and how many are now. */

@@ -12,6 +12,7 @@ import type { RandomSource } from "#core/ports";
 import type { TrafficSelector } from "#core/selector";
 import type { Millis } from "#core/units";
 import type { IkeEffect, IkeInput } from "#ike/effects";
+import type { FrozenIke } from "#ike/frozen";
 import type { InClear } from "./clear-fallback.ts";
 import type { DataPlane } from "./data-plane.ts";
 
@@ -20,6 +21,10 @@ export interface IkePort {
   handle(input: IkeInput, now: Millis): IkeEffect[];
   readonly nextTimeout: Millis | undefined;
   snapshot(): IkeSnapshot;
+  readonly settingUp: number;
+  readonly unsettled: number;
+  freeze(): FrozenIke;
+  thaw(frozen: FrozenIke, now: Millis): void;
 }
 
 export interface ControlWorld {
@@ -58,6 +63,9 @@ export type ControlInput =
    */
   | { readonly kind: "event"; readonly lane: number; readonly record: Int32Array }
   | { readonly kind: "timeout" }
+  /** Until `release` no exchange of ours begins: somebody wants to freeze it. */
+  | { readonly kind: "hold" }
+  | { readonly kind: "release" }
   /** Commands of an operator; each is answered by one `done` with its number. */
   | { readonly kind: "initiate"; readonly command: number; readonly target: ControlTarget }
   | { readonly kind: "terminate"; readonly command: number; readonly target: ControlTarget }

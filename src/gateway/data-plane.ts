@@ -312,6 +312,11 @@ export class DataPlane {
     this.#room.give(slotsOf(entry.child), entry.ranges);
   }
 
+  /** Lanes have let go of all that was removed. */
+  get isSettled(): boolean {
+    return this.#leaving.size === 0;
+  }
+
   /** While no lane runs. `outbound`: what each lane said last of its policies. Keys are the caller's to wipe. */
   freeze(outbound: readonly (readonly number[])[]): PlaneState {
     const vault = this.#vault;

@@ -6,6 +6,8 @@ interface Entry {
   readonly key: string;
 }
 
+export type DeadlinesState = readonly (readonly [key: string, at: Millis])[];
+
 export class Deadlines {
   readonly #heap: Entry[] = [];
   /** What counts; entries of the heap that differ are stale. */
@@ -21,6 +23,14 @@ export class Deadlines {
     this.#due.set(key, at);
     this.#heap.push({ at, key });
     this.#up(this.#heap.length - 1);
+  }
+
+  freeze(): DeadlinesState {
+    return [...this.#due];
+  }
+
+  thaw(state: DeadlinesState): void {
+    for (const [key, at] of state) this.set(key, at);
   }
 
   get next(): Millis | undefined {

@@ -4,12 +4,21 @@ import type { RandomSource } from "#core/ports";
 import type { Millis } from "#core/units";
 import type { Outbound } from "#ike/effects";
 import type { ChildUsage } from "./child-usage.ts";
+import type { FamilyStatusesState } from "./family-status.ts";
+import type { FamiliesState } from "./pair-families.ts";
+import type { RekeyCountsState } from "./rekey-counts.ts";
 import type { PairLimits } from "./rekey-timing.ts";
 
 export interface DirectorWorld {
   readonly random: RandomSource;
   /** Counters of an installed pair. */
   usage(id: number): ChildUsage;
+}
+
+export interface DirectorState {
+  readonly families: FamiliesState;
+  readonly statuses: FamilyStatusesState;
+  readonly counts: RekeyCountsState;
 }
 
 export type DirectorInput =

@@ -27,9 +27,17 @@ const NOTHING: FamilyStatus = {
 /** Two questions that are closer than this are answered with the same rate. */
 const SHORTEST = 200;
 
+interface Asked {
+  readonly at: Millis;
+  readonly octets: number;
+  readonly rate: number;
+}
+
+export type FamilyStatusesState = ReadonlyMap<string, Asked>;
+
 /** Rates are of the time between two questions. */
 export class FamilyStatuses {
-  readonly #asked = new Map<string, { readonly at: Millis; readonly octets: number; readonly rate: number }>();
+  readonly #asked = new Map<string, Asked>();
 
   show(family: PairFamily | undefined, usage: (id: number) => ChildUsage, now: Millis): FamilyStatus {
     if (family === undefined) return NOTHING;
@@ -47,6 +55,14 @@ export class FamilyStatuses {
       establishedAt,
       life: current === undefined || used === undefined ? undefined : lifeOf(current, used),
     };
+  }
+
+  freeze(): FamilyStatusesState {
+    return this.#asked;
+  }
+
+  thaw(state: FamilyStatusesState): void {
+    for (const [name, asked] of state) this.#asked.set(name, asked);
   }
 
   forget(name: string): void {

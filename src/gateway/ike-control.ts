@@ -6,10 +6,9 @@
  *     operator, packets ──►──┘  ▲                                        │  ▲                       │
  *                               └──────── rekey, delete, heard ──────────┘  └──── limits, switched ─┘
  */
-import type { IpAddress } from "#core/address";
+import type { Endpoint, IpAddress } from "#core/address";
 import { LaneEvent } from "#core/event-ring";
 import type { IkeReport, IkeSaSnapshot } from "#core/ike-state";
-import type { Policy } from "#core/policy";
 import { sameValue } from "#core/same-value";
 import { type Millis, millis } from "#core/units";
 import type { IkeEffect, IkeInput } from "#ike/effects";
@@ -28,6 +27,7 @@ import type {
   ControlWorld,
   TunnelSnapshot,
 } from "./control-doors.ts";
+import type { ControlState, PoliciesInForce } from "./control-state.ts";
 import type { DirectorInput } from "./director-doors.ts";
 import { InstalledPairs } from "./installed-pairs.ts";
 import { OperatorCommands } from "./operator-commands.ts";
@@ -37,6 +37,13 @@ import { PeerNames } from "./peer-names.ts";
 import { Reconfiguration } from "./reconfiguration.ts";
 import { RekeyDirector } from "./rekey-director.ts";
 import { isOfPolicy, type Tunnel, Tunnels } from "./tunnels.ts";
+
+type Configuration = Omit<Extract<ControlInput, { kind: "configure" }>, "kind">;
+
+/** `addresses`: of this host, as the former control knew them. */
+interface Inherited extends Configuration {
+  readonly addresses: readonly Endpoint[];
+}
 
 export class IkeControl {
   readonly #world: ControlWorld;
@@ -53,7 +60,7 @@ export class IkeControl {
   readonly #reconfiguration: Reconfiguration;
   #now: Millis = millis(0);
   /** What the data plane has; undefined before the first configuration. */
-  #policies: { readonly policies: readonly Policy[]; readonly held: readonly string[] } | undefined;
+  #policies: PoliciesInForce | undefined;
   #effects: ControlEffect[] = [];
 
   constructor(world: ControlWorld) {
@@ -120,6 +127,8 @@ export class IkeControl {
         this.#engine(input, now);
         break;
       case "computed":
+      case "hold":
+      case "release":
       case "addresses":
       case "unreachable":
         this.#engine(input, now);
@@ -153,9 +162,66 @@ export class IkeControl {
     this.#effects.push(...this.#commands.expire(now));
   }
 
+  // Another process goes on with it
+
+  /** Why it cannot be frozen now; undefined = it can. While nothing is held, that may never be. */
+  get unsettled(): string | undefined {
+    const { unsettled } = this.#world.engine;
+    if (unsettled > 0) return `${unsettled} ${unsettled === 1 ? "IKE SA has" : "IKE SAs have"} an exchange under way`;
+    if (!this.#pairs.isSettled || !this.#world.plane.isSettled) return "SAs are being installed or removed";
+    return undefined;
+  }
+
+  /** IKE SAs that are being set up: a freeze leaves them out, and those of ours begin again. */
+  get settingUp(): number {
+    return this.#world.engine.settingUp;
+  }
+
+  /** Changes nothing. Keys in it are the caller's to wipe. */
+  freeze(): ControlState {
+    return {
+      engine: this.#world.engine.freeze(),
+      director: this.#director.freeze(),
+      starts: this.#starts.freeze(),
+      tunnels: this.#tunnels.freeze(),
+      names: this.#names.freeze(),
+      pairs: this.#pairs.freeze(),
+      totals: this.#totals.freeze(),
+      fallbacks: this.#fallbacks.freeze(),
+      keeper: this.#keeper.freeze(),
+      policies: this.#policies,
+    };
+  }
+
+  /**
+   * In place of the first `configure`, with the configuration that was in force, and when the data plane has its SAs. Keys in
+   * the state stay the caller's to wipe. What follows comes with the next input.
+   */
+  thaw(state: ControlState, { ike, policies, addresses }: Inherited, now: Millis): void {
+    const { engine } = this.#world;
+    this.#now = now;
+    const asked = this.#names.thaw(state.names);
+    this.#tunnels.thaw(state.tunnels);
+    this.#tunnels.configure(ike, policies, this.#names.known);
+    this.#fallbacks.configure(ike.connections);
+    this.#fallbacks.thaw(state.fallbacks);
+    this.#starts.configure(ike.connections, now);
+    this.#starts.thaw(state.starts);
+    this.#reconfiguration.thaw(ike);
+    this.#pairs.thaw(state.pairs);
+    this.#totals.thaw(state.totals);
+    this.#director.thaw(state.director);
+    this.#keeper.thaw(state.keeper);
+    this.#policies = state.policies;
+    this.#engine({ kind: "addresses", local: addresses }, now);
+    this.#engine({ kind: "configure", config: ike }, now);
+    engine.thaw(state.engine, now);
+    for (const name of new Set([...asked, ...this.#names.unknown(ike)])) this.#effects.push({ kind: "resolve", name });
+  }
+
   // Configuration and names
 
-  #configure({ ike, policies }: Extract<ControlInput, { kind: "configure" }>, now: Millis): void {
+  #configure({ ike, policies }: Configuration, now: Millis): void {
     const exchange = () => {
       this.#tunnels.configure(ike, policies, this.#names.known);
       const ended = this.#fallbacks.configure(ike.connections);

@@ -23,6 +23,23 @@ export class InstalledPairs {
   readonly #behind = new Map<number, ControlEffect[]>();
   #installing: number | undefined;
 
+  /** Messages that wait are none of it: it is frozen when there are none (`isSettled`). */
+  freeze(): readonly Installed[] {
+    return [...this.#pairs.values()];
+  }
+
+  thaw(state: readonly Installed[]): void {
+    for (const pair of state) {
+      this.#pairs.set(pair.id, pair);
+      this.#idOfPlane.set(pair.plane, pair.id);
+    }
+  }
+
+  /** Every lane has what was installed there, and peers know of it. */
+  get isSettled(): boolean {
+    return this.#behind.size === 0;
+  }
+
   get(id: number | undefined): Installed | undefined {
     return id === undefined ? undefined : this.#pairs.get(id);
   }

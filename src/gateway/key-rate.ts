@@ -17,8 +17,18 @@ interface Window {
   told: boolean;
 }
 
+export type KeyRatesState = ReadonlyMap<string, Readonly<Window>>;
+
 export class KeyRates {
   readonly #windows = new Map<string, Window>();
+
+  freeze(): KeyRatesState {
+    return this.#windows;
+  }
+
+  thaw(state: KeyRatesState): void {
+    for (const [policy, window] of state) this.#windows.set(policy, { ...window });
+  }
 
   /** A session key was made; `policy`: "connection/child". Returns what is to be told, once for each of them. */
   made(policy: string, connection: Connection, now: Millis): IkeReport | undefined {

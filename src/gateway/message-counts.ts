@@ -25,11 +25,30 @@ const OTHER = "other";
 
 export type MessageTable = Readonly<Record<"in" | "out", Readonly<Record<string, number>>>>;
 
+export interface MessageCountsState {
+  readonly in: ReadonlyMap<string, number>;
+  readonly out: ReadonlyMap<string, number>;
+  readonly exchanges: ReadonlyMap<string, number>;
+}
+
 export class MessageCounts {
   readonly #in = fresh();
   readonly #out = fresh();
 
   readonly #exchanges = new Map<string, number>();
+
+  freeze(): MessageCountsState {
+    return { in: this.#in, out: this.#out, exchanges: this.#exchanges };
+  }
+
+  thaw(state: MessageCountsState): void {
+    for (const [own, former] of [
+      [this.#in, state.in],
+      [this.#out, state.out],
+      [this.#exchanges, state.exchanges],
+    ] as const)
+      for (const [name, count] of former) own.set(name, (own.get(name) ?? 0) + count);
+  }
 
   received(octets: Uint8Array): void {
     this.#count(this.#in, octets, "in");

@@ -57,6 +57,39 @@ interface Totals {
   packetsOut: number;
 }
 
+interface Sample {
+  readonly id: number;
+  readonly at: Millis;
+  readonly octets: number;
+  readonly packets: number;
+}
+
+/** A family as plain data: whose place another one takes, with the same pairs. */
+export interface FamilyState
+  extends Pick<
+    PairFamily,
+    | "name"
+    | "current"
+    | "spares"
+    | "draining"
+    | "attempt"
+    | "failures"
+    | "retryAt"
+    | "probeAfter"
+    | "heardToldAt"
+    | "watched"
+    | "peerGoesOver"
+    | "rate"
+    | "setup"
+    | "roundTrip"
+    | "establishedAt"
+  > {
+  readonly calmSince: Millis | undefined;
+  readonly waitsSince: Millis | undefined;
+  readonly sample: Sample | undefined;
+  readonly former: Readonly<Totals>;
+}
+
 /** Slower links are known as such only after the first exchange. */
 const FIRST_SETUP = 300;
 const FIRST_ROUND_TRIP = 100;
@@ -88,12 +121,51 @@ export class PairFamily {
   setup: Millis = millis(FIRST_SETUP);
   roundTrip: Millis = millis(FIRST_ROUND_TRIP);
   establishedAt: Millis | undefined;
-  #sample: { readonly id: number; readonly at: Millis; readonly octets: number; readonly packets: number } | undefined;
+  #sample: Sample | undefined;
   /** Of pairs that are gone. */
   readonly #former: Totals = { octetsIn: 0, octetsOut: 0, packetsIn: 0, packetsOut: 0 };
 
   constructor(name: string) {
     this.name = name;
+  }
+
+  freeze(): FamilyState {
+    const { name, current, spares, draining, attempt, failures, retryAt, probeAfter, heardToldAt, watched } = this;
+    const { peerGoesOver, rate, setup, roundTrip, establishedAt } = this;
+    const pairs = { name, current, spares, draining, attempt, failures, retryAt, probeAfter, heardToldAt, watched };
+    const measured = {
+      peerGoesOver,
+      rate,
+      setup,
+      roundTrip,
+      establishedAt,
+      sample: this.#sample,
+      former: this.#former,
+    };
+    return { ...pairs, ...measured, calmSince: this.#calmSince, waitsSince: this.#waitsSince };
+  }
+
+  static thaw({
+    name,
+    spares,
+    draining,
+    rate,
+    calmSince,
+    waitsSince,
+    sample,
+    former,
+    ...own
+  }: FamilyState): PairFamily {
+    const family = new PairFamily(name);
+    Object.assign(family, own);
+    family.spares.push(...spares);
+    family.draining.push(...draining);
+    Object.assign(family.rate, rate);
+    family.#calmSince = calmSince;
+    family.#waitsSince = waitsSince;
+    family.#sample = sample;
+    Object.assign(family.#former, former);
+    return family;
   }
 
   get isEmpty(): boolean {

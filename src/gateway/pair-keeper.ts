@@ -13,7 +13,7 @@ import type { ControlCommands } from "./control-commands.ts";
 import type { ControlEffect, ControlWorld } from "./control-doors.ts";
 import type { DirectorEffect, DirectorInput } from "./director-doors.ts";
 import type { Installed, InstalledPairs } from "./installed-pairs.ts";
-import { KeyRates } from "./key-rate.ts";
+import { KeyRates, type KeyRatesState } from "./key-rate.ts";
 import type { RekeyDirector } from "./rekey-director.ts";
 import { laneLimits, pairLimits } from "./rekey-timing.ts";
 import { retiredReport } from "./retired-report.ts";
@@ -36,6 +36,12 @@ export interface KeeperParts {
   tell(...effects: readonly ControlEffect[]): void;
 }
 
+export interface KeeperState {
+  readonly ending: ReadonlySet<number>;
+  readonly renewing: ReadonlyMap<number, string>;
+  readonly keyRates: KeyRatesState;
+}
+
 export class PairKeeper {
   /** Pairs that an operator or another configuration ends: nothing brings them back. */
   readonly ending: Set<number> = new Set();
@@ -53,6 +59,16 @@ export class PairKeeper {
   renew(id: number, name: string): void {
     this.ending.add(id);
     this.#renewing.set(id, name);
+  }
+
+  freeze(): KeeperState {
+    return { ending: this.ending, renewing: this.#renewing, keyRates: this.#keyRates.freeze() };
+  }
+
+  thaw({ ending, renewing, keyRates }: KeeperState): void {
+    for (const id of ending) this.ending.add(id);
+    for (const [id, name] of renewing) this.#renewing.set(id, name);
+    this.#keyRates.thaw(keyRates);
   }
 
   install({ child, outbound }: Extract<IkeEffect, { kind: "install-child-sa" }>, now: Millis): void {

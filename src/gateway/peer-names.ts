@@ -3,12 +3,28 @@ import type { Endpoint, IpAddress } from "#core/address";
 import type { Connection, IkeConfig } from "#core/connection";
 import type { Start } from "./child-starts.ts";
 
+export interface PeerNamesState {
+  readonly known: ReadonlyMap<string, readonly IpAddress[]>;
+  readonly waiting: ReadonlyMap<string, readonly Start[]>;
+}
+
 export class PeerNames {
   readonly #known = new Map<string, readonly IpAddress[]>();
   readonly #waiting = new Map<string, Start[]>();
 
   get known(): ReadonlyMap<string, readonly IpAddress[]> {
     return this.#known;
+  }
+
+  freeze(): PeerNamesState {
+    return { known: this.#known, waiting: this.#waiting };
+  }
+
+  /** Returns the names that starts wait for: whoever was asked for them answers somebody else. */
+  thaw({ known, waiting }: PeerNamesState): readonly string[] {
+    for (const [name, addresses] of known) this.#known.set(name, addresses);
+    for (const [name, starts] of waiting) this.#waiting.set(name, [...starts]);
+    return [...waiting.keys()];
   }
 
   /** Names of this configuration that nobody has asked for. */

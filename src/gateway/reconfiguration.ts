@@ -53,6 +53,11 @@ export class Reconfiguration {
     this.#parts = parts;
   }
 
+  /** What another process had is in force here. */
+  thaw(running: IkeConfig): void {
+    this.#running = running;
+  }
+
   /** `exchange`: policies and engine go over to `next`. */
   take(next: IkeConfig, exchange: () => void, now: Millis): void {
     const former = this.#running;

@@ -12,10 +12,10 @@ import type { Trigger } from "#core/ike-state";
 import { type Millis, millis } from "#core/units";
 import { SaState } from "#ipsec/sa";
 import type { ChildUsage } from "./child-usage.ts";
-import { Deadlines } from "./deadlines.ts";
-import type { DirectorEffect, DirectorInput, DirectorWorld } from "./director-doors.ts";
+import type { DirectorEffect, DirectorInput, DirectorState, DirectorWorld } from "./director-doors.ts";
 import { type FamilyStatus, FamilyStatuses } from "./family-status.ts";
 import { HOLD_TIME } from "./held-packets.ts";
+import { PairFamilies } from "./pair-families.ts";
 import { endedBy, type Pair, PairFamily } from "./pair-family.ts";
 import { RekeyCounts } from "./rekey-counts.ts";
 import {
@@ -55,9 +55,7 @@ const HOPELESS = 3;
 export class RekeyDirector {
   readonly counts: RekeyCounts = new RekeyCounts();
   readonly #world: DirectorWorld;
-  readonly #families = new Map<string, PairFamily>();
-  readonly #familyOf = new Map<number, PairFamily>();
-  readonly #due = new Deadlines();
+  readonly #families = new PairFamilies();
   readonly #statuses = new FamilyStatuses();
   #effects: DirectorEffect[] = [];
 
@@ -65,8 +63,18 @@ export class RekeyDirector {
     this.#world = world;
   }
 
+  freeze(): DirectorState {
+    return { families: this.#families.freeze(), statuses: this.#statuses.freeze(), counts: this.counts.freeze() };
+  }
+
+  thaw({ families, statuses, counts }: DirectorState): void {
+    this.#families.thaw(families);
+    this.#statuses.thaw(statuses);
+    this.counts.thaw(counts);
+  }
+
   get nextTimeout(): Millis | undefined {
-    return this.#due.next;
+    return this.#families.nextTimeout;
   }
 
   family(name: string): PairFamily | undefined {
@@ -75,13 +83,12 @@ export class RekeyDirector {
 
   /** A tunnel that is not configured any more; what it carried is forgotten. */
   forget(name: string): void {
-    this.#families.delete(name);
+    this.#families.forget(name);
     this.#statuses.forget(name);
-    this.#due.set(name, undefined);
   }
 
   familyOf(id: number): PairFamily | undefined {
-    return this.#familyOf.get(id);
+    return this.#families.of(id);
   }
 
   show(name: string, now: Millis): FamilyStatus {
@@ -90,10 +97,7 @@ export class RekeyDirector {
 
   handle(input: DirectorInput, now: Millis): DirectorEffect[] {
     if (input.kind === "timeout") {
-      for (let name = this.#due.take(now); name !== undefined; name = this.#due.take(now)) {
-        const family = this.#families.get(name);
-        if (family !== undefined) this.#look(family, now);
-      }
+      for (const family of this.#families.due(now)) this.#look(family, now);
     } else {
       const family = this.#take(input, now);
       if (family !== undefined) this.#look(family, now);
@@ -110,7 +114,7 @@ export class RekeyDirector {
       if (family !== undefined) this.#failed(family, now);
       return family;
     }
-    const family = this.#familyOf.get(input.id);
+    const family = this.#families.of(input.id);
     if (family === undefined) return undefined;
     switch (input.kind) {
       case "use":
@@ -143,12 +147,7 @@ export class RekeyDirector {
   #installed(input: Extract<DirectorInput, { kind: "installed" }>, now: Millis): PairFamily {
     const { id, initiator } = input;
     const waits = input.outbound === "when-confirmed" || input.outbound === "when-settled";
-    let family = this.#families.get(input.family);
-    if (family === undefined) {
-      family = new PairFamily(input.family);
-      this.#families.set(input.family, family);
-    }
-    this.#familyOf.set(id, family);
+    const family = this.#families.join(input.family, id);
     family.probeAfter = input.probeAfter;
     const { attempt } = family;
     if (initiator) family.learn(input.took, attempt === undefined ? input.took : millis(now - attempt.since));
@@ -291,7 +290,7 @@ export class RekeyDirector {
 
   #discard(family: PairFamily, pair: Pair): void {
     family.remember(this.#world.usage(pair.id));
-    this.#familyOf.delete(pair.id);
+    this.#families.leave(pair.id);
     this.#effects.push({ kind: "discard", id: pair.id });
   }
 
@@ -336,7 +335,7 @@ export class RekeyDirector {
     }
     for (const { deleteAt } of family.draining) if (deleteAt !== undefined) next = Math.min(next, deleteAt);
     if (family.attempt !== undefined) next = Math.min(next, family.attempt.since + LONGEST_ATTEMPT);
-    this.#due.set(family.name, Number.isFinite(next) ? millis(Math.max(next, now + 1)) : undefined);
+    this.#families.lookAt(family.name, Number.isFinite(next) ? millis(Math.max(next, now + 1)) : undefined);
   }
 
   /** Old inbound SAs go when nothing came for a while, or when they may take nothing any more. */

@@ -15,8 +15,14 @@ export interface Tunnel {
   readonly child: string;
 }
 
-interface Own extends Tunnel {
+export interface Own extends Tunnel {
   readonly entry: Policy;
+}
+
+/** What pairs brought; the rest is the configuration's. */
+export interface TunnelsState {
+  readonly own: readonly Own[];
+  readonly numbers: number;
 }
 
 type Agreed = Pick<
@@ -54,6 +60,16 @@ export class Tunnels {
         this.#byPolicy.set(policy, { policy, connection, child });
       }
     for (const own of this.#own.values()) this.#byPolicy.set(own.policy, own);
+  }
+
+  freeze(): TunnelsState {
+    return { own: [...this.#own.values()], numbers: this.#numbers };
+  }
+
+  /** Before `configure`. */
+  thaw({ own, numbers }: TunnelsState): void {
+    for (const one of own) this.#own.set(one.policy, one);
+    this.#numbers = numbers;
   }
 
   resolve(names: Names): void {

@@ -35,6 +35,11 @@ export interface IkePort extends Disposable {
   send(octets: Uint8Array, local: IpAddress, remote: Endpoint): NativeFailure | undefined;
   /** Datagrams that came and found no room, here or in the kernel. */
   readonly dropped: number;
+  /** Those that found none here: the kernel's go with the socket. */
+  readonly droppedHere: number;
+  readonly fd: number;
+  /** Whether datagrams are taken; else they wait in the kernel. */
+  listen(on: boolean): void;
 }
 
 /** Words of a train (core/slab.ts) as endpoints. */
@@ -60,21 +65,41 @@ export class IkeSocket implements IkePort {
   readonly #poller: Poller;
   readonly #listener: IkeListener;
   #dropped = 0;
+  #listens = false;
+
+  /** Takes nothing before `listen`. */
+  constructor(address: IpAddress, port: number, descriptor: Descriptor, listener: IkeListener) {
+    if (arrivals.octets.length === 0) arrivals.octets = new Uint8Array(BURST * LONGEST);
+    this.address = address;
+    this.port = port;
+    this.#descriptor = descriptor;
+    this.#listener = listener;
+    this.#poller = new (nativeIo().Poller)(descriptor.fd, (events) => this.#ready(events));
+  }
 
   /** Port 0: the kernel chooses. Throws SystemError. */
-  constructor(address: IpAddress, port: number, mark: number, listener: IkeListener) {
-    if (arrivals.octets.length === 0) arrivals.octets = new Uint8Array(BURST * LONGEST);
+  static open(address: IpAddress, port: number, mark: number, listener: IkeListener): IkeSocket {
     const socket = openUdp({ address, port, mark, buffers: BUFFERS, gro: false });
-    this.address = address;
-    this.port = socket.port;
-    this.#descriptor = socket.descriptor;
-    this.#listener = listener;
-    this.#poller = new (nativeIo().Poller)(socket.descriptor.fd, (events) => this.#ready(events));
-    this.#poller.watch(READABLE);
+    const opened = new IkeSocket(address, socket.port, socket.descriptor, listener);
+    opened.listen(true);
+    return opened;
+  }
+
+  get fd(): number {
+    return this.#descriptor.fd;
   }
 
   get dropped(): number {
     return this.#dropped + (this.#descriptor.fd < 0 ? 0 : nativeIo().socketDrops(this.#descriptor.fd));
+  }
+
+  get droppedHere(): number {
+    return this.#dropped;
+  }
+
+  listen(on: boolean): void {
+    this.#listens = on;
+    if (this.#descriptor.fd >= 0) this.#poller.watch(on ? READABLE : 0);
   }
 
   send(octets: Uint8Array, local: IpAddress, remote: Endpoint): NativeFailure | undefined {
@@ -92,7 +117,7 @@ export class IkeSocket implements IkePort {
     // libuv ends its watch when there is an error to be fetched, and tells so by both events.
     if ((events & WRITABLE) !== 0) {
       this.#takeErrors();
-      if (this.#descriptor.fd < 0) return;
+      if (this.#descriptor.fd < 0 || !this.#listens) return;
       this.#poller.watch(READABLE);
     }
     const { octets, records } = arrivals;
@@ -125,14 +150,26 @@ export class IkeSender implements IkePort {
   readonly port: number;
   /** Lanes count what they drop. */
   readonly dropped = 0;
+  readonly droppedHere = 0;
   readonly #descriptor: Descriptor;
 
-  /** `beside`: the lanes' descriptors of the port. Throws SystemError. */
-  constructor(address: IpAddress, port: number, mark: number, beside: readonly number[]) {
+  constructor(address: IpAddress, port: number, descriptor: Descriptor) {
     this.address = address;
     this.port = port;
-    this.#descriptor = openSender({ family: address.family, port, mark, beside });
+    this.#descriptor = descriptor;
   }
+
+  /** `beside`: the lanes' descriptors of the port. Throws SystemError. */
+  static open(address: IpAddress, port: number, mark: number, beside: readonly number[]): IkeSender {
+    return new IkeSender(address, port, openSender({ family: address.family, port, mark, beside }));
+  }
+
+  get fd(): number {
+    return this.#descriptor.fd;
+  }
+
+  /** The lanes do. */
+  listen(): void {}
 
   // RFC 3948 §2.2
   send(octets: Uint8Array, local: IpAddress, remote: Endpoint): NativeFailure | undefined {

@@ -1,6 +1,7 @@
 /** What can only be counted as it happens: negotiations and rekeys of IKE SAs; and the process itself, by prom-client. */
-import { Counter, collectDefaultMetrics, Histogram, Registry } from "prom-client";
+import { collectDefaultMetrics, Registry } from "prom-client";
 import type { IkeReport } from "#core/ike-state";
+import { labelText, MetricText } from "./text.ts";
 
 const VERSIONS = ["1", "2", "unknown"] as const;
 const RESULTS = ["established", "no_answer", "no_proposal", "authentication", "selectors", "other"] as const;
@@ -21,46 +22,64 @@ const BY_NOTIFY: Readonly<Record<string, Result>> = {
   TS_UNACCEPTABLE: "selectors",
 };
 
+interface Durations {
+  readonly counts: number[];
+  sum: number;
+}
+
+/** What was counted until now, as plain data. */
+export interface IkeEventsState {
+  readonly negotiations: ReadonlyMap<string, number>;
+  readonly durations: ReadonlyMap<string, Readonly<Durations>>;
+  readonly ikeRekeys: ReadonlyMap<string, Readonly<Record<string, number>>>;
+}
+
 export class IkeEventMetrics {
   readonly #registry = new Registry();
-  readonly #negotiations: Counter<"version" | "result">;
-  readonly #durations: Histogram<"version">;
+  /** By labels as they are written. */
+  readonly #negotiations = new Map<string, number>();
+  /** By version. */
+  readonly #durations = new Map<string, Durations>();
   readonly #ikeRekeys = new Map<string, Record<string, number>>();
 
   constructor() {
-    const registers = [this.#registry];
     collectDefaultMetrics({ register: this.#registry });
     for (const name of MISNAMED) this.#registry.removeSingleMetric(name);
-    this.#negotiations = new Counter({
-      name: "ipsec_ike_negotiations_total",
-      help: "Attempts to set up an IKE SA or a child of one, by how they ended.",
-      labelNames: ["version", "result"],
-      registers,
-    });
-    this.#durations = new Histogram({
-      name: "ipsec_ike_negotiation_duration_seconds",
-      help: "From the first message to an IKE SA with proven peers.",
-      labelNames: ["version"],
-      buckets: DURATIONS,
-      registers,
-    });
     // What has not happened yet is 0, not absent.
     for (const version of VERSIONS)
       for (const result of RESULTS)
-        if (version !== "unknown" || result !== "established") this.#negotiations.inc({ version, result }, 0);
-    for (const version of ["1", "2"]) this.#durations.zero({ version });
+        if (version !== "unknown" || result !== "established") this.#negotiated(version, result, 0);
+    for (const version of ["1", "2"])
+      this.#durations.set(version, { counts: DURATIONS.map(() => 0).concat(0), sum: 0 });
+  }
+
+  freeze(): IkeEventsState {
+    return { negotiations: this.#negotiations, durations: this.#durations, ikeRekeys: this.#ikeRekeys };
+  }
+
+  /** Of a process before this one: its counts go on. */
+  thaw({ negotiations, durations, ikeRekeys }: IkeEventsState): void {
+    for (const [labels, count] of negotiations) add(this.#negotiations, labels, count);
+    for (const [version, { counts, sum }] of durations) {
+      const own = this.#durations.get(version);
+      if (own === undefined) continue;
+      own.sum += sum;
+      for (const [i, count] of counts.entries()) own.counts[i] = (own.counts[i] ?? 0) + count;
+    }
+    for (const [trigger, counts] of ikeRekeys)
+      for (const [result, count] of Object.entries(counts)) this.#rekeyed(trigger, result, count);
   }
 
   report(report: IkeReport): void {
     switch (report.kind) {
       case "ike-up": {
         const version = `${report.ike.version}`;
-        this.#negotiations.inc({ version, result: "established" });
-        this.#durations.observe({ version }, report.took / 1000);
+        this.#negotiated(version, "established", 1);
+        this.#took(version, report.took / 1000);
         return;
       }
       case "failed":
-        this.#negotiations.inc({ version: versionOf(report.stage), result: resultOf(report) });
+        this.#negotiated(versionOf(report.stage), resultOf(report), 1);
         return;
       case "ike-rekeyed":
         this.#rekeyed(report.trigger, "done");
@@ -77,15 +96,40 @@ export class IkeEventMetrics {
     return Object.fromEntries(this.#ikeRekeys);
   }
 
-  text(): Promise<string> {
-    return this.#registry.metrics();
+  async text(): Promise<string> {
+    const text = new MetricText();
+    const attempts = "ipsec_ike_negotiations_total";
+    text.family(attempts, "counter", "Attempts to set up an IKE SA or a child of one, by how they ended.");
+    for (const [labels, count] of this.#negotiations) text.sample(attempts, labels, count);
+    const duration = "ipsec_ike_negotiation_duration_seconds";
+    text.family(duration, "histogram", "From the first message to an IKE SA with proven peers.");
+    for (const [version, measured] of this.#durations)
+      text.histogram(duration, { bounds: DURATIONS, ...measured }, { version });
+    return `${await this.#registry.metrics()}${[...text.take(true)].join("")}`;
   }
 
-  #rekeyed(trigger: string, result: string): void {
+  #negotiated(version: string, result: Result, count: number): void {
+    add(this.#negotiations, labelText({ version, result }), count);
+  }
+
+  #took(version: string, seconds: number): void {
+    const known = this.#durations.get(version);
+    if (known === undefined) return;
+    const bucket = DURATIONS.findIndex((bound) => seconds <= bound);
+    const at = bucket === -1 ? DURATIONS.length : bucket;
+    known.counts[at] = (known.counts[at] ?? 0) + 1;
+    known.sum += seconds;
+  }
+
+  #rekeyed(trigger: string, result: string, count = 1): void {
     const counts = this.#ikeRekeys.get(trigger) ?? {};
-    counts[result] = (counts[result] ?? 0) + 1;
+    counts[result] = (counts[result] ?? 0) + count;
     this.#ikeRekeys.set(trigger, counts);
   }
+}
+
+function add(counts: Map<string, number>, key: string, count: number): void {
+  counts.set(key, (counts.get(key) ?? 0) + count);
 }
 
 /** Stages are named as the RFCs name exchanges: version 1's are modes. */

@@ -24,14 +24,15 @@ export class MetricText {
     this.#text = "";
   }
 
-  histogram(name: string, { bounds, counts, sum }: HistogramMeasures): void {
+  histogram(name: string, { bounds, counts, sum }: HistogramMeasures, labels: Labels = {}): void {
     let count = 0;
     for (const [i, bound] of [...bounds, Number.POSITIVE_INFINITY].entries()) {
       count += counts[i] ?? 0;
-      this.sample(`${name}_bucket`, labelText({ le: numberText(bound) }), count);
+      this.sample(`${name}_bucket`, labelText({ ...labels, le: numberText(bound) }), count);
     }
-    this.sample(`${name}_sum`, "", sum);
-    this.sample(`${name}_count`, "", count);
+    const own = labelText(labels);
+    this.sample(`${name}_sum`, own, sum);
+    this.sample(`${name}_count`, own, count);
   }
 
   /** Something whole can be taken. */

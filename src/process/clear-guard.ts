@@ -45,8 +45,9 @@ export class ClearGuard {
     return this.#raised;
   }
 
-  /** A process before this one raised it, or could not. */
-  takeOver(raised: boolean): void {
+  /** A process before this one raised it for these policies, or could not. */
+  takeOver(raised: boolean, policies: readonly Policy[]): void {
+    this.#policies = policies;
     this.#raised = raised;
     this.#former = raised;
   }

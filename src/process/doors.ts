@@ -10,7 +10,7 @@ export class Doors {
   control: ControlServer | undefined;
   vici: ControlServer | undefined;
   http: HttpDoor | undefined;
-  #released = false;
+  #left: Promise<unknown> | undefined;
 
   get listening(): Listening {
     return { control: this.control?.fd, vici: this.vici?.fd, http: this.http?.fds ?? [] };
@@ -18,21 +18,25 @@ export class Doors {
 
   /** Harmless after `release`. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#released) return;
+    if (this.#left !== undefined) return;
     await this.http?.close();
     await this.vici?.close();
     await this.control?.close();
   }
 
-  /** The sockets are another process's now. */
+  /** The sockets are another process's now: who comes is not answered here any more. */
+  shut(): void {
+    this.#left ??= Promise.all([this.http?.release(), this.vici?.release(), this.control?.release()]);
+  }
+
+  /** Those who are in get a second. */
   async release(): Promise<void> {
-    this.#released = true;
-    const left = Promise.all([this.http?.release(), this.vici?.release(), this.control?.release()]);
+    this.shut();
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, LEAVING);
     });
-    await Promise.race([left, late]);
+    await Promise.race([this.#left, late]);
     clearTimeout(timer);
   }
 }

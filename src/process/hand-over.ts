@@ -13,14 +13,16 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { Socket } from "node:net";
 import type { GatewayConfig } from "#core/policy";
 import type { Descriptor } from "#io/native";
+import type { IkeEventsState } from "#metrics/ike-events";
 import type { Handover } from "#src/main";
 import type { FileState } from "./file-configuration.ts";
+import { type GatewayState, wipeState } from "./freezing.ts";
 import { numbersOf, type OpenDescriptors, renumbered } from "./inherited.ts";
 import { openMemoryFile, writeState } from "./memory-file.ts";
 import { UpgradeChannel, type UpgradeMessage } from "./upgrade-channel.ts";
 
 /** Of the state's form. Another number is refused; whoever changes what is in a state changes it. */
-export const STATE_FORMAT = 1;
+export const STATE_FORMAT = 2;
 /** Says to the next process what it is; its first descriptors are these, then those of the offer. */
 export const TAKE_OVER = "ESPLANADE_TAKE_OVER";
 export const BORN_WITH = { CHANNEL: 3, OFFER: 4, STATE: 5, FIRST: 6 } as const;
@@ -52,10 +54,21 @@ export interface Offer {
   readonly kept: boolean;
 }
 
+/** What the next process gets when this one stands still. */
+export interface StandingState {
+  readonly gateway: GatewayState;
+  /** undefined: nobody counts, as nobody could ask. */
+  readonly events: IkeEventsState | undefined;
+}
+
 export interface HandOverParts {
   /** What Node is started with: the program and its arguments. */
   readonly program: readonly string[];
   readonly handover: Handover;
+  /** Another process is the gateway from now on. */
+  leaves(): void;
+  /** Asked when the gateway stands still. */
+  events(): IkeEventsState | undefined;
   readonly config: GatewayConfig;
   /** The configuration is still the one above. */
   unchanged(): boolean;
@@ -99,6 +112,7 @@ export class HandOver {
       channel = this.#start(parts, offer, state);
       await this.#freeze(parts, channel, state);
       this.#letGo = true;
+      parts.leaves();
       await channel.send({ kind: "yours" });
       const pid = this.#child?.pid ?? 0;
       const last = await within(START, channel.next());
@@ -152,23 +166,26 @@ export class HandOver {
     return new UpgradeChannel(socket);
   }
 
-  async #freeze({ handover, unchanged }: HandOverParts, channel: UpgradeChannel, state: Descriptor): Promise<void> {
+  async #freeze(parts: HandOverParts, channel: UpgradeChannel, state: Descriptor): Promise<void> {
+    const { handover, events } = parts;
     await expect(channel, "prepared", START);
-    if (!unchanged()) throw new Error("the configuration was changed meanwhile; try again");
+    refuseChange(parts);
     this.#frozen = true;
-    const frozen = await handover.freeze();
+    const gateway = await handover.freeze();
     try {
-      writeState(state, frozen);
+      writeState(state, { gateway, events: events() } satisfies StandingState);
     } finally {
-      for (const { rows } of frozen.plane.children)
-        for (const { encryptionKey, integrityKey } of rows) {
-          encryptionKey.fill(0);
-          integrityKey.fill(0);
-        }
+      wipeState(gateway);
     }
     await channel.send({ kind: "frozen" });
     await expect(channel, "thawed", THAW);
+    refuseChange(parts);
   }
+}
+
+/** The next process goes on with what it was started with. */
+function refuseChange({ unchanged }: HandOverParts): void {
+  if (!unchanged()) throw new Error("the configuration was changed meanwhile; try again");
 }
 
 async function expect(channel: UpgradeChannel, kind: UpgradeMessage["kind"], limit: number): Promise<void> {

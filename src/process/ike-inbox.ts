@@ -36,6 +36,7 @@ export class IkeInbox {
   #scheduled = false;
   #closed = false;
   #dropped = 0;
+  #paused = false;
 
   /** `nextTurn` calls once, after what else the event loop has to do. */
   constructor(take: (arrival: Arrival) => void, clock: Clock, nextTurn: (work: () => void) => void) {
@@ -69,6 +70,25 @@ export class IkeInbox {
     this.#schedule();
   }
 
+  /** What comes waits, and what finds no room is dropped, as ever. */
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    if (this.#isLeft) this.#schedule();
+  }
+
+  /** Messages that nobody has taken yet, for whoever takes them instead. */
+  get waiting(): readonly IkeDatagram[] {
+    return [...this.#known, ...this.#fresh].flatMap((arrival) => {
+      if (arrival.kind !== "datagram") return [];
+      const { octets, local, remote } = arrival;
+      return [{ octets, local, remote }];
+    });
+  }
+
   /** What waits is forgotten. */
   close(): void {
     this.#closed = true;
@@ -78,7 +98,7 @@ export class IkeInbox {
   }
 
   #schedule(): void {
-    if (this.#scheduled) return;
+    if (this.#scheduled || this.#paused) return;
     this.#scheduled = true;
     this.#nextTurn(() => this.#turn());
   }
@@ -86,14 +106,21 @@ export class IkeInbox {
   #turn(): void {
     this.#scheduled = false;
     const end = this.#clock.now() + TURN;
-    const queues = [this.#computed, this.#known, this.#fresh];
-    const isLeft = () => queues.some(({ length }) => length > 0);
     do {
-      for (const queue of queues) {
-        const next = queue.shift();
+      for (const queue of this.#queues) {
+        // Whoever takes one may want no more.
+        const next = this.#paused ? undefined : queue.shift();
         if (next !== undefined) this.#take(next);
       }
-    } while (isLeft() && this.#clock.now() < end);
-    if (isLeft()) this.#schedule();
+    } while (this.#isLeft && !this.#paused && this.#clock.now() < end);
+    if (this.#isLeft) this.#schedule();
+  }
+
+  get #queues(): readonly Arrival[][] {
+    return [this.#computed, this.#known, this.#fresh];
+  }
+
+  get #isLeft(): boolean {
+    return this.#queues.some(({ length }) => length > 0);
   }
 }

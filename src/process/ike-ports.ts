@@ -3,6 +3,7 @@ import { addressToString, compareAddresses, type Endpoint, type IpAddress } from
 import type { IkeConfig } from "#core/connection";
 import { SystemError } from "#core/errors";
 import { type IkeListener, type IkePort, IkeSender, IkeSocket, wayTo } from "#io/ike-socket";
+import { adopted, type OpenIkePort } from "./inherited.ts";
 import type { LaneListen } from "./lane-set.ts";
 import type { Opened } from "./opened.ts";
 
@@ -20,6 +21,9 @@ export interface IkePortCounters {
 const isAny = ({ octets }: IpAddress) => octets.every((octet) => octet === 0);
 const same = (a: IpAddress, b: IpAddress) => compareAddresses(a, b) === 0;
 
+/** `dropped`: here, without the kernel's, which go with the sockets. */
+export type IkePortsState = IkePortCounters;
+
 export class IkePorts {
   #ports: IkePort[] = [];
   readonly #mark: number;
@@ -31,14 +35,28 @@ export class IkePorts {
   #sent = 0;
   #sendFailed = 0;
 
-  /** Throws SystemError, and what was opened until then is in `opened`. */
-  constructor(config: IkeConfig, lanes: readonly LaneListen[], mark: number, listener: IkeListener, opened: Opened) {
+  /** `inherited`: of a process before this one; nothing is taken there before `listen`. Throws SystemError, and what was opened until then is in `opened`. */
+  constructor(
+    config: IkeConfig,
+    lanes: readonly LaneListen[],
+    mark: number,
+    listener: IkeListener,
+    opened: Opened,
+    inherited: readonly OpenIkePort[] = [],
+  ) {
     this.#mark = mark;
     this.#listener = listener;
     opened.add(() => {
       for (const port of this.#ports) port[Symbol.dispose]();
     });
-    for (const { endpoint, fds } of lanes) this.#ports.push(new IkeSender(endpoint.address, endpoint.port, mark, fds));
+    for (const { address, port, fd, listens } of inherited) {
+      const descriptor = adopted(fd, `UDP port ${port} for IKE`);
+      this.#ports.push(
+        listens ? new IkeSocket(address, port, descriptor, listener) : new IkeSender(address, port, descriptor),
+      );
+    }
+    for (const { endpoint, fds } of inherited.length > 0 ? [] : lanes)
+      this.#ports.push(IkeSender.open(endpoint.address, endpoint.port, mark, fds));
     const addresses = new Map(lanes.map(({ endpoint }) => [addressToString(endpoint.address), endpoint.address]));
     this.#addresses = [...addresses.values()];
     this.extend(config);
@@ -80,6 +98,29 @@ export class IkePorts {
     }
   }
 
+  /** For a process that goes on with them. */
+  get open(): readonly OpenIkePort[] {
+    return this.#ports.map((port) => {
+      return { address: port.address, port: port.port, fd: port.fd, listens: port instanceof IkeSocket };
+    });
+  }
+
+  /** Else what comes waits in the kernel, where it has room. */
+  listen(on: boolean): void {
+    for (const port of this.#ports) port.listen(on);
+  }
+
+  freeze(): IkePortsState {
+    const dropped = this.#ports.reduce((sum, port) => sum + port.droppedHere, this.#dropped);
+    return { sent: this.#sent, sendFailed: this.#sendFailed, dropped };
+  }
+
+  thaw({ sent, sendFailed, dropped }: IkePortsState): void {
+    this.#sent += sent;
+    this.#sendFailed += sendFailed;
+    this.#dropped += dropped;
+  }
+
   get counters(): IkePortCounters {
     const dropped = this.#ports.reduce((sum, port) => sum + port.dropped, this.#dropped);
     return { sent: this.#sent, sendFailed: this.#sendFailed, dropped };
@@ -119,7 +160,7 @@ function portsOf({ connections }: IkeConfig): ReadonlySet<number> {
 
 function openOwn(address: IpAddress, port: number, mark: number, listener: IkeListener): IkePort {
   try {
-    return new IkeSocket(address, port, mark, listener);
+    return IkeSocket.open(address, port, mark, listener);
   } catch (error) {
     if (!(error instanceof SystemError && error.syscall === "bind" && error.code === "EADDRINUSE")) throw error;
     const subject = `UDP port ${port} on ${addressToString(address)} for IKE`;

@@ -5,11 +5,13 @@
 import { addressFromWords, addressToString, type Endpoint, type IpAddress } from "#core/address";
 import type { IkeConfig } from "#core/connection";
 import type { GatewayDetails } from "#core/details";
+import { assert } from "#core/errors";
 import { LaneEvent } from "#core/event-ring";
 import type { IkeReport } from "#core/ike-state";
 import type { KeyWatch } from "#core/key-watch";
 import type { GatewayConfig, Policy } from "#core/policy";
 import type { Clock, RandomSource } from "#core/ports";
+import { sameValue } from "#core/same-value";
 import { Train } from "#core/slab";
 import { type Unreachable, unreachableReason } from "#core/unreachable";
 import type { ChildReading } from "#gateway/child-readings";
@@ -22,19 +24,22 @@ import type {
   ControlTarget,
   IkePort,
 } from "#gateway/control-doors";
+import type { ControlState } from "#gateway/control-state";
 import type { DataPlane } from "#gateway/data-plane";
 import { IkeControl } from "#gateway/ike-control";
-import { MessageCounts, type MessageTable } from "#gateway/message-counts";
+import { MessageCounts, type MessageCountsState, type MessageTable } from "#gateway/message-counts";
 import type { IkeWorld } from "#ike/effects";
 import { endpointsOfTrain, type IkeListener, wayTo } from "#io/ike-socket";
 import { listHostAddresses } from "#io/links";
 import { NameLookup } from "#io/name-lookup";
 import { NetworkChanges } from "#io/network-changes";
-import { IkeInbox } from "./ike-inbox.ts";
-import { type IkePortCounters, IkePorts } from "./ike-ports.ts";
+import { type IkeDatagram, IkeInbox } from "./ike-inbox.ts";
+import { type IkePortCounters, IkePorts, type IkePortsState } from "./ike-ports.ts";
+import type { OpenIkePort } from "./inherited.ts";
 import { type JobCounters, JobPool } from "./job-pool.ts";
 import type { LaneListen } from "./lane-set.ts";
 import type { Opened } from "./opened.ts";
+import { Settling } from "./settling.ts";
 import { UpdownPrograms } from "./updown.ts";
 
 /** What peers and operators get to finish their goodbyes, in milliseconds. */
@@ -58,6 +63,8 @@ export interface IkeServiceParts {
   readonly keys: KeyWatch | undefined;
   /** What the lanes listen on, in the order of their sockets. */
   readonly lanes: readonly LaneListen[];
+  /** A process before this one had them, and what it did is told by `thaw` in place of `start`. */
+  readonly inherited: readonly OpenIkePort[] | undefined;
   /** The policies are these now: routes and guards follow. */
   policies(policies: readonly Policy[]): void;
   report(report: IkeReport): void;
@@ -72,6 +79,19 @@ export interface IkeServiceSummary extends ControlSummary {
 }
 
 export type IkeServiceSnapshot = IkeServiceSummary & Pick<ControlSnapshot, "tunnels">;
+
+/** With keys. */
+export interface IkeServiceState {
+  readonly control: ControlState;
+  readonly messages: MessageCountsState;
+  readonly jobs: JobCounters;
+  readonly ports: IkePortsState;
+  /** Of this host, as control knows them. */
+  readonly addresses: readonly Endpoint[];
+  /** What came when nothing was taken any more. */
+  readonly inputs: readonly ControlInput[];
+  readonly datagrams: readonly IkeDatagram[];
+}
 
 export class IkeService {
   readonly #parts: IkeServiceParts;
@@ -92,7 +112,10 @@ export class IkeService {
   #timer: NodeJS.Timeout | undefined;
   /** When it fires; it may be too early, never too late. */
   #timerAt = Number.POSITIVE_INFINITY;
-  #addresses = "";
+  #addresses: readonly Endpoint[] = [];
+  /** Why control takes nothing now; what comes waits. */
+  #standing: boolean;
+  #settling: Settling | undefined;
   #drained: (() => void) | undefined;
 
   /** Opens sockets; nothing is sent before `start`. Throws SystemError; what is open is in `opened`. */
@@ -108,7 +131,9 @@ export class IkeService {
       datagram: (octets, local, remote) => this.#inbox.offer({ octets, local, remote }),
       unreachable: (remote, reason) => this.#give({ kind: "unreachable", remote, reason }),
     };
-    this.#ports = new IkePorts(parts.ike, parts.lanes, parts.mark, listener, opened);
+    this.#standing = parts.inherited !== undefined;
+    if (this.#standing) this.#inbox.pause();
+    this.#ports = new IkePorts(parts.ike, parts.lanes, parts.mark, listener, opened, parts.inherited);
     const { keys } = parts;
     const engine = parts.makeEngine({ random, spis: plane.spis, keys });
     this.#control = new IkeControl({ engine, plane, random, keys, pathMtu: ({ address }) => this.#pathMtu(address) });
@@ -123,13 +148,86 @@ export class IkeService {
     this.configure(this.#parts.ike, this.#parts.config.policies);
   }
 
+  /** No exchange of ours begins any more; when nothing is under way that a state cannot carry, nothing is taken any more. */
+  rest(): Promise<void> {
+    this.#settling = new Settling({
+      busy: (patient) => this.#busy(patient),
+      settled: () => {
+        this.#standing = true;
+        this.#stopTimer();
+        this.#inbox.pause();
+        this.#ports.listen(false);
+      },
+    });
+    void this.#updown.idle().then(() => this.#settleSoon());
+    this.#give({ kind: "hold" });
+    return this.#settling.done;
+  }
+
+  #busy(patient: boolean): string | undefined {
+    const why = this.#control.unsettled;
+    if (why !== undefined) return why;
+    if (!this.#updown.isIdle) return "programs that are told of tunnels (updown) have not ended";
+    const left = this.#control.settingUp;
+    if (patient && left > 0) return `${left} IKE SAs are being set up`;
+    return patient && !this.#jobs.isIdle ? "key exchanges are being computed" : undefined;
+  }
+
+  /** While nothing is taken; changes nothing. Keys in it are the caller's to wipe. */
+  freeze(): IkeServiceState {
+    assert(this.#standing, "only what stands still is handed over");
+    return {
+      control: this.#control.freeze(),
+      messages: this.#messages.freeze(),
+      jobs: this.#jobs.counters,
+      ports: this.#ports.freeze(),
+      addresses: this.#addresses,
+      // Whoever asked for other things asks again, of the process that goes on.
+      inputs: this.#inputs.filter(({ kind }) => kind === "event" || kind === "unreachable"),
+      datagrams: this.#inbox.waiting,
+    };
+  }
+
+  /** In place of `start`, when the data plane has its SAs; nothing begins before `resume`. Keys stay the caller's to wipe. */
+  thaw({ control, messages, jobs, ports, addresses, inputs, datagrams }: IkeServiceState): void {
+    assert(this.#standing, "nothing has begun yet");
+    this.#jobs.prepare();
+    this.#messages.thaw(messages);
+    this.#jobs.thaw(jobs);
+    this.#ports.thaw(ports);
+    this.#inputs.push(...inputs);
+    for (const datagram of datagrams) this.#inbox.offer(datagram);
+    const now = this.#parts.clock.now();
+    this.#addresses = addresses;
+    const { ike, config } = this.#parts;
+    const policies = withoutChildren(ike, config.policies);
+    this.#control.thaw(control, { ike, policies, addresses }, now);
+  }
+
+  /** All that waits is taken. Harmless where nothing stands still. */
+  resume(): void {
+    const held = this.#settling !== undefined;
+    if (!held && !this.#standing) return;
+    this.#settling?.stop();
+    this.#settling = undefined;
+    this.#standing = false;
+    this.#ports.listen(true);
+    this.#inbox.resume();
+    // First what begins what waited, then what came.
+    this.#inputs.unshift({ kind: held ? "release" : "timeout" });
+    this.#takeInputs();
+    this.#tellAddresses();
+  }
+
+  /** The open ports of IKE, for a process that goes on with them. */
+  get openPorts(): readonly OpenIkePort[] {
+    return this.#ports.open;
+  }
+
   /** `policies`: all of a configuration. Those of children are control's to make, with the addresses it learns. */
   configure(ike: IkeConfig, policies: readonly Policy[]): void {
     this.#ike = ike;
-    const ofChildren = new Set(
-      ike.connections.flatMap(({ name, children }) => children.map((c) => `${name}/${c.name}`)),
-    );
-    this.#give({ kind: "configure", ike, policies: policies.filter(({ name }) => !ofChildren.has(name)) });
+    this.#give({ kind: "configure", ike, policies: withoutChildren(ike, policies) });
   }
 
   /** Ports that another configuration needs besides; the returned function closes them again. Throws SystemError. */
@@ -231,6 +329,8 @@ export class IkeService {
   }
 
   #command(input: (command: number) => ControlInput): Promise<ControlOutcome> {
+    if (this.#standing || this.#settling !== undefined)
+      return Promise.resolve({ kind: "failed", why: "an upgrade is under way; ask again when it is over" });
     const command = ++this.#commandIds;
     return new Promise((resolve) => {
       this.#commands.set(command, resolve);
@@ -242,8 +342,12 @@ export class IkeService {
   #give(input: ControlInput): void {
     if (this.#closed) return;
     if (input.kind === "datagram") this.#messages.received(input.octets);
-    this.#inputs.push(input.kind === "event" && this.#running ? { ...input, record: input.record.slice() } : input);
-    if (this.#running) return;
+    const waits = this.#running || this.#standing;
+    this.#inputs.push(input.kind === "event" && waits ? { ...input, record: input.record.slice() } : input);
+    if (!waits) this.#takeInputs();
+  }
+
+  #takeInputs(): void {
     this.#running = true;
     try {
       for (let next = this.#inputs.shift(); next !== undefined; next = this.#inputs.shift())
@@ -261,6 +365,7 @@ export class IkeService {
     queueMicrotask(() => {
       this.#settles = false;
       this.#setTimer();
+      this.#settling?.look();
       this.#tellDrained();
     });
   }
@@ -315,7 +420,7 @@ export class IkeService {
   #setTimer(): void {
     const at = this.#control.nextTimeout;
     // Nearly every input moves deadlines away: then the timer stays.
-    if (at === undefined || at >= this.#timerAt || this.#closed) return;
+    if (at === undefined || at >= this.#timerAt || this.#closed || this.#standing) return;
     clearTimeout(this.#timer);
     this.#timerAt = at;
     const span = Math.min(LONGEST_TIMER, Math.max(0, Math.ceil(at - this.#parts.clock.now())));
@@ -323,6 +428,11 @@ export class IkeService {
       this.#timerAt = Number.POSITIVE_INFINITY;
       this.#give({ kind: "timeout" });
     }, span);
+  }
+
+  #stopTimer(): void {
+    clearTimeout(this.#timer);
+    this.#timerAt = Number.POSITIVE_INFINITY;
   }
 
   /** First the addresses that peers are spoken to from, then the others that IKE's ports have. */
@@ -333,10 +443,9 @@ export class IkeService {
       .filter((address) => address !== undefined);
     const own = [...towards, ...listHostAddresses()];
     const unique = new Map(own.map((address) => [addressToString(address), address]));
-    const text = [...unique.keys()].join(" ");
-    if (text === this.#addresses) return;
-    this.#addresses = text;
     const local = [...unique.values()].map((address): Endpoint => ({ address, port: IKE_PORT }));
+    if (sameValue(local, this.#addresses)) return;
+    this.#addresses = local;
     this.#give({ kind: "addresses", local });
   }
 
@@ -350,13 +459,21 @@ export class IkeService {
 
   async #close(): Promise<void> {
     this.#closed = true;
+    this.#settling?.stop();
     clearTimeout(this.#timer);
     this.#inbox.close();
     this.#names.close();
-    for (const answer of this.#commands.values()) answer({ kind: "failed", why: "the gateway stops" });
+    const why = this.#standing ? "another process goes on with the gateway; ask again" : "the gateway stops";
+    for (const answer of this.#commands.values()) answer({ kind: "failed", why });
     this.#commands.clear();
     await this.#jobs.close();
   }
+}
+
+/** Those of children are control's to make. */
+function withoutChildren({ connections }: IkeConfig, policies: readonly Policy[]): readonly Policy[] {
+  const ofChildren = new Set(connections.flatMap(({ name, children }) => children.map((c) => `${name}/${c.name}`)));
+  return policies.filter(({ name }) => !ofChildren.has(name));
 }
 
 /** What a refused send tells IKE; a full buffer is a loss like any other, and retransmission's matter. */

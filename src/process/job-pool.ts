@@ -66,6 +66,19 @@ export class JobPool {
     };
   }
 
+  /** Of pools before this one. */
+  thaw({ done, failed, busy, deaths }: JobCounters): void {
+    this.#counts.done += done;
+    this.#counts.failed += failed;
+    this.#counts.busy += busy;
+    this.#counts.deaths += deaths;
+  }
+
+  /** Nobody waits for a result. */
+  get isIdle(): boolean {
+    return this.#queue.length === 0 && [...this.#hands].every(({ orders }) => orders.size === 0);
+  }
+
   get counters(): JobCounters {
     return { ...this.#counts, waiting: this.#queue.length };
   }

@@ -34,7 +34,8 @@ export function readLanes(
     ),
     threads: ids.flatMap(([thread, id, before]) => {
       const seconds = id === undefined ? undefined : threadSeconds(id);
-      return seconds === undefined ? [] : [{ thread, seconds: before + seconds }];
+      // A lane that stands still has none.
+      return seconds === undefined && before === 0 ? [] : [{ thread, seconds: before + (seconds ?? 0) }];
     }),
     implementations: new Map(lanes.flatMap((lane) => [...lane.implementations])),
   };

@@ -215,9 +215,9 @@ export class LaneThread implements LaneLink {
   async rest(): Promise<readonly number[]> {
     const { threadId } = this.#life;
     // Afterwards the thread has no account any more.
-    const seconds = threadId === undefined ? undefined : threadSeconds(threadId);
+    this.secondsBefore += (threadId === undefined ? undefined : threadSeconds(threadId)) ?? 0;
+    this.#life.threadId = undefined;
     await this.stop();
-    this.secondsBefore += seconds ?? 0;
     // It came to its last command.
     this.#turned();
     this.#drain();

@@ -235,8 +235,9 @@ export class GatewayNetwork {
     }
   }
 
-  /** A process before this one did all of it; `ruled`: where nftables was missing. */
-  takeOver(tun: string, ruled: boolean): void {
+  /** A process before this one did all of it, for these policies; `ruled`: where nftables was missing. */
+  takeOver(tun: string, ruled: boolean, policies: readonly Policy[]): void {
+    this.#policies = policies;
     this.#attached = tun;
     this.#ruled = ruled ? tun : undefined;
     this.#found = true;

@@ -1,7 +1,7 @@
 /** The next process's half of an upgrade (process/hand-over.ts): what it is born with, and the gateway it goes on with. */
+import type { IkeEventsState } from "#metrics/ike-events";
 import type { Inheritance } from "#src/main";
-import type { GatewayState } from "./freezing.ts";
-import { BORN_WITH, type Offer, STATE_FORMAT, TAKE_OVER } from "./hand-over.ts";
+import { BORN_WITH, type Offer, STATE_FORMAT, type StandingState, TAKE_OVER } from "./hand-over.ts";
 import { notInherited } from "./inherited.ts";
 import { takeState } from "./memory-file.ts";
 import { UpgradeChannel } from "./upgrade-channel.ts";
@@ -16,6 +16,8 @@ export class TakeOver {
   readonly #channel: UpgradeChannel;
   /** Who waits for the last process of the line; its end is this gateway's. */
   readonly keeper: { readonly channel: UpgradeChannel; readonly fd: number } | undefined;
+
+  #events: IkeEventsState | undefined;
 
   private constructor(offer: Offer, channel: UpgradeChannel) {
     this.offer = offer;
@@ -50,13 +52,21 @@ export class TakeOver {
       prepared: async () => {
         await this.#channel.send({ kind: "prepared" });
         await this.#await("frozen");
-        return takeState(BORN_WITH.STATE) as GatewayState;
+        // Both ends are this program.
+        const { gateway, events } = takeState(BORN_WITH.STATE) as StandingState;
+        this.#events = events;
+        return gateway;
       },
       thawed: async () => {
         await this.#channel.send({ kind: "thawed" });
         await this.#await("yours");
       },
     };
+  }
+
+  /** What the former process had counted; undefined before `prepared`. */
+  get events(): IkeEventsState | undefined {
+    return this.#events;
   }
 
   async taken(): Promise<void> {

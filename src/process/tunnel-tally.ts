@@ -5,6 +5,11 @@ import type { GatewayConfig } from "#core/policy";
 export class TunnelTally {
   readonly #up = new Set<string>();
 
+  /** They were up before anybody reported it here. */
+  found(names: Iterable<string>): void {
+    for (const name of names) this.#up.add(name);
+  }
+
   /** Whether the report made a difference. */
   report(report: IkeReport): boolean {
     if (report.kind !== "child-up" && report.kind !== "child-down") return false;

@@ -110,6 +110,10 @@ export class UpdownPrograms {
     }
   }
 
+  get isIdle(): boolean {
+    return this.#waiting === 0;
+  }
+
   /** Resolves when every program has ended. */
   async idle(): Promise<void> {
     await Promise.all(this.#last.values());

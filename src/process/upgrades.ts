@@ -1,5 +1,6 @@
 /** The upgrades of a running gateway: at most one at a time, and after the one that comes off this process has none any more. */
 import type { GatewayConfig } from "#core/policy";
+import type { IkeEventsState } from "#metrics/ike-events";
 import type { Gateway } from "#src/main";
 import type { Doors } from "./doors.ts";
 import type { FileState } from "./file-configuration.ts";
@@ -15,6 +16,8 @@ export interface UpgradesParts {
   readonly takeOver: TakeOver | undefined;
   /** What runs, with secrets. */
   config(): GatewayConfig;
+  /** What was counted as it happened. */
+  events(): IkeEventsState | undefined;
   file(): FileState | undefined;
   /** Who watches over this process is told of the one that it is to watch. */
   handedTo(pid: number): void;
@@ -26,6 +29,8 @@ export class Upgrades {
   readonly #parts: UpgradesParts;
   #running: HandOver | undefined;
   #successor: Successor | undefined;
+  /** When the running one is over. */
+  #ended: Promise<unknown> = Promise.resolve();
   #settle: (successor: Successor) => void = () => undefined;
   /** Another process is the gateway. */
   readonly done: Promise<Successor>;
@@ -37,17 +42,23 @@ export class Upgrades {
     });
   }
 
-  async upgrade(): Promise<{ readonly pid: number } | { readonly why: string }> {
-    const { gateway, doors, version, takeOver, config, file, say, warn } = this.#parts;
-    if (this.#running !== undefined) return { why: "an upgrade is under way" };
-    if (gateway.ike !== undefined)
-      return { why: "its SAs are negotiated, and IKE SAs are not handed over yet: stop it and start it again" };
+  upgrade(): Promise<{ readonly pid: number } | { readonly why: string }> {
+    if (this.#running !== undefined) return Promise.resolve({ why: "an upgrade is under way" });
+    const ended = this.#upgrade();
+    this.#ended = ended.catch(() => undefined);
+    return ended;
+  }
+
+  async #upgrade(): Promise<{ readonly pid: number } | { readonly why: string }> {
+    const { gateway, doors, version, takeOver, config, file, events, say, warn } = this.#parts;
     const handOver = new HandOver();
     this.#running = handOver;
     try {
       const outcome = await handOver.run({
         program: [...process.execArgv, ...process.argv.slice(1)],
         handover: gateway.handover,
+        events,
+        leaves: () => doors.shut(),
         mtu: gateway.mtu,
         version,
         config: config(),
@@ -76,7 +87,10 @@ export class Upgrades {
 
   /** The gateway is to end: a process that is about to take it over ends too, or ends it in our stead. */
   async cancel(): Promise<void> {
-    if (this.#running?.letGo === false) await this.#running.cancel();
+    if (this.#running?.letGo !== false) return;
+    await this.#running.cancel();
+    // Then this process goes on, as it must before it says goodbye.
+    await this.#ended;
   }
 
   /** What is left to do for a process that is no gateway any more. */

@@ -75,6 +75,12 @@ function octetsOfPair(): number {
     nextTimeout: undefined,
     snapshot: () => ({ sas: [], halfOpen: 0, counters: {} }),
     handle: () => next.splice(0),
+    settingUp: 0,
+    unsettled: 0,
+    freeze: () => {
+      throw new Error("nobody takes it over");
+    },
+    thaw: () => undefined,
   };
   const control = new IkeControl({ engine, plane: gateway.plane, random, pathMtu: () => 1500 });
   const before = used();

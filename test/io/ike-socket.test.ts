@@ -46,8 +46,8 @@ for (const [any, near, far] of [
 ] as const)
   test(`a message leaves from the chosen address and arrives with both ends, whatever its length: ${far}`, async () => {
     const inbox = new Inbox();
-    using a = new IkeSocket(address(any), 0, 0, new Inbox());
-    using b = new IkeSocket(address(any), 0, 0, inbox);
+    using a = IkeSocket.open(address(any), 0, 0, new Inbox());
+    using b = IkeSocket.open(address(any), 0, 0, inbox);
     const sent = [octets(28, 1), octets(40_000, 2), octets(1, 3)];
     for (const message of sent)
       assert.equal(a.send(message, address(far), { address: address(near), port: b.port }), undefined);
@@ -63,7 +63,7 @@ test("an answer of nobody is told with the peer's address and port (ip(7), IP_RE
   const inbox = new Inbox();
   const loopback = address("127.0.0.1");
   using closed = openUdp({ address: loopback, port: 0 });
-  using a = new IkeSocket(loopback, 0, 0, inbox);
+  using a = IkeSocket.open(loopback, 0, 0, inbox);
   const { port } = closed;
   closed[Symbol.dispose]();
   a.send(octets(28, 1), loopback, { address: loopback, port });
@@ -77,7 +77,7 @@ test("what the listener has no room for is counted", async () => {
   const inbox = new Inbox();
   inbox.full = true;
   const loopback = address("127.0.0.1");
-  using a = new IkeSocket(loopback, 0, 0, inbox);
+  using a = IkeSocket.open(loopback, 0, 0, inbox);
   for (let i = 0; i < 100; i++) a.send(octets(28, i), loopback, { address: loopback, port: a.port });
   await inbox.until(() => a.dropped === 100);
   assert.deepEqual(inbox.taken, []);
@@ -90,7 +90,7 @@ test("a port of the lanes: the marker goes in front (RFC 3948 §2.2), and the se
   ] as const) {
     using lane = openUdp({ address: address(any), port: 0 });
     using peer = openUdp({ address: address(loopback), port: 0 });
-    using sender = new IkeSender(address(any), lane.port, 0, [lane.descriptor.fd]);
+    using sender = IkeSender.open(address(any), lane.port, 0, [lane.descriptor.fd]);
     assert.equal(
       sender.send(octets(3000, 7), address(loopback), { address: address(loopback), port: peer.port }),
       undefined,
@@ -99,7 +99,7 @@ test("a port of the lanes: the marker goes in front (RFC 3948 §2.2), and the se
     assert.equal(peer.descriptor.read(target), 3004);
     assert.deepEqual(target.slice(0, 3004), Uint8Array.of(0, 0, 0, 0, ...octets(3000, 7)));
     // What comes to the port still comes to the lane.
-    using other = new IkeSocket(address(loopback), 0, 0, new Inbox());
+    using other = IkeSocket.open(address(loopback), 0, 0, new Inbox());
     other.send(octets(28, 9), address(loopback), { address: address(loopback), port: lane.port });
     assert.equal(lane.descriptor.read(target), 28);
     assert.throws(() => openUdp({ address: address(any), port: lane.port }), { code: "EADDRINUSE" });

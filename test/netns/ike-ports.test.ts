@@ -77,10 +77,10 @@ test(
   async () => {
     using path = new Path();
     const inbox = new Inbox();
-    const own = path.left.run(() => new IkeSocket(ANY, 500, 0x4301, new Inbox()));
+    const own = path.left.run(() => IkeSocket.open(ANY, 500, 0x4301, new Inbox()));
     using lane = path.left.run(() => openUdp({ address: ANY, port: 4500 }));
-    using sender = path.left.run(() => new IkeSender(ANY, 4500, 0x4301, [lane.descriptor.fd]));
-    const peer = path.right.run(() => new IkeSocket(ANY, 500, 0, inbox));
+    using sender = path.left.run(() => IkeSender.open(ANY, 4500, 0x4301, [lane.descriptor.fd]));
+    const peer = path.right.run(() => IkeSocket.open(ANY, 500, 0, inbox));
     try {
       const remote = { address: address("10.77.0.2"), port: 500 };
       for (const local of ["10.77.0.1", "10.77.0.3"])
@@ -111,7 +111,7 @@ test(
   async () => {
     using path = new Path();
     const inbox = new Inbox();
-    const own = path.left.run(() => new IkeSocket(ANY, 500, 0, inbox));
+    const own = path.left.run(() => IkeSocket.open(ANY, 500, 0, inbox));
     try {
       own.send(octets(28), address("10.77.0.1"), { address: address("10.77.0.2"), port: 500 });
       await inbox.until(() => inbox.errors.length > 0);

@@ -47,6 +47,22 @@ class Spy implements IkePort {
     return this.#engine.nextTimeout;
   }
 
+  get settingUp(): number {
+    return this.#engine.settingUp;
+  }
+
+  get unsettled(): number {
+    return this.#engine.unsettled;
+  }
+
+  freeze(): ReturnType<IkePort["freeze"]> {
+    return this.#engine.freeze();
+  }
+
+  thaw(...state: Parameters<IkePort["thaw"]>): void {
+    this.#engine.thaw(...state);
+  }
+
   snapshot(): ReturnType<IkePort["snapshot"]> {
     return this.#engine.snapshot();
   }

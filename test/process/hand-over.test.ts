@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { slot, spi } from "#core/units";
+import { millis, slot, spi } from "#core/units";
 import type { ChildState } from "#gateway/plane-state";
 import type { GatewayState } from "#process/freezing";
 import { HandOver, type HandOverParts, type Successor } from "#process/hand-over";
@@ -42,9 +42,11 @@ class Running {
         children: [child],
         outbound: [],
       },
+      ike: undefined,
       lanes: [],
       manual: [],
       controlSeconds: 0,
+      stillSince: millis(0),
     };
   }
 
@@ -70,6 +72,8 @@ class Running {
         resume: async () => void this.resumed++,
         letGo: async () => undefined,
       },
+      events: () => undefined,
+      leaves: () => undefined,
       config: EMPTY_GATEWAY,
       unchanged: () => true,
       file: undefined,

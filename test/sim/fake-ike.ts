@@ -93,6 +93,21 @@ export class FakeIke implements IkePort {
     return this.#current === undefined ? undefined : millis(this.#current.sent + this.#current.wait);
   }
 
+  readonly settingUp: number = 0;
+
+  get unsettled(): number {
+    return this.#current === undefined ? 0 : 1;
+  }
+
+  /** Nobody takes it over: tests of that have real engines. */
+  freeze(): never {
+    throw new Error("this engine has no form in which it could be handed over");
+  }
+
+  thaw(): never {
+    return this.freeze();
+  }
+
   snapshot(): IkeSnapshot {
     return { sas: [], halfOpen: 0, counters: {} };
   }

@@ -33,7 +33,7 @@ export class Talk implements Disposable {
     const mark = wayTo(remote.address, SOCKET_MARK) === undefined ? 0 : SOCKET_MARK;
     this.remote = remote;
     this.#waits = waits;
-    this.#socket = new IkeSocket(any, 0, mark, {
+    this.#socket = IkeSocket.open(any, 0, mark, {
       datagram: (octets) => {
         this.#heard(octets);
         return true;
