@@ -1,6 +1,8 @@
 /** `esplanade check FILE`: reads a configuration, says everything that is wrong with it, changes nothing. */
 import { wipeSecrets } from "#config/swanctl/read";
+import { hostText } from "#config/view";
 import type { ProtocolSpec } from "#core/child-sa-spec";
+import type { Connection } from "#core/connection";
 import { type Complaint, ConfigError, complaintToText } from "#core/errors";
 import type { GatewayConfig } from "#core/policy";
 import { spiToString } from "#core/units";
@@ -57,14 +59,30 @@ function print(path: string, { config, complaints, warnings }: Outcome, io: CliI
     return;
   }
   const parts = [
-    counted(config.policies.length, "policy", "policies"),
-    counted(config.sas.length, "SA"),
+    ...(config.ike === undefined
+      ? [counted(config.policies.length, "policy", "policies"), counted(config.sas.length, "SA")]
+      : [counted(config.ike.connections.length, "connection")]),
     counted(config.lanes, "lane"),
     ...(warnings.length === 0 ? [] : [counted(warnings.length, "warning")]),
   ];
   io.out(`${paint(io, "green", "ok")}: ${parts.join(", ")}\n`);
+  const connections = config.ike?.connections ?? [];
+  for (const connection of connections.slice(0, TOLD.connections)) io.out(`${connectionText(connection)}\n`);
+  if (connections.length > TOLD.connections) io.out(`  and ${connections.length - TOLD.connections} more\n`);
   for (const sa of config.sas)
     io.out(`  ${sa.policy}: ${[sa, sa.outerAh].flatMap((p) => (p === undefined ? [] : describe(p))).join(" + ")}\n`);
+}
+
+/** Connections that are told, and children of each. */
+const TOLD = { connections: 20, children: 8 } as const;
+const PROOF = { psk: "secret", signature: "certificate", any: "secret or certificate" } as const;
+
+/** "  hq: net with 192.0.2.2, who has a secret": what was understood. */
+function connectionText({ name, children, remoteAddresses, remote }: Connection): string {
+  const names = children.slice(0, TOLD.children).map((child) => child.name);
+  const more = children.length > TOLD.children ? ` and ${children.length - TOLD.children} more` : "";
+  const peers = remoteAddresses.map(hostText).join(", ");
+  return `  ${name}: ${names.join(", ")}${more} with ${peers}, who has a ${PROOF[remote.method]}`;
 }
 
 /** "esp tunnel aes128gcm16 (128 bits), 0x00001001 in, 0x00002001 out": S9 wants strength in bits shown. */

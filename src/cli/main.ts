@@ -67,13 +67,22 @@ async function find(name: string, program: Program): Promise<Command> {
   );
 }
 
+/** Whoever asks for the overview mostly looks for these. */
+const FIRST_STEPS: readonly (readonly [string, string])[] = [
+  ["esplanade pair hq 192.0.2.1=10.1.0.0/16 203.0.113.2=10.2.0.0/16", "both sides' files, with a secret"],
+  ["esplanade check hq-here/hq.conf", "is the file right?"],
+  ["esplanade doctor hq-here/hq.conf", "and this machine?"],
+  ["esplanade up hq-here/hq.conf", "run it, as root; the other side too"],
+  ["esplanade status", "from another terminal"],
+  ["esplanade why hq", "when it does not come up"],
+];
+
 async function overview(program: Program, io: CliIo): Promise<string> {
   const commands = await Promise.all(Object.values(program.commands).map((load) => load()));
   const rows = [
     ...commands.map(({ name, parameters, summary }) => [[name, ...parameters].join(" "), summary] as const),
     ["help [COMMAND]", "say how a command is used"] as const,
   ];
-  const examples = commands.flatMap((command) => command.examples.slice(0, 1));
   return [
     `${paint(io, "bold", "esplanade")} ${program.version}: a userspace IPsec gateway`,
     "",
@@ -89,8 +98,10 @@ async function overview(program: Program, io: CliIo): Promise<string> {
       ["--debug", "print the stack of an error"],
     ]),
     "",
-    "examples:",
-    ...examples.map((example) => `  ${example}`),
+    "a first tunnel:",
+    ...table(FIRST_STEPS),
+    "",
+    `examples of each: esplanade help COMMAND`,
     "",
   ].join("\n");
 }

@@ -40,13 +40,19 @@ interface Outcome {
 async function run(args: Arguments, io: CliIo): Promise<number> {
   const before = await tunnelOf(args);
   if (typeof before === "string") return refusal(io, before);
+  const name = `${before.connection}/${before.child}`;
+  const networks = [...before.localSelectors, ...before.remoteSelectors];
+  if (networks.length === 0 && !(args.has("from") && args.has("to")))
+    return refusal(
+      io,
+      `${name} is ${before.state}, and which addresses go through it is not known then; esplanade why ${name}, or give --from and --to`,
+    );
   const from = addressIn(args.text("from"), before.localSelectors, listHostAddresses(), "--from");
   const to = addressIn(args.text("to"), before.remoteSelectors, [], "--to");
-  const name = `${before.connection}/${before.child}`;
   if (from === undefined)
     return refusal(
       io,
-      `${name}: this host has no address within ${before.localSelectors.join(", ") || "its selectors"}; give --from, or ping from a host behind it`,
+      `${name}: this host has no address within ${before.localSelectors.join(", ") || "its networks"}; give --from, or ping from a host behind it`,
     );
   if (to === undefined)
     return refusal(io, `${name}: it is ${before.state}, and its peer's network is not known; give --to`);

@@ -125,7 +125,8 @@ function childView(child: ChildConfig): ChildView {
   };
 }
 
-function hostText(host: HostPattern): string {
+/** "192.0.2.2", "192.0.2.1-192.0.2.9", "%any". */
+export function hostText(host: HostPattern): string {
   switch (host.kind) {
     case "any":
       return "%any";

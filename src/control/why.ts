@@ -35,8 +35,32 @@ export interface Explanation {
   readonly noticed: readonly string[];
 }
 
-/** The newest event that says why this tunnel is not up, or was not. */
+/** The newest event that says why this tunnel is not up, or fails though it is; nothing that was over when it came up. */
 export function lastFailure(
+  events: readonly JournalEntry[],
+  tunnel: Pick<TunnelStatus, "connection" | "child" | "state">,
+): Ended | undefined {
+  const last = newestEnd(events, tunnel);
+  return last === undefined || last.number > upSince(events, tunnel) ? last : undefined;
+}
+
+/** Number of the event by which the tunnel came up; 0 when it is not. */
+function upSince(
+  events: readonly JournalEntry[],
+  { connection, child, state }: Pick<TunnelStatus, "connection" | "child" | "state">,
+): number {
+  if (!isUp(state)) return 0;
+  const up = events.findLast(
+    (event) => event.kind === "child-up" && event.connection === connection && event.child === child,
+  );
+  return up?.number ?? 0;
+}
+
+function isUp(state: TunnelStatus["state"]): boolean {
+  return state === "up" || state === "rekeying";
+}
+
+function newestEnd(
   events: readonly JournalEntry[],
   { connection, child }: Pick<TunnelStatus, "connection" | "child">,
 ): Ended | undefined {
@@ -54,9 +78,16 @@ export function lastFailure(
 /** Warnings that are told. */
 const NOTICED = 3;
 
-/** What was said of its connection beside failures: "hq: the peer is at …". */
-export function noticedOf(events: readonly JournalEntry[], { connection }: Pick<TunnelStatus, "connection">): string[] {
-  const lines = events.flatMap((event) => (event.kind === "warning" ? [event.line] : []));
+/** What was said of its connection beside failures, and failures that are over: "hq: the peer is at …". */
+export function noticedOf(
+  events: readonly JournalEntry[],
+  tunnel: Pick<TunnelStatus, "connection" | "child" | "state">,
+): string[] {
+  const { connection } = tunnel;
+  const up = upSince(events, tunnel);
+  const lines = events.flatMap((event) =>
+    event.kind === "warning" || (event.kind === "failed" && event.number < up) ? [event.line] : [],
+  );
   return lines.filter((line) => line.startsWith(`${connection}: `)).slice(-NOTICED);
 }
 
@@ -96,7 +127,7 @@ function nothing({ connection, child, state }: TunnelStatus) {
     summary:
       state === "down"
         ? "nothing has failed: nobody has asked for it yet"
-        : `nothing has failed since the gateway started`,
+        : `nothing has failed since ${isUp(state) ? "it came up" : "the gateway started"}`,
     sent: [],
     came: [],
     differences: [],
@@ -108,7 +139,7 @@ function nothing({ connection, child, state }: TunnelStatus) {
 
 /** Up, and yet nothing comes back: none of IKE's business. */
 function quietTunnel({ state, connection, child, packetsIn, packetsOut }: TunnelStatus): Partial<Explanation> {
-  if (state !== "up" && state !== "rekeying") return {};
+  if (!isUp(state)) return {};
   if (packetsOut > 0 && packetsIn > 0) return {};
   const [what, where] =
     packetsOut === 0

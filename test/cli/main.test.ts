@@ -37,6 +37,8 @@ const esplanade = (
     commands: { ...COMMANDS, fail: async () => failing },
   });
 
+const TUNNEL = "tunnel hq { peer = 203.0.113.2\nlocal = 10.1.0.0/16\nremote = 10.2.0.0/16\npsk = file:hq.psk }";
+
 test("check says ok and counts, with exit code 0; warnings go to standard error", async () => {
   const { code, out, err } = await esplanade(["check", "gw.json"], { "gw.json": sample() });
   assert.deepEqual(
@@ -44,6 +46,13 @@ test("check says ok and counts, with exit code 0; warnings go to standard error"
     [0, "ok: 1 policy, 1 SA, 1 lane\n  net: esp tunnel aes128gcm16 (128 bits), 0x00001001 in, 0x00002001 out\n"],
   );
   assert.equal(err, "");
+});
+
+test("check of a swanctl.conf says which tunnels it has understood, with whom and by what proof", async () => {
+  const files = { "hq.conf": TUNNEL, "hq.psk": "correct horse battery staple" };
+  const { code, out } = await runCommand(["check", "hq.conf"], { files });
+  assert.equal(code, 0);
+  assert.equal(out, "ok: 1 connection, 1 lane\n  hq: net with 203.0.113.2, who has a secret\n");
 });
 
 test("S9: check shows the strength of every SA in bits, from DES' 56 to 256, and says when nothing is encrypted", async () => {
@@ -148,6 +157,8 @@ test("the overview lists every command; without a command it goes to standard er
   const { code, out } = await esplanade(["--help"]);
   assert.equal(code, 0);
   for (const name of Object.keys(COMMANDS)) assert.match(out, new RegExp(`\\n  ${name}`));
+  const [, steps = ""] = out.split("a first tunnel:\n");
+  for (const [, name = ""] of steps.matchAll(/^ {2}esplanade (\S+)/gm)) assert.ok(Object.hasOwn(COMMANDS, name), name);
   const nothing = await esplanade([]);
   assert.deepEqual([nothing.code, nothing.out, nothing.err], [2, "", out]);
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { locateSettings } from "#config/swanctl/locate";
-import { explain, explanationText, lastFailure } from "#control/why";
+import { explain, explanationText, lastFailure, noticedOf } from "#control/why";
 import type { FailureDetails } from "#core/failure";
 import type { JournalEntry } from "#core/journal";
 import { TUNNEL } from "./sample.ts";
@@ -53,6 +53,25 @@ test("the newest failure of the child or of its connection counts, not one of it
   ];
   assert.equal(lastFailure(events, DOWN)?.number, 2);
   assert.equal(lastFailure([], DOWN), undefined);
+});
+
+test("a failure that was over when the tunnel came up is no answer, but noticed; one that came later is", () => {
+  const up: JournalEntry = {
+    kind: "child-up",
+    connection: "hq",
+    child: "net",
+    id: 1,
+    number: 2,
+    at: 2,
+    level: "info",
+    line: "",
+  };
+  const before = failed({ number: 1, line: "hq: refused" });
+  assert.equal(lastFailure([before, up], TUNNEL), undefined);
+  assert.deepEqual(noticedOf([before, up], TUNNEL), ["hq: refused"]);
+  assert.match(explain(TUNNEL, undefined).summary, /nothing has failed since it came up/);
+  assert.equal(lastFailure([before, up, failed({ number: 3 })], TUNNEL)?.number, 3);
+  assert.equal(lastFailure([before, up], DOWN)?.number, 1);
 });
 
 test("offers are compared kind by kind, and the first that has nothing in common is marked", () => {
