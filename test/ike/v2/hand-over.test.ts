@@ -7,7 +7,7 @@ import { millis } from "#core/units";
 import { KeMethod } from "#crypto/key-exchange";
 import { IkeEngine } from "#ike/engine";
 import { wipeFrozen } from "#ike/frozen";
-import { A, espProposal, mirrored } from "#test/sim/ike-config";
+import { A, espProposal, ikeProposal, mirrored } from "#test/sim/ike-config";
 import { assertSettled, established, ids, initiate, only, twoNodes } from "#test/sim/ike-established";
 import { violations } from "#test/sim/ike-invariants";
 import { describe, endpoint, type IkeNode, type IkeSim } from "#test/sim/ike-pair";
@@ -259,6 +259,49 @@ test("what is computed has to settle; what is frozen meanwhile fails and changes
   // Answered, and the shared secret is computed.
   sim.driveFor(60);
   assert.equal(a.engine.unsettled, 1);
+  assertSettled({ sim, a, b });
+});
+
+test("an IKE SA with additional key exchanges is rekeyed by them in the next process, and in fragments (RFC 9370, RFC 7383)", () => {
+  const methods = [[KeMethod.CURVE25519], [KeMethod.ML_KEM_1024]] as const;
+  const over = { proposals: [ikeProposal(...methods)] };
+  const { sim, a, b } = established(over, {}, { jobs: "real" });
+  handOver(sim, a, b);
+  const former = ikeOf(a);
+  sim.held = [];
+  a.give({ kind: "rekey-ike", ike: former, trigger: "time" });
+  sim.runJobs();
+  // CREATE_CHILD_SA { SA, Ni, KEi } --> <-- CREATE_CHILD_SA { SA, Nr, KEr, N(ADDITIONAL_KEY_EXCHANGE) }
+  sim.deliver(b);
+  assert.equal(b.engine.unsettled, 1, "it waits for the next key exchange");
+  sim.deliver(a);
+  assert.equal(a.engine.unsettled, 1);
+  assert.deepEqual(sim.held.map(describe), ["IKE_FOLLOWUP_KE request 4", "IKE_FOLLOWUP_KE request 4"]);
+  sim.deliverHeld();
+  sim.held = undefined;
+  sim.driveFor(1_000);
+  assert.deepEqual([a.engine.unsettled, b.engine.unsettled], [0, 0]);
+  assert.notEqual(ikeOf(a), former);
+  handOver(sim, a, b);
+  assertSettled({ sim, a, b });
+});
+
+test("fragments whose others are missing are dropped: all of the message are sent again", () => {
+  const { sim, a, b } = established({ proposals: [ikeProposal([KeMethod.ML_KEM_1024])] }, {}, { jobs: "real" });
+  const former = ikeOf(b);
+  sim.held = [];
+  a.give({ kind: "rekey-ike", ike: former, trigger: "time" });
+  sim.runJobs();
+  const request = sim.held.map(describe);
+  assert.ok(request.length === 2 && request.every((one) => one.startsWith("CREATE_CHILD_SA request")));
+  sim.deliver(b);
+  handOver(sim, b);
+  sim.deliver(b);
+  assert.deepEqual(sim.held, [], "no answer");
+  sim.held = undefined;
+  sim.driveFor(1_000);
+  assert.ok(a.counter("retransmissions") > 0);
+  assert.notEqual(ikeOf(b), former);
   assertSettled({ sim, a, b });
 });
 
