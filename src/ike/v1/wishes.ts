@@ -133,8 +133,7 @@ function initiate(host: Host, input: Initiate): void {
   if (line !== undefined) {
     ask(host, line, config, input.packet, input.trigger);
     // What is asked for while it is set up is asked for again with the rest should that fail.
-    if (line.attempt !== undefined && line.peer.kind === "unknown")
-      host.attempts.ask(connection.name, input.remote, input.child, input.trigger);
+    if (line.attempt !== undefined && line.peer.kind === "unknown") askAttempt(host, line.attempt, input);
     return;
   }
   if (!host.attempts.ask(connection.name, input.remote, input.child, input.trigger)) {
@@ -143,6 +142,12 @@ function initiate(host: Host, input: Initiate): void {
   }
   const attempt = host.attempts.get(Attempts.key(connection.name, input.remote));
   if (attempt !== undefined) startAttempt(host, attempt, input.packet);
+}
+
+/** Begun with another remote, or none, it is the same attempt. */
+function askAttempt(host: Host, key: string, { connection, remote, child, trigger }: Initiate): void {
+  const attempt = host.attempts.get(key);
+  host.attempts.ask(connection, attempt === undefined ? remote : attempt.remote, child, trigger);
 }
 
 function unknown(host: Host, { connection, child }: Initiate): void {

@@ -6,9 +6,9 @@ import { KeMethod } from "#crypto/key-exchange";
 import { PrfId } from "#crypto/prf";
 import { Encryption } from "#crypto/transforms";
 import { decodeChain } from "#wire/ike/v1/chain";
-import { id, localAuth, mirrored, remoteAuth } from "../../sim/ike-config.ts";
+import { B, id, localAuth, mirrored, remoteAuth } from "../../sim/ike-config.ts";
 import { initiate, twoNodes } from "../../sim/ike-established.ts";
-import type { Datagram } from "../../sim/ike-pair.ts";
+import { type Datagram, endpoint, FAIR } from "../../sim/ike-pair.ts";
 import {
   AES128_SHA256_MODP2048,
   deliver1,
@@ -349,6 +349,17 @@ test("main mode comes about under loss, doubles and disorder: fifty schedules", 
     assert.deepEqual(states(b), ["established"], `seed ${seed}`);
     assert.equal(a.sas[0]?.responderSpi, b.sas[0]?.responderSpi, `seed ${seed}`);
   }
+});
+
+test("what is asked for without a remote belongs to the attempt that was begun with one: tried again, it is made", () => {
+  const { sim, a, b } = twoNodes1({ keyingTries: 0 }, { weather: { ...FAIR, loss: 1 } });
+  a.give({ kind: "initiate", connection: "gw", child: undefined, trigger: "start", remote: endpoint(B, 500) });
+  sim.driveFor(1_000);
+  initiate(a);
+  sim.driveFor(40_000);
+  sim.weather = FAIR;
+  sim.driveFor(300_000);
+  assert.deepEqual([a.children.length, b.children.length], [1, 1]);
 });
 
 test("answers are never longer than questions before the third message, and there is one at most", () => {
