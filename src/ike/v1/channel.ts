@@ -384,16 +384,17 @@ export class Channel {
   // ── another process ────────────────────────────────────────────────────────────────────────────────────────────────
 
   freeze(): FrozenChannel {
-    const all = [...this.#conversations];
-    const over = all.filter(([, one]) => isOver(one));
-    const answering = over.filter(([, { answered, received }]) => answered && received !== undefined);
-    // The message IDs of the others stay spent.
-    const left = new Set(over.map(([key]) => key));
-    for (const [key] of answering.slice(-FROZEN_OVER)) left.delete(key);
-    const conversations = new Map(all.filter(([key]) => !left.has(key)).map(([key, one]) => [key, copied(one)]));
+    let spare = -FROZEN_OVER;
+    for (const one of this.#conversations.values()) if (isOver(one) && isAnswering(one)) spare++;
+    const conversations = new Map<number, Conversation>();
+    for (const [key, one] of this.#conversations) {
+      // The message IDs of those that are left out stay spent.
+      if (isOver(one) && (!isAnswering(one) || spare-- > 0)) continue;
+      conversations.set(key, copied(one));
+    }
     return {
       conversations,
-      spent: [...this.#spent],
+      spent: Array.from(this.#spent),
       fragments: this.#fragments,
       processed: this.#processed,
       accepted: this.#accepted,
@@ -432,7 +433,23 @@ function isOver({ over, resend, messageId }: Conversation): boolean {
   return over && resend === undefined && messageId !== 0;
 }
 
+/** A repeat of the peer's gets something. */
+function isAnswering({ answered, received }: Conversation): boolean {
+  return answered && received !== undefined;
+}
+
 /** What was cut is cut anew for repeats of ours alone. */
 function copied(one: Conversation): Conversation {
-  return { ...one, earlier: [...one.earlier], whole: one.resend && one.whole };
+  return {
+    messageId: one.messageId,
+    iv: one.iv,
+    received: one.received,
+    earlier: Array.from(one.earlier),
+    sent: one.sent,
+    whole: one.resend && one.whole,
+    answered: one.answered,
+    resend: one.resend,
+    over: one.over,
+    answers: one.answers,
+  };
 }

@@ -7,6 +7,7 @@ import { type FrozenIsakmpSa, freezeIsakmpSa, thawIsakmpSa, wipeFrozenIsakmpSa }
 import { type FrozenPair, freezePairs, thawPairs } from "./frozen-pairs.ts";
 import { type FrozenTask, freezeTask, pairOfTask, thawTask } from "./frozen-tasks.ts";
 import type { IsakmpSa } from "./isakmp-sa.ts";
+import type { Pair } from "./pairs.ts";
 import { type Farewell, PeerLine } from "./peer-line.ts";
 import type { Interrupted } from "./waiting.ts";
 
@@ -37,25 +38,41 @@ export function freezeLine(
   sas: readonly IsakmpSa[],
   waiting: Interrupted | undefined,
 ): FrozenLine {
-  const { connection, coming, current, spent, tasks, farewells } = line;
-  const live = sas.flatMap((sa) => (sa.state.kind === "Live" ? [{ sa, state: sa.state }] : []));
-  const exchanges = live.flatMap(({ state }) => [...state.exchanges.values()]);
-  const named = [...tasks.map(pairOfTask), ...exchanges.map(pairOfExchange)].filter((pair) => pair !== undefined);
-  const { id, trigger, path, peer, heardAt, attempt, unreachable, quickModeAt, lastIke } = line;
+  const { connection, coming } = line;
+  const pairs = new Set(line.pairs.values());
+  for (const task of line.tasks) addTo(pairs, pairOfTask(task));
+  const frozen: FrozenIsakmpSa[] = [];
+  for (const sa of sas) {
+    if (sa.state.kind !== "Live") continue;
+    for (const exchange of sa.state.exchanges.values()) addTo(pairs, pairOfExchange(exchange));
+    frozen.push(freezeIsakmpSa(connection, sa, sa.state));
+  }
   return {
-    ...{ id, trigger, path, peer, heardAt, attempt, unreachable, quickModeAt, lastIke },
+    id: line.id,
+    trigger: line.trigger,
+    path: line.path,
+    peer: line.peer,
+    heardAt: line.heardAt,
+    attempt: line.attempt,
+    unreachable: line.unreachable,
+    quickModeAt: line.quickModeAt,
+    lastIke: line.lastIke,
     connection: names.freeze(connection),
     dpd: line.dpd.freeze(),
     deletedEarly: line.deletedEarly,
-    pairs: freezePairs(connection, [...line.pairs.values(), ...named]),
-    own: [...line.pairs.keys()],
-    sas: live.map(({ sa, state }) => freezeIsakmpSa(connection, sa, state)),
-    tasks: tasks.map((task) => freezeTask(connection, task)),
-    current: current?.id,
-    spent: spent?.id,
-    farewells: farewells.map((one) => ({ ...one, sa: one.sa.id })),
+    pairs: freezePairs(connection, pairs),
+    own: Array.from(line.pairs.keys()),
+    sas: frozen,
+    tasks: line.tasks.map((task) => freezeTask(connection, task)),
+    current: line.current?.id,
+    spent: line.spent?.id,
+    farewells: line.farewells.map((one) => ({ ...one, sa: one.sa.id })),
     interrupted: coming === undefined ? waiting : { trigger: coming.trigger, weaker: coming.weaker },
   };
+}
+
+function addTo(pairs: Set<Pair>, pair: Pair | undefined): void {
+  if (pair !== undefined) pairs.add(pair);
 }
 
 /** Something of it goes on; nothing of what a peer sets up, and an attempt opens another. */

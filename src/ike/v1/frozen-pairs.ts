@@ -14,18 +14,37 @@ export function freezePairs(connection: Connection, pairs: Iterable<Pair>): read
   const all = new Set(pairs);
   // A set that grows is walked to its end.
   for (const { successors } of all) for (const { to } of successors) all.add(to);
-  return [...all].map((pair) => ({
-    ...pair,
+  return Array.from(all, (pair) => ({
+    ...carried(pair),
     config: freezeChildConfig(connection, pair.config),
     successors: pair.successors.map(({ to, by }) => ({ to: to.id, by })),
   }));
+}
+
+/** What is the same in both forms. */
+function carried(pair: Pair | FrozenPair): Omit<FrozenPair, "config" | "successors"> {
+  return {
+    id: pair.id,
+    ike: pair.ike,
+    mode: pair.mode,
+    encapsulation: pair.encapsulation,
+    suite: pair.suite,
+    parts: pair.parts,
+    localSelector: pair.localSelector,
+    remoteSelector: pair.remoteSelector,
+    by: pair.by,
+    madeAt: pair.madeAt,
+    lowestNonce: pair.lowestNonce,
+    state: pair.state,
+    proven: pair.proven,
+  };
 }
 
 /** By id, in the same order. */
 export function thawPairs(connection: Connection, frozen: readonly FrozenPair[]): Map<number, Pair> {
   const pairs = new Map<number, Pair>();
   for (const one of frozen)
-    pairs.set(one.id, { ...one, config: thawChildConfig(connection, one.config), successors: [] });
+    pairs.set(one.id, { ...carried(one), config: thawChildConfig(connection, one.config), successors: [] });
   for (const { id, successors } of frozen)
     for (const { to, by } of successors) thawed(pairs, id).successors.push({ to: thawed(pairs, to), by });
   return pairs;
