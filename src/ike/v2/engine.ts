@@ -150,7 +150,11 @@ export class Ikev2Engine implements VersionEngine<FrozenIkev2> {
     const host = this.#host;
     host.localEndpoints = frozen.localEndpoints;
     thawEstablished(frozen, this.#registry, host.connections, host.world, now);
-    this.#attempts.thaw([...frozen.wanted, ...frozen.attempts], now);
+    this.#attempts.thaw(frozen.attempts, now);
+    for (const { connection, remote, trigger, children } of frozen.wanted) {
+      for (const child of children) this.#attempts.ask(connection, remote, child, trigger);
+      this.#attempts.postpone(Attempts.key(connection, remote), now);
+    }
     this.#wishes.thaw(frozen.packets);
     for (const spi of frozen.offered) host.world.spis.giveBack(spi);
     for (const sa of this.#registry.sas) this.#agenda.set(sa, sa.nextTimeout);

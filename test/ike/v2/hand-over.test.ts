@@ -337,6 +337,23 @@ test("a reauthentication that was under way begins again", () => {
   assertSettled({ sim, a, b });
 });
 
+test("a child that was asked of a reauthentication is asked for again, the IKE SA it was to replace being gone", () => {
+  const { sim, a, b } = established();
+  sim.held = [];
+  a.give({ kind: "reauthenticate", ike: ikeOf(a), trigger: "operator" });
+  sim.runJobs();
+  // lost: IKE_SA_INIT -->
+  assert.equal(describe(sim.held.pop() ?? assert.fail()), "IKE_SA_INIT request 0");
+  b.give({ kind: "delete-ike", ike: ikeOf(b), reason: "test" });
+  sim.deliver(a);
+  sim.deliver(b);
+  assert.equal(a.installed.size, 0);
+  initiate(a);
+  handOver(sim, a);
+  sim.held = undefined;
+  assertSettled({ sim, a, b });
+});
+
 test("one that the peer sets up is left out: the peer begins again", () => {
   const { sim, a, b } = twoNodes({}, mirrored({ keyingTries: 0 }));
   sim.held = [];
