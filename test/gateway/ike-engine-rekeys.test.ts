@@ -70,6 +70,35 @@ for (const [limit, loss, rekeys] of [
     assertLimits(pair, rekeys);
   });
 
+test("both sides change processes again and again while keys last 0.2 s: no packet is lost, no counter falls", () => {
+  const pair = up(500_000, bad(500_000, 0.01));
+  const stream = new NumberedStream(pair);
+  const counted = () => ({
+    rekeys: pair.left.rekeys["octets"]?.["done"] ?? 0,
+    octets: pair.left.control.snapshot().tunnels[0]?.octetsOut ?? 0,
+    ...pair.left.engine.snapshot().counters,
+  });
+  let before = counted();
+  for (let times = 0; times < 20; times++) {
+    stream.run(250, 5);
+    const traffic = () => {
+      stream.take();
+      stream.feed(5);
+    };
+    pair.upgrade(times % 2 === 0 ? "left" : "right", traffic);
+    const after = counted();
+    for (const [name, value] of Object.entries(before))
+      assert.ok(value <= (Object.entries(after).find(([key]) => key === name)?.[1] ?? -1), name);
+    before = after;
+  }
+  stream.run(1000, 5);
+  pair.run(4000);
+  stream.take();
+  stream.assertWhole();
+  assertLimits(pair, 24);
+  assert.equal(pair.left.control.snapshot().tunnels[0]?.state, "up");
+});
+
 test("keys that end faster than lost messages are repeated: packets wait, and each that is lost is counted", () => {
   const pair = up(500_000, bad(500_000, 0.1));
   const stream = new NumberedStream(pair);

@@ -6,6 +6,7 @@ import {
   DEFAULT_CONNECTION_POLICY,
   type IkeConfig,
 } from "#core/connection";
+import { assert } from "#core/errors";
 import type { Policy } from "#core/policy";
 import { type Millis, millis, octets } from "#core/units";
 import { runJob } from "#crypto/ike-jobs";
@@ -14,11 +15,14 @@ import type { ControlEffect, ControlInput, IkePort } from "#gateway/control-door
 import { IkeControl } from "#gateway/ike-control";
 import { SA_COLUMNS, SA_NUMBERS, Sa, SaNumber } from "#ipsec/sa";
 import { createLaneCipher } from "#process/lane-cipher";
+import { decodeState, encodeState } from "#process/state-codec";
 import { FakeIke, type FakeIkeWorld } from "./fake-ike.ts";
 import { address, carry, seededRandom, VirtualGateway } from "./gateway-pair.ts";
 import { WALL_CLOCK } from "./ike-pair.ts";
 import { LEFT, RIGHT, selector } from "./specs.ts";
 
+/** Milliseconds. */
+const LONGEST_SETTLING = 2000;
 const NEVER = Number.POSITIVE_INFINITY;
 
 export function childConfig(
@@ -119,8 +123,11 @@ export class ControlledGateway<Engine extends IkePort = FakeIke> {
   /** The most that any SA ever had under its key, by what it may have. */
   worst = 0;
 
-  constructor(side: "left" | "right", make: (parts: EngineParts) => Engine, slots = 1024) {
-    const seed = side === "left" ? 5 : 6;
+  #ike: IkeConfig = ikeConfig([]);
+
+  /** `generation`: of processes; the first is 0, and each draws what none before it drew. */
+  constructor(side: "left" | "right", make: (parts: EngineParts) => Engine, slots = 1024, generation = 0) {
+    const seed = (side === "left" ? 5 : 6) + 1000 * generation;
     this.gateway = new VirtualGateway((memory, count) => createLaneCipher("native", memory, count), slots, seed);
     const random = seededRandom(100 + seed);
     const [local, remote] = side === "left" ? ["192.0.2.1", "192.0.2.2"] : ["192.0.2.2", "192.0.2.1"];
@@ -141,7 +148,30 @@ export class ControlledGateway<Engine extends IkePort = FakeIke> {
     });
   }
 
+  /** Goes on with what the other one has, which is held and settled: as another process, which gets copies. */
+  takeOver(former: ControlledGateway<Engine>): void {
+    former.listen();
+    const now = millis(former.gateway.now);
+    const state = { plane: former.gateway.freeze(), control: former.control.freeze() };
+    const next = decodeState(encodeState({ ...state, ike: former.#ike })) as typeof state & { readonly ike: IkeConfig };
+    this.gateway.now = now;
+    this.gateway.drops.set(former.gateway.drops);
+    this.gateway.thaw(next.plane);
+    this.control.thaw(next.control, { ike: next.ike, policies: [], addresses: [] }, now);
+    this.#ike = next.ike;
+    this.policies = former.policies;
+    this.told.push(...former.told);
+    this.worst = former.worst;
+    // Sockets and TUN are the same.
+    const [here, there] = [this.gateway.port, former.gateway.port];
+    here.sent.push(...there.sent.splice(0));
+    here.written.push(...there.written.splice(0));
+    this.sends.push(...former.sends.splice(0));
+    this.give({ kind: "timeout" });
+  }
+
   give(input: ControlInput): void {
+    if (input.kind === "configure") this.#ike = input.ike;
     for (const effect of this.control.handle(input, millis(this.gateway.now))) {
       if (effect.kind === "send") this.sends.push(effect);
       else if (effect.kind === "compute") this.jobs.push(effect);
@@ -186,8 +216,10 @@ export interface PairOptions {
 
 /** Two of one kind, and what is between them. */
 export class JoinedControls<Engine extends IkePort> {
-  readonly left: ControlledGateway<Engine>;
-  readonly right: ControlledGateway<Engine>;
+  left: ControlledGateway<Engine>;
+  right: ControlledGateway<Engine>;
+  readonly #make: (parts: EngineParts) => Engine;
+  #generations = 0;
   now: Millis = millis(1000);
   readonly #delay: number;
   readonly #lose: (index: number, now: number) => boolean;
@@ -198,6 +230,7 @@ export class JoinedControls<Engine extends IkePort> {
   clear = 0;
 
   constructor(make: (parts: EngineParts) => Engine, options: PairOptions) {
+    this.#make = make;
     this.left = new ControlledGateway("left", make);
     this.right = new ControlledGateway("right", make);
     this.#jobTime = options.jobTime ?? 0;
@@ -221,6 +254,23 @@ export class JoinedControls<Engine extends IkePort> {
       left.gateway.drive();
       right.gateway.drive();
     }
+  }
+
+  /** A new process takes this side over as soon as nothing is under way that it could not go on with. */
+  upgrade(side: "left" | "right", traffic: (now: Millis) => void): void {
+    const former = this[side];
+    former.give({ kind: "hold" });
+    for (let spent = 0; former.control.unsettled !== undefined; spent++) {
+      assert(spent < LONGEST_SETTLING, former.control.unsettled);
+      this.run(1, traffic);
+    }
+    const next = new ControlledGateway(side, this.#make, undefined, ++this.#generations);
+    next.takeOver(former);
+    this[side] = next;
+    this.#flying = this.#flying
+      // Jobs of IKE SAs that were being set up.
+      .filter(({ to, input }) => to !== former || input.kind !== "computed")
+      .map((one) => (one.to === former ? { ...one, to: next } : one));
   }
 
   #countClear(): void {
