@@ -10,42 +10,16 @@ import { listRoutes, listRules } from "#io/routes";
 import type { Agent } from "#lab/agent";
 import type { Box } from "#lab/box";
 import { bothDirections, kernelDrops } from "#lab/counters";
-import { DEMO_PLAN, type GatewayJson, gatewayConfigs, type TunnelPlan } from "#lab/gateway-config";
+import { DEMO_PLAN, type TunnelPlan } from "#lab/gateway-config";
 import type { GatewayProcess } from "#lab/gateway-process";
 import { type Gateways, hostA, hostB, Lab } from "#lab/lab";
+import { laneConfigs } from "./lane-configs.ts";
 import { NEEDS_ROOT } from "./root.ts";
 
 /** The gateway's own routing table (src/process/network.ts). */
 const TABLE = 4301;
 const TUN = "esp0";
 const END_SECONDS = 10;
-
-interface SaList {
-  readonly sas: readonly object[];
-}
-
-/** The lab's configurations, each SA pair as often as there are lanes, with keys and SPIs of its own. */
-function laneConfigs(plan: TunnelPlan, lanes: number): { readonly a: GatewayJson; readonly b: GatewayJson } {
-  const ofLanes = Array.from({ length: lanes }, (_, lane) => {
-    const { a, b } = gatewayConfigs(plan);
-    const sasOf = (config: GatewayJson) => {
-      const { sas: given } = config;
-      const text = JSON.stringify({ sas: given }).replace(
-        /"spi":"(0x[0-9a-f]+)"/g,
-        (_, spi) => `"spi":${Number(spi) * lanes + lane}`,
-      );
-      const { sas }: SaList = JSON.parse(text);
-      return sas.map((sa) => ({ ...sa, lane }));
-    };
-    return { a, b, sasOfA: sasOf(a), sasOfB: sasOf(b) };
-  });
-  const [first] = ofLanes;
-  assert.ok(first);
-  return {
-    a: { ...first.a, lanes, sas: ofLanes.flatMap(({ sasOfA }) => sasOfA) },
-    b: { ...first.b, lanes, sas: ofLanes.flatMap(({ sasOfB }) => sasOfB) },
-  };
-}
 
 async function startLanes(lab: Lab, plan: TunnelPlan, lanes: number): Promise<Gateways> {
   const configs = laneConfigs(plan, lanes);

@@ -6,10 +6,12 @@ import type { GatewayProcess } from "#lab/gateway-process";
 import { hostA, hostB, Lab } from "#lab/lab";
 import { eventually } from "#lab/wait";
 import { mustBeSilent, mustFlow } from "./lab.ts";
+import { laneConfigs } from "./lane-configs.ts";
 import { NEEDS_ROOT } from "./root.ts";
 
 const MTU = 1500;
-const UPGRADES = 10;
+const UPGRADES = 3;
+const LANES = 2;
 /** A start of the program, on a machine that has others to do. */
 const UPGRADE_SECONDS = 30;
 /** Datagrams of one flow, and a second of it. */
@@ -29,12 +31,15 @@ async function upgraded(gateway: GatewayProcess, times: number): Promise<void> {
 }
 
 test(
-  `keys by hand: ${UPGRADES} upgrades of a gateway that is under load lose and repeat no packet`,
+  `keys by hand, ${LANES} lanes: ${UPGRADES} upgrades of a gateway that is under load lose and repeat no packet`,
   NEEDS_ROOT,
   async () => {
     await using lab = new Lab(MTU);
     const hosts = await lab.startHosts();
-    const { a } = await lab.startGateways(DEMO_PLAN);
+    const configs = laneConfigs(DEMO_PLAN, LANES);
+    const a = lab.launch(lab.network.gatewayA, configs.a);
+    const b = lab.launch(lab.network.gatewayB, configs.b);
+    await Promise.all([a.ready(), b.ready()]);
     await mustFlow(hostA(hosts.a), hostB(hosts.b));
     const tap = lab.openTap();
     let upgrading = true;
