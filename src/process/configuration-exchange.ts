@@ -35,6 +35,7 @@ export interface ExchangeParts {
 export class ConfigurationExchange {
   readonly #parts: ExchangeParts;
   #running: GatewayConfig;
+  #isShut = false;
 
   constructor(running: GatewayConfig, parts: ExchangeParts) {
     this.#running = running;
@@ -46,8 +47,14 @@ export class ConfigurationExchange {
     return this.#running;
   }
 
+  /** Another process is the gateway: what it runs is not changed here. */
+  shut(): void {
+    this.#isShut = true;
+  }
+
   /** What `take` would do; `next` stays the caller's. */
   preview(next: GatewayConfig, places?: Places): ExchangeOutcome {
+    if (this.#isShut) return { why: "another process goes on with the gateway; ask again" };
     const needs = restartNeeds(this.#running, next, places);
     if (needs.length > 0) return { why: needs.map(complaintToText).join("\n") };
     return { changes: configChanges(this.#running, next) };

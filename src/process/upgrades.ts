@@ -58,7 +58,10 @@ export class Upgrades {
         program: [...process.execArgv, ...process.argv.slice(1)],
         handover: gateway.handover,
         events,
-        leaves: () => doors.shut(),
+        leaves: () => {
+          doors.shut();
+          gateway.exchange?.shut();
+        },
         mtu: gateway.mtu,
         version,
         config: config(),
