@@ -108,6 +108,8 @@ export interface Gateway {
   policies(): readonly Policy[];
   /** What lanes count of themselves. */
   readings(): LaneReadings;
+  /** Keys of the SAs there are, whose policy is wanted, for who traces. */
+  showKeys(watch: Pick<KeyWatch, "child">, isWanted: (policy: string) => boolean): void;
   readonly handover: Handover;
   /** Resolves when every lane has come to its commands once more; never when one does not. */
   turn(): Promise<void>;
@@ -272,6 +274,7 @@ async function start(parts: Parts): Promise<Gateway> {
       ike: ike?.snapshot(),
     }),
     policies: () => plane.policies,
+    showKeys: (watch, isWanted) => plane.showKeys(watch, isWanted),
     readings: () => readLanes(lanes, control, freezing.controlBefore),
     handover: {
       get descriptors() {

@@ -15,7 +15,7 @@ import { IkeEventMetrics } from "#metrics/ike-events";
 import { ConfiguredInventory } from "#process/configured-inventory";
 import { Doors } from "#process/doors";
 import { type HttpDoor, openHttp } from "#process/http-service";
-import { KEYS_REQUEST, KeyLog } from "#process/key-log";
+import { isPolicyOf, KeyLog, keysQuestion } from "#process/key-log";
 import { LoopDelay } from "#process/loop-delay";
 import { Measuring, type MeasuringParts } from "#process/measuring";
 import { Failures, Operated } from "#process/operated";
@@ -195,7 +195,8 @@ async function serve(
       upgrade,
     });
     const inherited = takeOver?.offer.listening;
-    doors.control = await listen(options.socket, operated, keys, inherited?.control);
+    const shown = (line: string) => keysFor(line, keys, gateway);
+    doors.control = await listen(options.socket, operated, shown, inherited?.control);
     const inventory = new ConfiguredInventory(configuration);
     const messages = () => gateway.ike?.exchanges ?? new Map();
     const parts = { gateway: operated, inventory, lanes: config.lanes, messages };
@@ -274,15 +275,24 @@ async function listenToMonitors(
   return openHttp(http, { gateway: operated, metrics: () => measuring.text(), ready }, inherited);
 }
 
+/** What who traces has asked for; undefined: it was another question. */
+function keysFor(line: string, keys: KeyLog, gateway: Gateway): Uint8Array | undefined {
+  const question = keysQuestion(line);
+  const target = question?.present;
+  if (target !== undefined)
+    return keys.take({ target, show: (watch) => gateway.showKeys(watch, (policy) => isPolicyOf(target, policy)) });
+  return question === undefined ? undefined : keys.take();
+}
+
 /** The control socket. */
 async function listen(
   path: string | undefined,
   gateway: Operated,
-  keys: KeyLog,
+  keys: (line: string) => Uint8Array | undefined,
   inherited: number | undefined,
 ): Promise<ControlServer | undefined> {
   if (path === undefined) return undefined;
-  const answer = async (line: string) => (line === KEYS_REQUEST ? keys.take() : answerLine(line, gateway));
+  const answer = async (line: string) => keys(line) ?? answerLine(line, gateway);
   return listenControl(path, REQUEST_LIMIT, answer, inherited);
 }
 

@@ -9,7 +9,7 @@ import { askControlOctets, CONTROL_SOCKET } from "#io/control-socket";
 import { packageVersion } from "#io/package-file";
 import { PacketCapture } from "#io/packet-capture";
 import { monotonicClock, wallClock } from "#io/system-clock";
-import { KEYS_REQUEST } from "#process/key-log";
+import { KEYS_REQUEST, presentKeysRequest } from "#process/key-log";
 import { ask, askStatus, refusal, SOCKET_OPTION } from "./ask.ts";
 import { paint } from "./colour.ts";
 import { type Arguments, type CliIo, type Command, JSON_OPTION, UsageError } from "./command.ts";
@@ -38,6 +38,7 @@ export const trace: Command = {
       value: "FILE",
       help: "a new file with the KEYS of new SAs, mode 0600, as Wireshark takes them",
     },
+    present: { type: "boolean", help: "with TUNNEL and --keys: the KEYS of the SAs that it has already, too" },
     rekey: { type: "boolean", help: "with TUNNEL and --keys: new keys at the beginning, so that all can be opened" },
     seconds: { type: "string", value: "N", help: "end after so long; without it at Ctrl-C" },
     limit: { type: "string", value: "OCTETS", help: "of the capture; what comes after that is counted (100M)" },
@@ -46,6 +47,7 @@ export const trace: Command = {
   examples: [
     "esplanade trace --pcapng all.pcapng --seconds 10",
     "esplanade trace hq --pcapng hq.pcapng --keys hq.keys --rekey",
+    "esplanade trace hq/net --pcapng hq.pcapng --keys hq.keys --present",
   ],
   run,
 };
@@ -57,8 +59,12 @@ async function run(args: Arguments, io: CliIo): Promise<number> {
   const seconds = args.number("seconds", 0.1, 86_400, Number.POSITIVE_INFINITY);
   const name = args.optional("[TUNNEL]");
   const keysPath = args.text("keys");
-  if (args.has("rekey") && (name === undefined || keysPath === undefined))
-    throw new UsageError("--rekey is for one tunnel and its keys", "write esplanade trace TUNNEL --keys FILE --rekey");
+  for (const option of ["rekey", "present"])
+    if (args.has(option) && (name === undefined || keysPath === undefined))
+      throw new UsageError(
+        `--${option} is for one tunnel and its keys`,
+        `write esplanade trace TUNNEL --keys FILE --${option}`,
+      );
   const status = await askStatus(args);
   if (typeof status === "string") return refusal(io, status);
   const wanted = name === undefined ? status.tunnels : findTunnels(name, status);
@@ -76,7 +82,8 @@ async function run(args: Arguments, io: CliIo): Promise<number> {
   if (keysPath !== undefined) warnOfKeys(keysPath, io);
   const pcapng = new CaptureFile((octets) => file.write(octets), limit, `esplanade ${packageVersion()}`);
   io.err(`tracing ${name ?? "all tunnels"} into ${path}: clear traffic is in it. ${stop.text}\n`);
-  const traced: Traced = { args, io, status, selection, pcapng, keys, every: name === undefined };
+  const present = args.has("present") ? name : undefined;
+  const traced: Traced = { args, io, status, selection, pcapng, keys, present, every: name === undefined };
   const lost = await follow(capture, traced, stop, args.has("rekey") ? name : undefined);
   pcapng.end(lost, BigInt(wallClock()) * 1_000_000n);
   tell(path, pcapng, lost, args, io);
@@ -90,6 +97,8 @@ interface Traced {
   readonly selection: Selection;
   readonly pcapng: CaptureFile;
   readonly keys: PrivateFile | undefined;
+  /** Whose SAs are shown with their keys though they were made before. */
+  readonly present: string | undefined;
   /** No tunnel is named. */
   readonly every: boolean;
 }
@@ -109,7 +118,7 @@ function stopWanted(seconds: number): Stop {
 /** Until it is to stop; how many packets the kernel had no room for. */
 async function follow(
   capture: PacketCapture,
-  { args, io, status, selection, pcapng, keys, every }: Traced,
+  { args, io, status, selection, pcapng, keys, present, every }: Traced,
   { signal }: Stop,
   rekeyed: string | undefined,
 ): Promise<number> {
@@ -117,10 +126,13 @@ async function follow(
   let lost = 0;
   let statusAt = clock.now() + STATUS_EVERY;
   let keysAt = Number.NEGATIVE_INFINITY;
+  let question = present === undefined ? KEYS_REQUEST : presentKeysRequest(present);
   let renewing = rekeyed;
   for (let last = false; ; ) {
     if (keys !== undefined && (clock.now() >= keysAt || last)) {
-      if (!(await fetchKeys(args, keys))) io.err(`${paint(io, "red", "esplanade")}: this gateway gives no keys\n`);
+      if (!(await fetchKeys(args, keys, question)))
+        io.err(`${paint(io, "red", "esplanade")}: this gateway gives no keys\n`);
+      question = KEYS_REQUEST;
       keysAt = clock.now() + KEYS_EVERY;
     }
     if (renewing !== undefined) {
@@ -168,10 +180,10 @@ async function renew(tunnel: string, args: Arguments, io: CliIo): Promise<void> 
 }
 
 /** False: this gateway does not know the question. */
-async function fetchKeys(args: Arguments, file: PrivateFile): Promise<boolean> {
+async function fetchKeys(args: Arguments, file: PrivateFile, question: string): Promise<boolean> {
   let lines: Uint8Array;
   try {
-    lines = await askControlOctets(args.text("socket") ?? CONTROL_SOCKET, KEYS_REQUEST);
+    lines = await askControlOctets(args.text("socket") ?? CONTROL_SOCKET, question);
   } catch (error) {
     unlessSystem(error);
     return true;
@@ -184,7 +196,7 @@ async function fetchKeys(args: Arguments, file: PrivateFile): Promise<boolean> {
 
 function warnOfKeys(path: string, io: CliIo): void {
   const text = [
-    `KEYS ARE WRITTEN TO ${path}: whoever has it reads all traffic of the SAs that are made while this runs.`,
+    `KEYS ARE WRITTEN TO ${path}: whoever has it reads all traffic of the SAs whose keys it has, recorded or not.`,
     "Never send it to anybody together with a capture, and remove it as soon as you have looked: shred -u FILE",
   ];
   for (const line of text) io.err(`${paint(io, "red", "warning")}: ${line}\n`);

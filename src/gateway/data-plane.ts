@@ -5,6 +5,7 @@
 import { addressToString } from "#core/address";
 import type { ChildSaSpec, ProtocolSpec } from "#core/child-sa-spec";
 import { assert, ConfigError } from "#core/errors";
+import type { KeyWatch } from "#core/key-watch";
 import type { Policy } from "#core/policy";
 import type { RandomSource } from "#core/ports";
 import { laneOfSpi, nearestSpiOfLane } from "#core/steering";
@@ -21,7 +22,7 @@ import {
 } from "./child-usage.ts";
 import type { LaneCommand, LaneKey } from "./lane-command.ts";
 import type { LaneSocket } from "./lane-context.ts";
-import { freezeChild, type KeyVault, laneKeys, type PlaneState, thawChild } from "./plane-state.ts";
+import { freezeChild, type KeyVault, laneKeys, type PlaneState, showPair, thawChild } from "./plane-state.ts";
 import { policySnapshot } from "./policy-snapshot.ts";
 import { buildInstall, buildKey, childMtu, type Placement } from "./sa-install.ts";
 import { buildMove, type Place, withoutKeys } from "./sa-move.ts";
@@ -375,6 +376,13 @@ export class DataPlane {
       });
       return id;
     });
+  }
+
+  /** SAs whose policy is wanted, with their keys, which the callee copies during the call. */
+  showKeys(watch: Pick<KeyWatch, "child">, isWanted: (policy: string) => boolean): void {
+    for (const { child, spec } of this.#children.values())
+      if (this.#vault !== undefined && isWanted(child.policy))
+        showPair(child, spec, this.#vault, (pair) => watch.child(pair, spec.remote.address.family));
   }
 
   #endpointsOf({ lane }: InstalledChild): Int32Array {

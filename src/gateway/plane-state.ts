@@ -2,11 +2,12 @@
  * The data plane as plain data, for the process that takes it over: SAs with keys, sequence numbers and replay windows exactly
  * as the lanes left them. Read and written while no lane runs.
  */
-import type { ChildSaSpec, ProtocolSpec } from "#core/child-sa-spec";
+import type { ChildSaSpec, ProtocolSpec, SaKeys } from "#core/child-sa-spec";
 import { assert } from "#core/errors";
 import type { Policy } from "#core/policy";
 import { ENDPOINT_COLUMNS } from "#core/slab";
 import type { Spi } from "#core/units";
+import { wipe } from "#crypto/octets";
 import { SA_COLUMNS, SA_NUMBERS, type SaTable } from "#ipsec/sa";
 import type { InstalledChild } from "./data-plane.ts";
 import type { LaneKey } from "./lane-command.ts";
@@ -93,6 +94,24 @@ export function laneKeys(child: InstalledChild, spec: ChildSaSpec, vault: KeyVau
     assert(vault.read(slot, key.encryptionKey, key.integrityKey), `the keys of slot ${slot} were kept`);
     return key;
   });
+}
+
+/** Shows the pair with its keys, and wipes them. The outer AH of a bundle enciphers nothing. */
+export function showPair(
+  { inbound, outbound }: InstalledChild,
+  spec: ChildSaSpec,
+  vault: KeyVault,
+  show: (pair: ProtocolSpec) => void,
+): void {
+  const keysOf = (slot: number, lengths: SaKeys): SaKeys => {
+    const encryptionKey = new Uint8Array(lengths.encryptionKey.length);
+    const integrityKey = new Uint8Array(lengths.integrityKey.length);
+    assert(vault.read(slot, encryptionKey, integrityKey), `the keys of slot ${slot} were kept`);
+    return { spi: lengths.spi, encryptionKey, integrityKey };
+  };
+  const pair = { ...spec, inbound: keysOf(inbound, spec.inbound), outbound: keysOf(outbound, spec.outbound) };
+  show(pair);
+  for (const { encryptionKey, integrityKey } of [pair.inbound, pair.outbound]) wipe(encryptionKey, integrityKey);
 }
 
 export interface Kept {

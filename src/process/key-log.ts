@@ -10,6 +10,22 @@ import { espLines, ikeLine } from "./wireshark-keys.ts";
 
 /** The question on the control socket. */
 export const KEYS_REQUEST = '{"kind":"keys"}';
+/** The same, for keys of the SAs too that a tunnel ("hq", "hq/net") has already. */
+export function presentKeysRequest(target: string): string {
+  return `{"kind":"keys","present":${JSON.stringify(target)}}`;
+}
+
+/** `present`: whose SAs; undefined: no question for keys. */
+export function keysQuestion(line: string): { readonly present: string | undefined } | undefined {
+  if (line === KEYS_REQUEST) return { present: undefined };
+  const [, target] = /^\{"kind":"keys","present":"([^"\\]+)"\}$/.exec(line) ?? [];
+  return target === undefined ? undefined : { present: target };
+}
+
+/** Policies of "hq" are "hq/net" and, of each further peer, "hq/net#2". */
+export function isPolicyOf(target: string, policy: string): boolean {
+  return policy === target || policy.startsWith(`${target}/`) || policy.startsWith(`${target}#`);
+}
 /** Milliseconds from one question to the next. */
 export const KEYS_PATIENCE = 5000;
 /** Octets that wait; some thousand SAs. */
@@ -20,6 +36,13 @@ export interface KeyLogWorld {
   /** Calls once, and keeps no process alive. */
   later(work: () => void, millis: number): void;
   warn(text: string): void;
+}
+
+/** Keys of SAs that were made before anybody asked. */
+export interface PresentKeys {
+  /** Whose: "hq/net". */
+  readonly target: string;
+  show(watch: KeyWatch): void;
 }
 
 export class KeyLog implements KeyWatch {
@@ -43,12 +66,16 @@ export class KeyLog implements KeyWatch {
   }
 
   /** What was made since the last question, for the caller to wipe; the first one opens the log. */
-  take(): Uint8Array {
+  take(present?: PresentKeys): Uint8Array {
     this.#until = this.#world.now() + KEYS_PATIENCE;
     if (!this.#open) {
       this.#open = true;
       this.#world.warn("KEYS LEAVE THIS PROCESS: esplanade trace --keys asks for those of every SA made from now on");
       this.#expire();
+    }
+    if (present !== undefined) {
+      this.#world.warn(`KEYS LEAVE THIS PROCESS: those of the SAs that ${present.target} has already, too`);
+      present.show(this);
     }
     const taken = joinOctets(this.#lines);
     this.#forget();

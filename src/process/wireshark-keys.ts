@@ -19,10 +19,14 @@ const ESP_ENCRYPTION: ReadonlyMap<number, string> = new Map([
   [Encryption.AES_GCM_12, "AES-GCM with 12 octet ICV [RFC4106]"],
   [Encryption.AES_GCM_16, "AES-GCM with 16 octet ICV [RFC4106]"],
 ]);
+const NOT_CHECKED = "ANY 96 bit authentication [no checking]";
 const ESP_INTEGRITY: ReadonlyMap<number, string> = new Map([
   [Integrity.NONE, "NULL"],
   [Integrity.HMAC_MD5_96, "HMAC-MD5-96 [RFC2403]"],
   [Integrity.HMAC_SHA1_96, "HMAC-SHA-1-96 [RFC2404]"],
+  // It opens the packet and leaves the ICV alone.
+  [Integrity.AES_XCBC_96, NOT_CHECKED],
+  [Integrity.AES_CMAC_96, NOT_CHECKED],
   [Integrity.HMAC_SHA2_256_128, "HMAC-SHA-256-128 [RFC4868]"],
   [Integrity.HMAC_SHA2_384_192, "HMAC-SHA-384-192 [RFC4868]"],
   [Integrity.HMAC_SHA2_512_256, "HMAC-SHA-512-256 [RFC4868]"],

@@ -1,7 +1,7 @@
 // A data plane that another one takes over between two packets: no number is sent twice, no window goes back.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { ChildSaSpec } from "#core/child-sa-spec";
+import type { ChildSaSpec, SaKeys } from "#core/child-sa-spec";
 import { millis, octets } from "#core/units";
 import type { PlaneState } from "#gateway/plane-state";
 import { SaNumber, SaState } from "#ipsec/sa";
@@ -89,4 +89,29 @@ test("keys leave the state when they are taken, and what is removed afterwards g
   next.allEvents();
   assert.equal(next.table.state(child.inbound), SaState.FREE);
   assert.deepEqual(next.freeze().room.used, virtualGateway().freeze().room.used);
+});
+
+test("who traces is shown the keys of a policy's SAs as they were installed, for the time of the call", () => {
+  const spec = childSpec({ ...protocolSpec("esp", "tunnel", suiteOf("aes256-sha256"), 8) });
+  const wanted = [spec.inbound, spec.outbound].map(({ spi, encryptionKey, integrityKey }) => ({
+    spi,
+    encryptionKey: encryptionKey.slice(),
+    integrityKey: integrityKey.slice(),
+  }));
+  const { left } = joined(spec);
+  const shown: SaKeys[] = [];
+  left.plane.showKeys({ child: () => assert.fail("nobody asked for it") }, (policy) => policy === "other");
+  left.plane.showKeys(
+    {
+      child(pair, family) {
+        assert.equal(family, 4);
+        shown.push(pair.inbound, pair.outbound);
+        assert.deepEqual(shown, wanted);
+      },
+    },
+    (policy) => policy === "net",
+  );
+  assert.equal(shown.length, 2);
+  for (const { encryptionKey, integrityKey } of shown)
+    assert.ok([...encryptionKey, ...integrityKey].every((octet) => octet === 0));
 });

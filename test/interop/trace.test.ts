@@ -1,7 +1,7 @@
 // `esplanade trace` in the lab's network (src/lab/network.ts): Wireshark opens what it captured with the keys it was given.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestOptions, test } from "node:test";
@@ -95,6 +95,22 @@ test("trace: tshark opens IKE and ESP with the keys, and finds inside what the T
     assert.match(tracing.log, / 0 lost, 0 beyond the limit/);
     // Nobody asks any more.
     await eventually("the keys to stay", () => left.process.log.includes("keys stay in this process again"));
+
+    // The SAs that are there, and no new ones.
+    const again = join(home, "again");
+    mkdirSync(again);
+    const present = join(again, "t.keys");
+    const more = ["trace", "s2s/net", "--socket", left.socket, "--pcapng", join(again, "t.pcapng"), "--keys", present];
+    const second = new LabProcess("trace", gatewayA.fork(ESPLANADE, { arguments: [...more, "--present"] }));
+    try {
+      await eventually("the keys of before", () => existsSync(present) && statSync(present).size > 0);
+      await mustAnswerPing(hosts.a, addressToString(SITE_B.host[4]));
+    } finally {
+      await second.end("SIGINT");
+    }
+    const old = readFileSync(present, "utf8").trimEnd().split("\n");
+    assert.ok(dissect(again, 'frame.interface_name != "esp0" && esp && icmp', "icmp.seq", old).length >= 2, second.log);
+    assert.match(left.process.log, /KEYS LEAVE THIS PROCESS: .* s2s\/net has already/);
   } finally {
     for (const gateway of started) await gateway.process.end("SIGTERM");
     rmSync(home, { recursive: true, force: true });

@@ -23,6 +23,8 @@ const INTEGRITY: Readonly<Record<string, string>> = {
   sha384: "HMAC-SHA-384-192 [RFC4868]",
   sha512: "HMAC-SHA-512-256 [RFC4868]",
   md5: "HMAC-MD5-96 [RFC2403]",
+  aesxcbc: "ANY 96 bit authentication [no checking]",
+  aescmac: "ANY 96 bit authentication [no checking]",
 };
 
 const SUITES = [
@@ -38,14 +40,19 @@ const SUITES = [
   "des-sha1",
   "null-sha1",
   "null-sha256",
+  "aes128-aescmac",
+  "aes256-aesxcbc",
 ];
+
+/** It opens the packet and leaves the ICV alone. */
+const UNCHECKED = /aesxcbc|aescmac/;
 
 /** Wireshark reads sequence numbers as 32 bits: with ESN it cannot check ICVs, which cover the high half. */
 const ROADS: readonly Road[] = SUITES.flatMap((suite, i): Road[] => [
   { suite, protocol: "esp", mode: "tunnel", udp: true, ipv6: false, esn: false },
   { suite, protocol: "esp", mode: i % 2 === 0 ? "tunnel" : "transport", udp: false, ipv6: false, esn: false },
   { suite, protocol: "esp", mode: "tunnel", udp: i % 2 === 0, ipv6: true, esn: false },
-]);
+]).filter(({ suite, udp, ipv6 }) => !UNCHECKED.test(suite) || (udp && !ipv6));
 
 function algorithms(suite: string): readonly [string, string] {
   const [cipher = "", mac] = suite.split("-");
@@ -117,7 +124,7 @@ for (const road of ROADS)
       const hex = Buffer.from(inner.subarray(header)).toString("hex");
       assert.equal(decrypted[i]?.slice(0, hex.length), hex);
     }
-    assert.equal(good, sealed.inner.length, "ICVs that tshark calls good");
+    assert.equal(good, UNCHECKED.test(road.suite) ? 0 : sealed.inner.length, "ICVs that tshark calls good");
   });
 
 test("with another key tshark calls no ICV good: it does judge", { skip: missing }, () => {

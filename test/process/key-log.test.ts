@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { ProtocolSpec } from "#core/child-sa-spec";
 import { millis, spi } from "#core/units";
 import { Encryption, Integrity } from "#crypto/transforms";
-import { KEYS_PATIENCE, KeyLog } from "#process/key-log";
+import { isPolicyOf, KEYS_PATIENCE, KEYS_REQUEST, KeyLog, keysQuestion, presentKeysRequest } from "#process/key-log";
 
 const direction = (number: number, octets: number) => ({
   spi: spi(number),
@@ -95,4 +95,26 @@ test("what waits is bounded, and ciphers that Wireshark does not have are left o
   assert.equal(text(log.take()), "");
   for (let i = 0; i < 10_000; i++) log.child(PAIR, 6);
   assert.ok(log.take().length <= 1 << 20);
+});
+
+test("keys of SAs that are there leave only for who names their tunnel, and that is said aloud", () => {
+  assert.deepEqual(keysQuestion(KEYS_REQUEST), { present: undefined });
+  assert.deepEqual(keysQuestion(presentKeysRequest("hq/net")), { present: "hq/net" });
+  for (const other of ['{"kind":"status"}', '{"kind":"keys","present":""}', '{"kind":"keys","present":7}'])
+    assert.equal(keysQuestion(other), undefined, other);
+  const policies = ["hq/net", "hq/net#2", "hq/network", "hq2/net"];
+  assert.deepEqual(
+    policies.map((policy) => isPolicyOf("hq/net", policy)),
+    [true, true, false, false],
+  );
+  assert.deepEqual(
+    policies.map((policy) => isPolicyOf("hq", policy)),
+    [true, true, true, false],
+  );
+  const world = new World();
+  const log = new KeyLog(world);
+  const lines = text(log.take({ target: "hq/net", show: (watch) => watch.child(PAIR, 4) })).split("\n");
+  assert.equal(lines.filter((line) => line.startsWith("uat:esp_sa:")).length, 2);
+  assert.match(world.warnings[1] ?? "", /KEYS LEAVE THIS PROCESS: .* hq\/net has already/);
+  assert.equal(text(log.take()), "");
 });
