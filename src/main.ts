@@ -104,6 +104,8 @@ export interface Gateway {
   /** Takes other configurations; undefined: all keys are manual. */
   readonly exchange: ConfigurationExchange | undefined;
   snapshot(): GatewaySnapshot;
+  /** Of all lanes, by reason; reasons that never occurred are left out. */
+  drops(): Readonly<Record<string, number>>;
   /** The SPD, in its order. */
   policies(): readonly Policy[];
   /** What lanes count of themselves. */
@@ -273,6 +275,7 @@ async function start(parts: Parts): Promise<Gateway> {
       io: ioOf(lanes),
       ike: ike?.snapshot(),
     }),
+    drops: () => dropsOf(lanes),
     policies: () => plane.policies,
     showKeys: (watch, isWanted) => plane.showKeys(watch, isWanted),
     readings: () => readLanes(lanes, control, freezing.controlBefore),

@@ -73,7 +73,7 @@ async function run(args: Arguments, io: CliIo): Promise<number> {
 async function tunnelOf(args: Arguments): Promise<TunnelStatus | string> {
   const answer = await ask(args, { kind: "status" });
   if (!answer.ok || !("status" in answer)) return answer.ok ? "the gateway gave no status" : answer.why;
-  const targets = findTargets(args.parameter("TUNNEL"), false, answer.status);
+  const targets = findTargets(args.parameter("TUNNEL"), false, answer.status.tunnels);
   if (typeof targets === "string") return targets;
   const [target] = targets;
   const found = answer.status.tunnels.find(

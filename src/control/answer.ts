@@ -7,6 +7,7 @@ import type {
   OperatorRequest,
   OperatorTarget,
   ReloadOutcome,
+  TunnelName,
   TunnelStatus,
 } from "#core/operator";
 import { faultText } from "./fault.ts";
@@ -32,7 +33,7 @@ export async function answerLine(line: string, gateway: OperatedGateway): Promis
 export async function answerRequest(request: OperatorRequest, gateway: OperatedGateway): Promise<OperatorAnswer> {
   switch (request.kind) {
     case "status":
-      return { ok: true, status: gateway.status() };
+      return { ok: true, status: await gateway.gatherStatus() };
     case "sas":
       return { ok: true, sas: saRecords(gateway, reqidsOf(gateway)) };
     case "reload":
@@ -62,8 +63,7 @@ async function act(
   request: Extract<OperatorRequest, { readonly target: string }>,
   gateway: OperatedGateway,
 ): Promise<OperatorAnswer> {
-  const status = gateway.status();
-  const targets = findTargets(request.target, request.ike, status);
+  const targets = findTargets(request.target, request.ike, gateway.tunnelNames());
   if (typeof targets === "string") return { ok: false, why: targets };
   let count = 0;
   const whys: string[] = [];
@@ -75,7 +75,7 @@ async function act(
 
 /** The tunnels that a name means: "hq", "hq/net" or "net". A text is what is wrong. */
 export function findTunnels(name: string, status: GatewayStatus): readonly TunnelStatus[] | string {
-  const targets = findTargets(name, false, status);
+  const targets = findTargets(name, false, status.tunnels);
   if (typeof targets === "string") return targets;
   return status.tunnels.filter(({ connection, child }) =>
     targets.some((one) => one.kind === "child" && one.child === child && one.connection === connection),
@@ -83,8 +83,11 @@ export function findTunnels(name: string, status: GatewayStatus): readonly Tunne
 }
 
 /** "hq/net", a connection's name (all of its children, or its IKE SA), or a child's. A text is what is wrong. */
-export function findTargets(name: string, ike: boolean, status: GatewayStatus): readonly OperatorTarget[] | string {
-  const { tunnels } = status;
+export function findTargets(
+  name: string,
+  ike: boolean,
+  tunnels: readonly TunnelName[],
+): readonly OperatorTarget[] | string {
   const connection = tunnels.filter((tunnel) => tunnel.connection === name);
   if (ike || connection.length > 0) {
     if (connection.length === 0) return unknown(name, "connection", [...new Set(tunnels.map((t) => t.connection))]);

@@ -196,10 +196,20 @@ export interface RunningConfiguration {
   readonly store: ConfigStore;
 }
 
+export interface TunnelName {
+  readonly connection: string;
+  readonly child: string;
+}
+
 /** The running gateway, as what operators talk to sees it. */
 export interface OperatedGateway {
   readonly configuration: RunningConfiguration;
+  /** Of one moment; with thousands of tunnels nobody else has his turn meanwhile. */
   status(): GatewayStatus;
+  /** The same with pauses for others: where there are many tunnels not all of one moment. */
+  gatherStatus(): Promise<GatewayStatus>;
+  /** Of every tunnel; a child that several peers have is there as often. */
+  tunnelNames(): readonly TunnelName[];
   readonly journal: Journal;
   /** A text says what is wrong with the question. */
   explainPacket(packet: PacketQuery): PacketVerdict | string;

@@ -13,6 +13,7 @@ import type { TrafficSelector } from "#core/selector";
 import type { Millis } from "#core/units";
 import type { IkeEffect, IkeInput } from "#ike/effects";
 import type { FrozenIke } from "#ike/frozen";
+import type { ChildCounters } from "./child-usage.ts";
 import type { InClear } from "./clear-fallback.ts";
 import type { DataPlane } from "./data-plane.ts";
 
@@ -130,6 +131,12 @@ export interface TunnelSnapshot {
   readonly establishedAt: Millis | undefined;
   /** Of the pair in use. */
   readonly life: PairLife | undefined;
+}
+
+/** A tunnel with the counters of all its pairs, in the order in which they came. */
+export interface ShownTunnel {
+  readonly tunnel: TunnelSnapshot;
+  readonly counters: readonly ChildCounters[];
 }
 
 /** How old a pair is and what it may still do. Limits: Infinity = none. Times are points of the clock. */

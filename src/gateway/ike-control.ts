@@ -25,6 +25,7 @@ import type {
   ControlSnapshot,
   ControlSummary,
   ControlWorld,
+  ShownTunnel,
   TunnelSnapshot,
 } from "./control-doors.ts";
 import type { ControlState, PoliciesInForce } from "./control-state.ts";
@@ -475,6 +476,22 @@ export class IkeControl {
   summary(): ControlSummary {
     const fallbacks = this.#fallbacks.counts;
     return { ike: this.#world.engine.snapshot(), rekeys: this.#director.counts.table, fallbacks };
+  }
+
+  tunnelNames(): readonly Tunnel[] {
+    return [...this.#tunnels.all];
+  }
+
+  /** One after the other: whoever looks may pause between two. */
+  *shownTunnels(): Generator<ShownTunnel> {
+    for (const tunnel of this.tunnelNames()) {
+      const planes = [...(this.#director.family(tunnel.policy)?.pairs() ?? [])]
+        .map(({ id }) => this.#pairs.get(id)?.plane)
+        .filter((plane) => plane !== undefined)
+        .sort((a, b) => a - b);
+      const counters = planes.map((plane) => this.#world.plane.counters(plane));
+      yield { tunnel: this.#tunnelSnapshot(tunnel, this.#now), counters };
+    }
   }
 
   /** Pair by pair. */

@@ -56,7 +56,7 @@ export function labelText(labels: Labels): string {
 }
 
 /** Names of connections are an operator's: nothing in them may begin a line or end the quotes. */
-function escapeValue(value: string): string {
+export function escapeValue(value: string): string {
   return /[\\"\n]/.test(value) ? value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n") : value;
 }
 

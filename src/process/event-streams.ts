@@ -1,4 +1,6 @@
 /** Server-sent events: what the journal gets, as it comes, and the gateway's status every second to those who want it. */
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { jsonPieces } from "#control/http/message";
 import type { JournalEntry } from "#core/journal";
 import type { OperatedGateway } from "#core/operator";
 
@@ -52,13 +54,16 @@ class EventStream {
   }
 }
 
-type Told = Pick<OperatedGateway, "journal" | "status">;
+type Told = Pick<OperatedGateway, "journal" | "gatherStatus">;
 
 export class EventStreams implements Disposable {
   readonly #gateway: Told;
   readonly #streams = new Set<EventStream>();
   readonly #stopListening: () => void;
   #timer: NodeJS.Timeout | undefined;
+  /** A status is being gathered. */
+  #telling = false;
+  #closed = false;
   readonly #alive: NodeJS.Timeout;
 
   constructor(gateway: Told) {
@@ -83,7 +88,7 @@ export class EventStreams implements Disposable {
     const { events } = journal.after(journal.after(after, 0).last < after ? 0 : after, BACKLOG);
     stream.push(`retry: 2000\n\n${events.map(entryText).join("")}`);
     this.#streams.add(stream);
-    if (status && this.#timer === undefined) this.#tellStatus();
+    if (status && this.#timer === undefined && !this.#telling) void this.#tellStatus();
     const end = () => {
       stream.end();
       this.#streams.delete(stream);
@@ -100,6 +105,7 @@ export class EventStreams implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#closed = true;
     this.#stopListening();
     clearTimeout(this.#timer);
     clearInterval(this.#alive);
@@ -107,17 +113,37 @@ export class EventStreams implements Disposable {
     this.#streams.clear();
   }
 
-  #tellStatus(): void {
+  async #tellStatus(): Promise<void> {
     this.#timer = undefined;
-    const wanting = [...this.#streams].filter(({ wantsStatus }) => wantsStatus);
-    if (wanting.length === 0) return;
+    if (!this.#isWanted) return;
+    this.#telling = true;
     const began = performance.now();
-    const text = `event: status\ndata: ${JSON.stringify(this.#gateway.status())}\n\n`;
-    for (const stream of wanting) stream.pushStatus(text);
+    try {
+      const text = `event: status\ndata: ${await inTurns(jsonPieces(await this.#gateway.gatherStatus()))}\n\n`;
+      for (const stream of this.#streams) if (stream.wantsStatus) stream.pushStatus(text);
+    } catch {
+      // A fault of ours: the next look may do better, and the streams have their other events.
+    }
+    this.#telling = false;
+    if (this.#closed || !this.#isWanted) return;
     const pause = Math.max(STATUS_EVERY, SHARE * (performance.now() - began));
-    this.#timer = setTimeout(() => this.#tellStatus(), pause);
+    this.#timer = setTimeout(() => void this.#tellStatus(), pause);
     this.#timer.unref();
   }
+
+  get #isWanted(): boolean {
+    return [...this.#streams].some(({ wantsStatus }) => wantsStatus);
+  }
+}
+
+/** A piece a turn of the event loop. */
+async function inTurns(pieces: Iterable<string>): Promise<string> {
+  const all: string[] = [];
+  for (const piece of pieces) {
+    if (all.length > 0) await nextTurn();
+    all.push(piece);
+  }
+  return all.join("");
 }
 
 /** JSON has no line ends, so the data is one line (WHATWG HTML §9.2.6). */

@@ -42,12 +42,12 @@ export async function openHttp(
   inherited: readonly number[] = [],
 ): Promise<HttpDoor> {
   const recent = new RecentStatus(
-    () => parts.gateway.status(),
+    () => parts.gateway.gatherStatus(),
     () => performance.now(),
   );
   const status = () => recent.status();
   const { journal } = parts.gateway;
-  const streams = new EventStreams({ journal, status });
+  const streams = new EventStreams({ journal, gatherStatus: status });
   const world: HttpWorld = {
     gateway: parts.gateway,
     status,

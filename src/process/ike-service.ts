@@ -23,6 +23,7 @@ import type {
   ControlSummary,
   ControlTarget,
   IkePort,
+  ShownTunnel,
 } from "#gateway/control-doors";
 import type { ControlState } from "#gateway/control-state";
 import type { DataPlane } from "#gateway/data-plane";
@@ -294,6 +295,15 @@ export class IkeService {
 
   snapshot(): IkeServiceSnapshot {
     return { ...this.summary(), tunnels: this.#control.tunnels() };
+  }
+
+  tunnelNames(): readonly { readonly connection: string; readonly child: string }[] {
+    return this.#control.tunnelNames();
+  }
+
+  /** One after the other: whoever looks may pause between two. */
+  shownTunnels(): Generator<ShownTunnel> {
+    return this.#control.shownTunnels();
   }
 
   /** Without a look at each tunnel. */

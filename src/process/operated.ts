@@ -1,4 +1,5 @@
 /** The running gateway as operators see it (core/operator.ts): its snapshots in their words, its last failures remembered. */
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { reportLine } from "#control/report-text";
 import { addressToString, type Endpoint } from "#core/address";
 import type { GatewayDetails } from "#core/details";
@@ -13,16 +14,20 @@ import type {
   OperatorTarget,
   RunningConfiguration,
   SaStatus,
+  TunnelName,
   TunnelStatus,
 } from "#core/operator";
 import type { PacketQuery, PacketVerdict } from "#core/packet-verdict";
 import type { Clock } from "#core/ports";
 import { type Millis, spiToString } from "#core/units";
 import type { ChildCounters } from "#gateway/child-usage";
-import type { ControlOutcome, PairLife, TunnelSnapshot } from "#gateway/control-doors";
+import type { ControlOutcome, PairLife, ShownTunnel } from "#gateway/control-doors";
 import { packetVerdict } from "#gateway/packet-verdict";
 import type { Gateway } from "#src/main";
 import type { LoopDelay } from "./loop-delay.ts";
+
+/** Tunnels that are looked at in one turn of the event loop. */
+const AT_ONCE = 200;
 
 /** Why tunnels are not up: told by reports, forgotten when they are up again. Bounded by what is configured. */
 export class Failures {
@@ -90,10 +95,38 @@ export class Operated implements OperatedGateway {
   }
 
   status(): GatewayStatus {
-    const { children, drops, ike } = this.#gateway.snapshot();
+    const gathering = this.#gather();
+    for (;;) {
+      const { done, value } = gathering.next();
+      if (done === true) return value;
+    }
+  }
+
+  async gatherStatus(): Promise<GatewayStatus> {
+    const gathering = this.#gather();
+    for (let count = 1; ; count++) {
+      const { done, value } = gathering.next();
+      if (done === true) return value;
+      if (count % AT_ONCE === 0) await nextTurn();
+    }
+  }
+
+  tunnelNames(): readonly TunnelName[] {
+    return this.#gateway.ike?.tunnelNames() ?? [];
+  }
+
+  /** Yields after each tunnel. */
+  *#gather(): Generator<undefined, GatewayStatus> {
+    const ike = this.#gateway.ike?.summary();
     const now = this.#clock.now();
     const sas = ike?.ike.sas ?? [];
-    const found = indexOf(sas, children);
+    const pairs = pairsOf(sas);
+    yield undefined;
+    const tunnels: TunnelStatus[] = [];
+    for (const shown of this.#gateway.ike?.shownTunnels() ?? []) {
+      tunnels.push(this.#tunnel(shown, pairs, now));
+      yield undefined;
+    }
     return {
       format: 1,
       pid: this.#pid,
@@ -101,13 +134,13 @@ export class Operated implements OperatedGateway {
       tun: this.#gateway.tunName,
       mtu: this.#gateway.mtu,
       description: this.#gateway.description,
-      tunnels: (ike?.tunnels ?? []).map((tunnel) => this.#tunnel(tunnel, found, now)),
+      tunnels,
       ikeSas: sas.map((sa) => ikeSaStatus(sa, now)),
       stall: this.#delay.report,
       halfOpen: ike?.ike.halfOpen ?? 0,
       rekeys: ike?.rekeys ?? {},
       fallbacks: ike?.fallbacks ?? { total: 0, now: 0 },
-      drops,
+      drops: this.#gateway.drops(),
       ike: ike?.ike.counters ?? {},
       configLastReload: this.configuration.lastReload,
       ...(this.configuration.file === undefined ? {} : { configFile: this.configuration.file }),
@@ -162,7 +195,7 @@ export class Operated implements OperatedGateway {
     }
   }
 
-  #tunnel(tunnel: TunnelSnapshot, { pairs, counters }: PairIndex, now: Millis): TunnelStatus {
+  #tunnel({ tunnel, counters }: ShownTunnel, pairs: PairIndex, now: Millis): TunnelStatus {
     const { connection, child, state, octetsIn, octetsOut, packetsIn, packetsOut, rate, nextRekey, establishedAt } =
       tunnel;
     const { pair: current, ike } = (tunnel.current === undefined ? undefined : pairs.get(tunnel.current)) ?? {};
@@ -184,7 +217,7 @@ export class Operated implements OperatedGateway {
       suite: current?.suite,
       localSelectors: current?.localSelectors ?? [],
       remoteSelectors: current?.remoteSelectors ?? [],
-      sas: (counters.get(tunnel.policy) ?? []).map((pair) => saStatus(pair, current, spares)),
+      sas: counters.map((pair) => saStatus(pair, current, spares)),
       failure: this.#failures.of(connection, child),
       clear:
         tunnel.clear === undefined ? undefined : { millis: now - tunnel.clear.since, because: tunnel.clear.because },
@@ -193,20 +226,12 @@ export class Operated implements OperatedGateway {
 }
 
 /** Made once an answer: there may be ten thousand tunnels. */
-interface PairIndex {
-  readonly pairs: ReadonlyMap<number, { readonly pair: ChildSnapshot; readonly ike: IkeSaSnapshot }>;
-  /** By policy. */
-  readonly counters: ReadonlyMap<string, readonly ChildCounters[]>;
-}
+type PairIndex = ReadonlyMap<number, { readonly pair: ChildSnapshot; readonly ike: IkeSaSnapshot }>;
 
-function indexOf(ikeSas: readonly IkeSaSnapshot[], children: readonly ChildCounters[]): PairIndex {
-  const counters = new Map<string, ChildCounters[]>();
-  for (const child of children) {
-    const known = counters.get(child.policy);
-    if (known === undefined) counters.set(child.policy, [child]);
-    else known.push(child);
-  }
-  return { pairs: new Map(ikeSas.flatMap((ike) => ike.children.map((pair) => [pair.id, { pair, ike }]))), counters };
+function pairsOf(ikeSas: readonly IkeSaSnapshot[]): PairIndex {
+  const pairs = new Map<number, { readonly pair: ChildSnapshot; readonly ike: IkeSaSnapshot }>();
+  for (const ike of ikeSas) for (const pair of ike.children) pairs.set(pair.id, { pair, ike });
+  return pairs;
 }
 
 function answerOf(outcome: ControlOutcome): { readonly count: number } | { readonly why: string } {

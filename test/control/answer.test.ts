@@ -24,6 +24,12 @@ class Recorded implements OperatedGateway {
   status() {
     return TWO;
   }
+  async gatherStatus() {
+    return TWO;
+  }
+  tunnelNames() {
+    return TWO.tunnels;
+  }
   async act(action: string, target: OperatorTarget) {
     this.asked.push([action, target]);
     return this.outcome;
@@ -31,25 +37,25 @@ class Recorded implements OperatedGateway {
 }
 
 test("a connection's name means all of its children, or its IKE SA", () => {
-  assert.deepEqual(findTargets("hq", false, TWO), [
+  assert.deepEqual(findTargets("hq", false, TWO.tunnels), [
     { kind: "child", child: "net", connection: "hq" },
     { kind: "child", child: "voice", connection: "hq" },
   ]);
-  assert.deepEqual(findTargets("hq", true, TWO), [{ kind: "ike", connection: "hq" }]);
+  assert.deepEqual(findTargets("hq", true, TWO.tunnels), [{ kind: "ike", connection: "hq" }]);
 });
 
 test("connection/child means one child, a child's name all of that name", () => {
-  assert.deepEqual(findTargets("hq/net", false, TWO), [{ kind: "child", child: "net", connection: "hq" }]);
-  assert.deepEqual(findTargets("net", false, TWO), [
+  assert.deepEqual(findTargets("hq/net", false, TWO.tunnels), [{ kind: "child", child: "net", connection: "hq" }]);
+  assert.deepEqual(findTargets("net", false, TWO.tunnels), [
     { kind: "child", child: "net", connection: "hq" },
     { kind: "child", child: "net", connection: "lab" },
   ]);
 });
 
 test("an unknown name gets the nearest one, or all there are", () => {
-  assert.equal(findTargets("hq/nett", false, TWO), "no tunnel is called 'hq/nett'; did you mean 'hq/net'?");
-  assert.equal(findTargets("paris", true, TWO), "no connection is called 'paris'; there are: hq, lab");
-  assert.equal(findTargets("hq", false, { ...STATUS, tunnels: [] }), "no tunnel is called 'hq'; none is configured");
+  assert.equal(findTargets("hq/nett", false, TWO.tunnels), "no tunnel is called 'hq/nett'; did you mean 'hq/net'?");
+  assert.equal(findTargets("paris", true, TWO.tunnels), "no connection is called 'paris'; there are: hq, lab");
+  assert.equal(findTargets("hq", false, []), "no tunnel is called 'hq'; none is configured");
 });
 
 test("a request reaches the gateway once for each target, and counts come back in one answer", async () => {

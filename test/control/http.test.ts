@@ -35,6 +35,12 @@ class Sample implements OperatedGateway {
   status() {
     return STATUS;
   }
+  async gatherStatus() {
+    return STATUS;
+  }
+  tunnelNames() {
+    return STATUS.tunnels;
+  }
   details() {
     return undefined;
   }
@@ -54,7 +60,7 @@ async function* pieces(...texts: readonly string[]): AsyncGenerator<string> {
 function world(gateway: OperatedGateway = new Sample()): HttpWorld {
   return {
     gateway,
-    status: () => gateway.status(),
+    status: () => gateway.gatherStatus(),
     metrics: () => pieces("ipsec_tunnel_up 1\n", "rest\n"),
     stream: () => pieces("event: status\ndata: {}\n\n"),
     ready: async () => undefined,
@@ -266,7 +272,7 @@ test("status, tunnels and SAs of many leave in pieces, and say the same as in on
   const [tunnel] = STATUS.tunnels;
   assert.ok(tunnel !== undefined);
   const many = { ...STATUS, tunnels: Array.from({ length: 1234 }, (_, i) => ({ ...tunnel, child: `net${i}` })) };
-  const at = { ...world(), status: () => many };
+  const at = { ...world(), status: async () => many };
   const read = async (target: string) => {
     const { body } = await ask(target, {}, at);
     assert.ok(typeof body !== "string", target);

@@ -18,6 +18,12 @@ class Sample implements OperatedGateway {
   status() {
     return STATUS;
   }
+  async gatherStatus() {
+    return STATUS;
+  }
+  tunnelNames() {
+    return STATUS.tunnels;
+  }
   async act() {
     return { count: 0 };
   }
@@ -57,7 +63,10 @@ test("a number of the process before this one begins at the beginning", async ()
 
 test("status comes to those who want it", async () => {
   using streams = new EventStreams(new Sample());
-  const text = String((await opened(streams, 0, true).next()).value);
+  const stream = opened(streams, 0, true);
+  let text = "";
+  // It is gathered while the stream has begun already.
+  while (!/^event: status$/m.test(text)) text += String((await stream.next()).value);
   const data = /^event: status\ndata: (.*)$/m.exec(text)?.[1] ?? "";
   assert.deepEqual(JSON.parse(data), JSON.parse(JSON.stringify(STATUS)));
   assert.doesNotMatch(String((await opened(streams, 0).next()).value), /event: status/);

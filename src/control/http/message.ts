@@ -38,10 +38,16 @@ const PIECE = 100;
 /** The same for an object with arrays that may be long: those are written piece by piece. */
 export function longJsonAnswer(value: object): HttpAnswer {
   const isLong = Object.values(value).some((own) => Array.isArray(own) && own.length > PIECE);
-  return isLong ? { status: 200, type: JSON_TYPE, body: jsonPieces(value) } : jsonAnswer(value);
+  return isLong ? { status: 200, type: JSON_TYPE, body: linePieces(value) } : jsonAnswer(value);
 }
 
-async function* jsonPieces(value: object): AsyncGenerator<string> {
+async function* linePieces(value: object): AsyncGenerator<string> {
+  yield* jsonPieces(value);
+  yield "\n";
+}
+
+/** Of an object with arrays that may be long: each piece is little work. */
+export function* jsonPieces(value: object): Generator<string> {
   let text = "{";
   let between = "";
   for (const [key, own] of Object.entries(value)) {
@@ -58,7 +64,7 @@ async function* jsonPieces(value: object): AsyncGenerator<string> {
     }
     text = "]";
   }
-  yield `${text}}\n`;
+  yield `${text}}`;
 }
 
 /** A fault of ours in one answer is no reason to end a gateway, or to leave its client without a word. */

@@ -14,7 +14,7 @@ export interface HttpFile {
 export interface HttpWorld {
   readonly gateway: OperatedGateway;
   /** The gateway's status, perhaps of a moment ago: as many as like may ask for it. */
-  status(): GatewayStatus;
+  status(): Promise<GatewayStatus>;
   /** Prometheus' text. */
   metrics(): AsyncIterable<string>;
   /** Server-sent events after this number, with the status every second or not; undefined: too many streams are open. */
@@ -57,11 +57,11 @@ export const ROUTES: readonly Route[] = [
     type: "text/plain; version=0.0.4; charset=utf-8",
     body: world.metrics(),
   })),
-  get("/v1/status", ({ world }) => longJsonAnswer(world.status())),
-  get("/v1/tunnels", ({ world }) => longJsonAnswer({ tunnels: world.status().tunnels })),
+  get("/v1/status", async ({ world }) => longJsonAnswer(await world.status())),
+  get("/v1/tunnels", async ({ world }) => longJsonAnswer({ tunnels: (await world.status()).tunnels })),
   get("/v1/tunnels/{connection}/{child}", tunnel),
-  get("/v1/sas", ({ world }) => {
-    const { ikeSas, tunnels } = world.status();
+  get("/v1/sas", async ({ world }) => {
+    const { ikeSas, tunnels } = await world.status();
     const childSas = tunnels.flatMap(({ connection, child, sas }) => sas.map((sa) => ({ connection, child, ...sa })));
     return longJsonAnswer({ ikeSas, childSas });
   }),
@@ -159,16 +159,16 @@ function text(body: string, status = 200): HttpAnswer {
   return { status, type: "text/plain; charset=utf-8", body };
 }
 
-function tunnel({ world, parts }: Call): HttpAnswer {
+async function tunnel({ world, parts }: Call): Promise<HttpAnswer> {
   const [connection = "", child = ""] = parts;
-  const status = world.status();
+  const status = await world.status();
   const own = status.tunnels.filter((one) => one.connection === connection && one.child === child);
   if (own.length > 0) return jsonAnswer({ tunnels: own });
   return errorAnswer(404, "no-tunnel", whyUnknown(`${connection}/${child}`, status));
 }
 
 function whyUnknown(name: string, status: GatewayStatus): string {
-  const found = findTargets(name, false, status);
+  const found = findTargets(name, false, status.tunnels);
   return typeof found === "string" ? found : `no tunnel is called '${name}'`;
 }
 

@@ -137,6 +137,12 @@ export class SampleGateway implements OperatedGateway {
   status(): GatewayStatus {
     return this.state;
   }
+  async gatherStatus(): Promise<GatewayStatus> {
+    return this.state;
+  }
+  tunnelNames(): GatewayStatus["tunnels"] {
+    return this.state.tunnels;
+  }
   details(): GatewayDetails | undefined {
     return this.current;
   }
