@@ -38,6 +38,7 @@ import { type LaneListen, openLanes } from "#process/lane-set";
 import type { LaneListener, LaneThread } from "#process/lane-thread";
 import { GatewayNetwork, SOCKET_MARK } from "#process/network";
 import { Opened } from "#process/opened";
+import { RecentWays } from "#process/recent-ways";
 
 /** Without SAs nothing bounds the TUN's MTU. */
 const DEFAULT_MTU = 1400;
@@ -136,6 +137,7 @@ interface Parts {
   readonly opened: Opened;
   readonly network: GatewayNetwork;
   readonly guard: ClearGuard;
+  readonly ways: RecentWays;
 }
 
 /** Secrets of `given.ike` are the gateway's until it has ended. */
@@ -148,9 +150,14 @@ export async function startGateway(
   const opened = new Opened();
   const network = new GatewayNetwork(config.policies);
   const guard = new ClearGuard(config);
+  const clock = monotonicClock();
+  const ways = new RecentWays(
+    (remote) => wayTo(remote, SOCKET_MARK),
+    () => clock.now(),
+  );
   const { makeEngine = (world) => new IkeEngine(world), inheritance, keys } = options;
   try {
-    return await start({ config, log, makeEngine, keys, opened, network, guard, inheritance });
+    return await start({ config, log, makeEngine, keys, opened, network, guard, ways, inheritance });
   } catch (error) {
     // What could not be closed must not hide why the start failed.
     await opened.closeAll().catch((failure) => log.warn(String(failure)));
@@ -173,7 +180,7 @@ async function start(parts: Parts): Promise<Gateway> {
   opened.add(() => tun.close());
   /** By whom the rules of the TUN are taken away in the end. */
   let owned = inheritance === undefined;
-  let mtu = inheritance?.mtu ?? tunMtu(config);
+  let mtu = inheritance?.mtu ?? tunMtu(config, parts.ways);
   opened.add(() => {
     if (owned) network.forget(tun.name);
   });
@@ -256,7 +263,7 @@ async function start(parts: Parts): Promise<Gateway> {
   log.info(`${tun.name} mtu ${mtu}; ${description}`);
 
   const resize = (next: GatewayConfig) => {
-    const fits = tunMtu(next);
+    const fits = tunMtu(next, parts.ways);
     if (fits !== mtu) network.resize(tun.name, fits);
     mtu = fits;
   };
@@ -323,7 +330,7 @@ function protect({ config, log, network, guard }: Parts, tun: string, mtu: numbe
 }
 
 function openIke(
-  { config, log, makeEngine, keys, opened, network, guard, inheritance }: Parts,
+  { config, log, makeEngine, keys, opened, network, guard, ways, inheritance }: Parts,
   ike: IkeConfig,
   plane: DataPlane,
   tunName: string,
@@ -337,6 +344,7 @@ function openIke(
     random: systemRandom,
     clock,
     mark: SOCKET_MARK,
+    ways,
     tunName,
     lanes,
     inherited: inheritance?.descriptors.ike,
@@ -372,8 +380,9 @@ function openTun(config: GatewayConfig): TunDevice {
 }
 
 /** The device's MTU follows the smallest SA on it (design: cut packets must fit), but IPv6 needs 1280 (RFC 8200 §5). */
-function tunMtu(config: GatewayConfig): number {
-  const negotiable = config.ike === undefined ? [] : [smallestChildMtu(config.ike, pathMtuOf)];
+function tunMtu(config: GatewayConfig, ways: RecentWays): number {
+  const negotiable =
+    config.ike === undefined ? [] : [smallestChildMtu(config.ike, (connection) => pathMtuOf(connection, ways))];
   const manual = config.sas.map((sa) => childMtu(sa, sa.pathMtu));
   const fits = Math.min(...manual, ...negotiable, Number.POSITIVE_INFINITY);
   const largest = Number.isFinite(fits) ? fits : DEFAULT_MTU;
@@ -382,9 +391,9 @@ function tunMtu(config: GatewayConfig): number {
 }
 
 /** The smallest of the ways to a connection's peers, as far as they are known. */
-function pathMtuOf({ remoteAddresses }: Connection): number {
-  const ways = remoteAddresses.map((host) => (host.kind === "address" ? wayTo(host.address, SOCKET_MARK) : undefined));
-  return Math.min(...ways.map((way) => way?.mtu ?? ETHERNET_MTU), ETHERNET_MTU);
+function pathMtuOf({ remoteAddresses }: Connection, ways: RecentWays): number {
+  const all = remoteAddresses.map((host) => (host.kind === "address" ? ways.to(host.address) : undefined));
+  return Math.min(...all.map((way) => way?.mtu ?? ETHERNET_MTU), ETHERNET_MTU);
 }
 
 function offloadText(tun: TunDevice): string {

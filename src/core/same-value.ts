@@ -7,11 +7,20 @@ export function sameValue(a: unknown, b: unknown): boolean {
   if (a instanceof Uint8Array || b instanceof Uint8Array)
     return a instanceof Uint8Array && b instanceof Uint8Array && sameOctets(a, b);
   if (Array.isArray(a) !== Array.isArray(b)) return false;
-  const left = new Map(Object.entries(a).filter(([, value]) => value !== undefined));
-  const right = new Map(Object.entries(b).filter(([, value]) => value !== undefined));
-  if (left.size !== right.size) return false;
-  for (const [key, value] of left) if (!right.has(key) || !sameValue(value, right.get(key))) return false;
-  return true;
+  if (Array.isArray(a) && Array.isArray(b)) return a.length === b.length && a.every((one, at) => sameValue(one, b[at]));
+  return sameRecord(a, b);
+}
+
+/** Most of a configuration is compared again and again: no key is looked at more often than it takes. */
+function sameRecord(a: object, b: object): boolean {
+  let count = 0;
+  for (const [key, value] of Object.entries(a)) {
+    if (value === undefined) continue;
+    if (!sameValue(value, Object.hasOwn(b, key) ? Reflect.get(b, key) : undefined)) return false;
+    count++;
+  }
+  for (const value of Object.values(b)) if (value !== undefined) count--;
+  return count === 0;
 }
 
 /** Without telling by its time where they differ: some are secrets. */

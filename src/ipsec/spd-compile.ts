@@ -65,7 +65,7 @@ interface Pair {
 /** Sorted distinct first addresses of the elementary intervals of one side. */
 interface Boundaries {
   readonly starts: readonly IpAddress[];
-  readonly rank: ReadonlyMap<string, number>;
+  readonly rank: ReadonlyMap<Key, number>;
   /** Work space: where a rank stands among the cuts of the tree that is being built. */
   readonly position: Int32Array;
 }
@@ -206,7 +206,7 @@ function insert(nodes: (Pair[] | undefined)[], index: number, pair: Pair, side: 
 
 function boundariesOf(selectors: readonly TrafficSelector[], family: Family): Boundaries {
   const zero = addressFromWords(family, [0, 0, 0, 0]);
-  const distinct = new Map<string, IpAddress>([[keyOf(zero), zero]]);
+  const distinct = new Map<Key, IpAddress>([[keyOf(zero), zero]]);
   for (const { first, last } of selectors) {
     if (first.family !== family) continue;
     distinct.set(keyOf(first), first);
@@ -226,8 +226,12 @@ function spanOf(selector: TrafficSelector, { starts, rank }: Boundaries): Span {
   };
 }
 
-function keyOf(address: IpAddress): string {
-  return String.fromCharCode(...address.octets);
+/** Numbers of IPv4 addresses: there may be thousands, and texts of them take most of the time. */
+type Key = number | string;
+
+function keyOf({ family, octets }: IpAddress): Key {
+  if (family === 6) return String.fromCharCode(...octets);
+  return ((octets[0] ?? 0) * 0x1000000 + ((octets[1] ?? 0) << 16)) | ((octets[2] ?? 0) << 8) | (octets[3] ?? 0);
 }
 
 /** The next address; undefined behind the last one. */

@@ -40,6 +40,7 @@ import type { OpenIkePort } from "./inherited.ts";
 import { type JobCounters, JobPool } from "./job-pool.ts";
 import type { LaneListen } from "./lane-set.ts";
 import type { Opened } from "./opened.ts";
+import type { RecentWays } from "./recent-ways.ts";
 import { Settling } from "./settling.ts";
 import { UpdownPrograms } from "./updown.ts";
 
@@ -59,6 +60,7 @@ export interface IkeServiceParts {
   readonly random: RandomSource;
   readonly clock: Clock;
   readonly mark: number;
+  readonly ways: RecentWays;
   readonly tunName: string;
   readonly makeEngine: (world: IkeWorld) => IkePort;
   readonly keys: KeyWatch | undefined;
@@ -138,7 +140,10 @@ export class IkeService {
     const { keys } = parts;
     const engine = parts.makeEngine({ random, spis: plane.spis, keys });
     this.#control = new IkeControl({ engine, plane, random, keys, pathMtu: ({ address }) => this.#pathMtu(address) });
-    const changes = new NetworkChanges(() => this.#tellAddresses());
+    const changes = new NetworkChanges(() => {
+      parts.ways.forget();
+      this.#tellAddresses();
+    });
     opened.add(() => changes[Symbol.dispose]());
   }
 
@@ -449,7 +454,7 @@ export class IkeService {
   #tellAddresses(): void {
     const towards = this.#ike.connections
       .flatMap(({ remoteAddresses }) => remoteAddresses)
-      .map((host) => (host.kind === "address" ? wayTo(host.address, this.#parts.mark)?.source : undefined))
+      .map((host) => (host.kind === "address" ? this.#parts.ways.to(host.address)?.source : undefined))
       .filter((address) => address !== undefined);
     const own = [...towards, ...listHostAddresses()];
     const unique = new Map(own.map((address) => [addressToString(address), address]));
