@@ -7,7 +7,7 @@
  */
 import { spawnSync } from "node:child_process";
 import type { GatewayConfig, Policy } from "#core/policy";
-import { type GuardTable, guardTable, tableChanges, wholeTable } from "./guard-rules.ts";
+import { type GuardTable, guardTable, isDropsAlone, tableChanges, wholeTable } from "./guard-rules.ts";
 
 /** Milliseconds. */
 const NFT_PATIENCE = 10_000;
@@ -64,13 +64,34 @@ export class ClearGuard {
     return refused;
   }
 
-  /** Why the rules of another configuration would not be taken, or undefined; nothing to say where nft is missing. */
-  refusal(next: GatewayConfig): string | undefined {
-    if (!this.#raised) return undefined;
-    const table = this.#table(next.policies, portsOf(next));
-    const changes = this.#changesTo(table);
-    if (changes === "" || nft(changes, CHECK) === undefined) return undefined;
-    return nft(wholeTable(table), CHECK);
+  /**
+   * First half of a change, which may be refused: what another configuration guards is guarded too. Where rules let clear packets
+   * in, and their order counts, it is only asked whether the other rules would be taken. The returned function takes it back; a text
+   * is why it cannot be, and nothing has changed then. Nothing to do where nft is missing.
+   */
+  extend(next: GatewayConfig): (() => void) | string {
+    const nothing = () => undefined;
+    if (!this.#raised) return nothing;
+    const { changes, table, isAsked } = this.#extension(next);
+    if (changes === "") return nothing;
+    const options = isAsked ? CHECK : [];
+    // Somebody else may have taken the table away, or a part of it.
+    const refused = nft(changes, options) === undefined ? undefined : nft(wholeTable(table), options);
+    if (refused !== undefined) return refused;
+    if (isAsked) return nothing;
+    this.#standing = table;
+    return () => void this.change(this.#policies);
+  }
+
+  #extension(next: GatewayConfig): { readonly changes: string; readonly table: GuardTable; readonly isAsked: boolean } {
+    const ports = portsOf(next);
+    const table = this.#table(next.policies, ports);
+    const standing = this.#standing;
+    const samePorts = ports.join() === this.#ports.join();
+    if (standing === undefined || !samePorts || !isDropsAlone(standing) || !isDropsAlone(table))
+      return { changes: this.#changesTo(table), table, isAsked: true };
+    const both = this.#table([...next.policies, ...this.#policies], ports);
+    return { changes: tableChanges(standing, both), table: both, isAsked: false };
   }
 
   /** IKE and ESP in UDP come in where this configuration says, from the next change on. */

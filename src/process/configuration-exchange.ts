@@ -26,7 +26,7 @@ export type Places = ReadonlyMap<string, string>;
 
 export interface ExchangeParts {
   readonly network: Pick<GatewayNetwork, "extend">;
-  readonly guard: Pick<ClearGuard, "refusal" | "listen">;
+  readonly guard: Pick<ClearGuard, "extend" | "listen">;
   readonly ike: Pick<IkeService, "extendPorts" | "reconfigure">;
   /** The TUN is to fit what may be negotiated now. */
   resize(config: GatewayConfig): void;
@@ -92,8 +92,9 @@ export class ConfigurationExchange {
       compileSpd(next.policies, 1);
       tried.push(ike.extendPorts(next.ike));
       tried.push(network.extend(next.policies));
-      const refusal = guard.refusal(next);
-      if (refusal !== undefined) throw new SystemError("EINVAL", "nft", "rules against clear packets", refusal);
+      const guarded = guard.extend(next);
+      if (typeof guarded === "string") throw new SystemError("EINVAL", "nft", "rules against clear packets", guarded);
+      tried.push(guarded);
     } catch (error) {
       for (const undo of tried.reverse()) undo();
       if (error instanceof SystemError || error instanceof ConfigError) return error.message;

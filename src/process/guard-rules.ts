@@ -62,6 +62,11 @@ export function guardTable(
   return { table, head, runs: runs.map((rules, at) => spread(rules, isFlat ? 1 : partsFor(rules, like?.runs[at]))) };
 }
 
+/** Nothing but drops, which may stand in any order: what two configurations guard can be guarded at once. */
+export function isDropsAlone({ runs }: GuardTable): boolean {
+  return runs.every(({ verdict }) => verdict === "counter drop");
+}
+
 /** All of it, in place of what there was. */
 export function wholeTable({ table, head, runs }: GuardTable): string {
   const chains = runs.flatMap(({ parts }, run) =>
@@ -139,12 +144,12 @@ function partsFor({ length }: readonly GuardRule[], like: Run | undefined): numb
 }
 
 function spread(rules: readonly GuardRule[], count: number): Run {
-  const parts: string[] = new Array<string>(count).fill("");
-  for (const { match, verdict } of rules) {
-    const part = count === 1 ? 0 : hashOf(match) & (count - 1);
-    parts[part] += `    ${match}${verdict}\n`;
-  }
-  return { verdict: rules[0]?.verdict ?? "accept", parts };
+  const parts = Array.from({ length: count }, () => new Set<string>());
+  for (const { match, verdict } of rules)
+    parts[count === 1 ? 0 : hashOf(match) & (count - 1)]?.add(`    ${match}${verdict}\n`);
+  // Whatever the order of the policies, parts of the same rules are the same text.
+  const texts = parts.map((part) => (count === 1 ? [...part] : [...part].sort()).join(""));
+  return { verdict: rules[0]?.verdict ?? "accept", parts: texts };
 }
 
 /** FNV-1a, with its high bits mixed into the low ones. */

@@ -85,9 +85,15 @@ test("nft takes a part of thousands of rules as it takes all, and mends what oth
     const dropped = () => nft("list", "ruleset").match(/ip saddr \S+ ip daddr/g)?.length;
     assert.deepEqual([guard.raise(), dropped()], [undefined, 400]);
     const fewer = hosts.slice(1);
-    assert.equal(guard.refusal({ ...config, policies: fewer }), undefined);
-    assert.deepEqual([guard.change(fewer), dropped()], [undefined, 399]);
+    // What either configuration protects is guarded until the other one is in force, or is not.
+    const takeBack = guard.extend({ ...config, policies: [...fewer, ONE] });
+    assert.equal(dropped(), 401);
+    if (typeof takeBack === "string") assert.fail(takeBack);
+    takeBack();
+    assert.equal(dropped(), 400);
+    assert.equal(typeof guard.extend({ ...config, policies: [...fewer, ONE] }), "function");
     assert.deepEqual([guard.change([...fewer, ONE]), dropped()], [undefined, 400]);
+    assert.deepEqual([guard.change(fewer), dropped()], [undefined, 399]);
     nft("flush", "ruleset");
     assert.deepEqual([guard.change(hosts), dropped()], [undefined, 400]);
     guard.lower();

@@ -117,3 +117,12 @@ test("another verdict in the middle, other ports or few rules: the table is repl
   assert.match(tableChanges(standing, guardTable("t", "tun0", [500], all, standing)), /delete table/);
   assert.match(tableChanges(standing, tableOf(all.slice(0, 10), standing)), /delete table/);
 });
+
+test("of what two configurations guard together each rule stands once, in whatever order policies are", () => {
+  const all = hosts(1000);
+  const standing = tableOf(all);
+  assert.equal(tableChanges(standing, tableOf([...hosts(1000), ...all].toReversed(), standing)), "");
+  const added = [...hosts(1001), ...all];
+  assert.equal(tableChanges(standing, tableOf(added, standing)).match(/flush chain/g)?.length, 1);
+  assert.equal(tableChanges(tableOf(added, standing), tableOf(hosts(1001), standing)), "");
+});

@@ -22,7 +22,7 @@ class Scene {
     this.text = text;
     this.exchange = new ConfigurationExchange(readText(text).config, {
       network: { extend: () => () => undefined },
-      guard: { refusal: () => this.refuses, listen: () => undefined },
+      guard: { extend: () => this.refuses ?? (() => undefined), listen: () => undefined },
       ike: { extendPorts: () => () => undefined, reconfigure: () => void this.taken.push(this.exchange.running) },
       resize: () => undefined,
     });
