@@ -42,7 +42,7 @@ import * as phase2 from "./phase2.ts";
 import { isUnsettled } from "./phase2-state.ts";
 import { Registry } from "./registry.ts";
 import { lineSnapshots } from "./snapshot.ts";
-import { type Interrupted, Waiting } from "./waiting.ts";
+import { Waiting } from "./waiting.ts";
 
 const NOTICE = { N: "many" } as const;
 
@@ -162,15 +162,14 @@ export class Ikev1Engine implements VersionEngine<FrozenIkev1> {
     host.localEndpoints = localEndpoints;
     this.#attempts.thaw(attempts, now);
     const names = new ConfiguredNames(host.connections);
-    const interrupted = new Map<PeerLine, Interrupted>();
+    this.#waiting.thaw(wishes);
     for (const frozen of lines) {
       const { line, sas } = thawLine(names, frozen);
       this.#registry.thaw(line, sas, firsts);
-      if (frozen.interrupted !== undefined) interrupted.set(line, frozen.interrupted);
+      if (frozen.interrupted !== undefined) this.#waiting.interrupt(line, frozen.interrupted);
       this.#schedule(line);
       host.touch(line);
     }
-    this.#waiting.thaw(wishes, interrupted);
   }
 
   /** Lines go on with the connection of the same name. */
@@ -210,7 +209,8 @@ export class Ikev1Engine implements VersionEngine<FrozenIkev1> {
     const sas = this.#registry.sasOf(line);
     const { held } = this.#host;
     for (const sa of sas) this.#agenda.set(sa, held ? sa.heldTimeout : sa.nextTimeout);
-    const over = sas.length === 0 && line.pairs.size === 0 && line.tasks.length === 0;
+    const begins = this.#waiting.interrupted(line) !== undefined;
+    const over = sas.length === 0 && line.pairs.size === 0 && line.tasks.length === 0 && !begins;
     if (over) this.#registry.forget(line);
     this.#agenda.set(line, over ? undefined : phase2.lineTimeout(this.#host, line));
   }

@@ -43,6 +43,11 @@ export class Waiting {
     else host.count("queue_full");
   }
 
+  /** A main mode for this line begins with the rest. */
+  interrupt(line: PeerLine, main: Interrupted): void {
+    this.#interrupted.set(line, main);
+  }
+
   interrupted(line: PeerLine): Interrupted | undefined {
     return this.#interrupted.get(line);
   }
@@ -68,8 +73,7 @@ export class Waiting {
     return [...this.#wishes];
   }
 
-  thaw(wishes: readonly phase2.Wish[], interrupted: ReadonlyMap<PeerLine, Interrupted>): void {
+  thaw(wishes: readonly phase2.Wish[]): void {
     this.#wishes = [...wishes];
-    for (const [line, one] of interrupted) this.#interrupted.set(line, one);
   }
 }

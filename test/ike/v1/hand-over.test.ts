@@ -389,6 +389,22 @@ test("a renewal under way begins again, and the former main mode serves until th
   assertOnePair(pair);
 });
 
+test("a peer of whom nothing but a main mode under way is left is the same peer when it begins one itself", () => {
+  const { sim, a, b } = mainModeAlone();
+  a.give({ kind: "rekey-ike", ike: a.sas[0]?.id ?? 0, trigger: "operator" });
+  sim.held = [];
+  endIke(b);
+  sim.deliver(a);
+  assert.deepEqual(states(a), ["connecting"]);
+  handOver(sim, a);
+  sim.held = undefined;
+  sim.driveFor(5 * SECOND);
+  assert.deepEqual(states(a), ["established"]);
+  b.give({ kind: "rekey-ike", ike: b.sas.at(-1)?.id ?? 0, trigger: "operator" });
+  sim.driveFor(SECOND);
+  assert.deepEqual(states(a), ["rekeyed", "established"]);
+});
+
 test("an attempt that failed is tried again when it would have been", () => {
   const retries = [false, true].map((upgraded) => {
     const pair = pairOf({ both: { keyingTries: 0 } });
