@@ -168,8 +168,8 @@ export class IkeControl {
   /** Why it cannot be frozen now; undefined = it can. While nothing is held, that may never be. */
   get unsettled(): string | undefined {
     const { unsettled } = this.#world.engine;
-    if (unsettled > 0) return `${unsettled} ${unsettled === 1 ? "IKE SA has" : "IKE SAs have"} an exchange under way`;
-    if (!this.#pairs.isSettled || !this.#world.plane.isSettled) return "SAs are being installed or removed";
+    if (unsettled > 0) return `exchanges are under way (IKE SAs: ${unsettled}); try again`;
+    if (!this.#pairs.isSettled || !this.#world.plane.isSettled) return "SAs are being installed or removed; try again";
     return undefined;
   }
 

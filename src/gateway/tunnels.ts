@@ -68,7 +68,7 @@ export class Tunnels {
 
   /** Before `configure`. */
   thaw({ own, numbers }: TunnelsState): void {
-    for (const one of own) this.#own.set(one.policy, one);
+    for (const one of own) this.#keep(one);
     this.#numbers = numbers;
   }
 
@@ -157,10 +157,15 @@ export class Tunnels {
       ...(child === undefined ? {} : passThrough(child)),
     };
     const own = { policy, connection: agreed.connection, child: agreed.child, entry };
-    this.#own.set(policy, own);
-    this.#ownOf.set(configured, (this.#ownOf.get(configured) ?? new Set()).add(own));
+    this.#keep(own);
     this.#byPolicy.set(policy, own);
     return { tunnel: own, isNew: true };
+  }
+
+  #keep(own: Own): void {
+    const configured = childPolicyName(own.connection, own.child);
+    this.#own.set(own.policy, own);
+    this.#ownOf.set(configured, (this.#ownOf.get(configured) ?? new Set()).add(own));
   }
 
   /** The tunnel has no pair any more. True: its policy went with it. */

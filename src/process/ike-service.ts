@@ -173,7 +173,7 @@ export class IkeService {
   #busy(patient: boolean): string | undefined {
     const why = this.#control.unsettled;
     if (why !== undefined) return why;
-    if (!this.#updown.isIdle) return "programs that are told of tunnels (updown) have not ended";
+    if (!this.#updown.isIdle) return "programs that are told of tunnels (updown) have not ended; try again";
     const left = this.#control.settingUp;
     if (patient && left > 0) return `${left} IKE SAs are being set up`;
     return patient && !this.#jobs.isIdle ? "key exchanges are being computed" : undefined;
@@ -214,7 +214,7 @@ export class IkeService {
   resume(): void {
     const held = this.#settling !== undefined;
     if (!held && !this.#standing) return;
-    this.#settling?.stop();
+    this.#settling?.stop("it is to go on");
     this.#settling = undefined;
     this.#standing = false;
     this.#ports.listen(true);
@@ -474,7 +474,7 @@ export class IkeService {
 
   async #close(): Promise<void> {
     this.#closed = true;
-    this.#settling?.stop();
+    this.#settling?.stop("the gateway stops");
     clearTimeout(this.#timer);
     this.#inbox.close();
     this.#names.close();

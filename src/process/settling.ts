@@ -17,15 +17,15 @@ export class Settling {
   #patient = true;
   #over = false;
   #resolve: () => void = () => undefined;
+  #reject: (why: Error) => void = () => undefined;
   /** Rejects with what is still under way after two seconds. */
   readonly done: Promise<void>;
 
   constructor(parts: SettlingParts) {
     this.#parts = parts;
-    let reject: (why: Error) => void = () => undefined;
-    this.done = new Promise((resolve, refuse) => {
+    this.done = new Promise((resolve, reject) => {
       this.#resolve = resolve;
-      reject = refuse;
+      this.#reject = reject;
     });
     const impatient = () => {
       this.#patient = false;
@@ -33,22 +33,26 @@ export class Settling {
     };
     const late = () => {
       this.look();
-      if (this.#over) return;
-      this.stop();
-      reject(new Error(`${parts.busy(false)}; try again`));
+      this.stop(parts.busy(false) ?? "");
     };
     this.#timers = [setTimeout(impatient, PATIENCE), setTimeout(late, LIMIT)];
   }
 
   look(): void {
     if (this.#over || this.#parts.busy(this.#patient) !== undefined) return;
-    this.stop();
+    this.#end();
     this.#parts.settled();
     this.#resolve();
   }
 
-  /** Nobody waits any more. */
-  stop(): void {
+  /** Harmless where it is over; else it has not settled. */
+  stop(why: string): void {
+    if (this.#over) return;
+    this.#end();
+    this.#reject(new Error(why));
+  }
+
+  #end(): void {
     this.#over = true;
     for (const timer of this.#timers) clearTimeout(timer);
   }

@@ -92,8 +92,8 @@ export class Upgrades {
   async cancel(): Promise<void> {
     if (this.#running?.letGo !== false) return;
     await this.#running.cancel();
-    // Then this process goes on, as it must before it says goodbye.
-    await this.#ended;
+    // Then this process goes on, as it must before it says goodbye; one whose lanes have ended does not.
+    await Promise.race([this.#ended, this.#parts.gateway.ended]);
   }
 
   /** What is left to do for a process that is no gateway any more. */

@@ -2,10 +2,12 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { millis } from "#core/units";
 import { packageFile } from "#io/package-file";
 import { exposition } from "#metrics/exposition";
 import { IkeEventMetrics } from "#metrics/ike-events";
 import type { Measures } from "#metrics/measures";
+import { SA } from "#test/control/vici/sample";
 import { childMeasures, measures } from "./sample.ts";
 
 function textOf(given: Measures): string {
@@ -132,6 +134,29 @@ test("negotiations count by version and result, with everything at 0 before", as
     assert.equal(before.get(`ipsec_ike_negotiations_total{${labels}}`), 0, labels);
     assert.equal(after.get(`ipsec_ike_negotiations_total{${labels}}`), 1, labels);
   }
+});
+
+test("negotiations that a process before this one counted are counted on", async () => {
+  const ike = { ...SA, version: 2 } as const;
+  const [former, next] = [new IkeEventMetrics(), new IkeEventMetrics()];
+  former.report({ kind: "ike-up", ike, took: millis(40) });
+  former.report({ kind: "ike-up", ike, took: millis(90_000) });
+  former.report({ kind: "ike-rekeyed", ike, former: 1, trigger: "time" });
+  next.report({ kind: "ike-up", ike, took: millis(40) });
+  next.thaw(structuredClone(former.freeze()));
+  const samples = samplesOf(await next.text());
+  const duration = "ipsec_ike_negotiation_duration_seconds";
+  const read = (name: string) => samples.get(name);
+  assert.equal(read('ipsec_ike_negotiations_total{version="2",result="established"}'), 3);
+  assert.deepEqual(
+    [read(`${duration}_bucket{version="2",le="0.025"}`), read(`${duration}_bucket{version="2",le="0.05"}`)],
+    [0, 2],
+  );
+  assert.deepEqual(
+    [read(`${duration}_count{version="2"}`), read(`${duration}_sum{version="2"}`)],
+    [3, 0.04 + 90 + 0.04],
+  );
+  assert.deepEqual(next.ikeRekeys, { time: { done: 1 } });
 });
 
 test("ten times the tunnels are about ten times the work, in pieces that nobody waits long for", () => {
