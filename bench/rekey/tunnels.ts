@@ -1,6 +1,7 @@
 /** Two gateways of one kind, joined: ours with ours, strongSwan with strongSwan, from the same lines of swanctl.conf. */
 import type { IkeReport, Trigger } from "#core/ike-state";
 import type { GatewayStatus } from "#core/operator";
+import { dropsOf } from "#lab/device-drops";
 import type { GatewayProcess } from "#lab/gateway-process";
 import {
   connectionText,
@@ -16,7 +17,6 @@ import { Lab } from "#lab/lab";
 import { SITE_A, SITE_B } from "#lab/network";
 import { Strongswan } from "#lab/strongswan";
 import { eventually } from "#lab/wait";
-import { dropsOf } from "./device-drops.ts";
 import { type LoadAgents, startAgents } from "./load.ts";
 import { SaAccounts } from "./sa-accounts.ts";
 

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { deviceDrops } from "#bench/rekey/device-drops";
 import { countersOf } from "#bench/rekey/ike-loss";
 import { parseOptions, SCENARIOS } from "#bench/rekey/options";
 import { SaAccounts, summary } from "#bench/rekey/sa-accounts";
@@ -20,6 +19,7 @@ import { OptionError } from "#bench/report/command-line";
 import { allPass, atLeast, atMost, exactly, missed } from "#bench/report/targets";
 import type { GatewayStatus } from "#core/operator";
 import { spi } from "#core/units";
+import { deviceDrops } from "#lab/device-drops";
 
 test("without options the issue's run: 100,000,000 octets for 300 s, 200 rekeys by time, everything else a part of it", () => {
   const { scenarios, seconds, baselineSeconds, lossSeconds, peerSeconds, limit, rekeys } = parseOptions([]);

@@ -26,11 +26,20 @@ const GOOD: Findings = {
     ikeSuite: "aes256gcm16-prfsha384-x25519",
     espSuite: "aes128gcm16/x25519",
   },
-  rekeys: { childMs: 123, ikeMs: 1234.5, changed: true, sent: 16_000, received: 16_000, duplicates: 0, damaged: 0 },
+  rekeys: {
+    childMs: 123,
+    ikeMs: 1234.5,
+    changed: true,
+    sent: 16_000,
+    received: 16_000,
+    duplicates: 0,
+    damaged: 0,
+    kernelDrops: {},
+  },
   tcpGbps: 1,
   tcpGbpsReverse: 1,
   tcpGbpsIpv6: 1,
-  udp: { sent: 10_000, received: 10_000, lossPercent: 0, duplicates: 0, reordered: 0, damaged: 0 },
+  udp: { sent: 10_000, received: 10_000, lossPercent: 0, duplicates: 0, reordered: 0, damaged: 0, kernelDrops: {} },
   latencyMs: { p50: 0.1, p99: 0.2, lost: 0 },
   clearPackets: 0,
   clearOctets: 0,
@@ -94,6 +103,8 @@ test("every claim of the verdict can fail, and one failure is enough", () => {
     { ike: { ...GOOD.ike, identities: ["gw-a", "gw-a"] } },
     { rekeys: { ...GOOD.rekeys, changed: false } },
     { rekeys: { ...GOOD.rekeys, received: 15_999 } },
+    { rekeys: { ...GOOD.rekeys, received: 15_990, kernelDrops: { "host B sockets": 9 } } },
+    { rekeys: { ...GOOD.rekeys, received: 0, kernelDrops: { "host B sockets": 16_000 } } },
     { rekeys: { ...GOOD.rekeys, duplicates: 1 } },
     { rekeys: { ...GOOD.rekeys, damaged: 1 } },
     { tcpGbpsReverse: 0 },
@@ -113,7 +124,18 @@ test("every claim of the verdict can fail, and one failure is enough", () => {
     assert.equal(verdictOf({ ...GOOD, ...change }).filter((line) => !line.ok).length, 1, JSON.stringify(change));
 });
 
-test("packets the kernel had no room for explain a difference of the counters", () => {
+test("packets the kernel had no room for explain a difference of the counters, and what was lost beside rekeys", () => {
+  const rekeys = {
+    ...GOOD.rekeys,
+    received: 13_615,
+    kernelDrops: { "host B sockets": 2000, "gateway A esp0 tx": 385 },
+  };
+  const udp = { ...GOOD.udp, received: 9101, lossPercent: 8.99, kernelDrops: { "host B sockets": 899 } };
+  const lines = verdictOf({ ...GOOD, rekeys, udp });
+  assert.ok(lines.some(({ figure }) => figure === "9,101 of 10,000, 899 by kernel queues"));
+  assert.ok(lines.every((line) => line.ok));
+  assert.ok(lines.some(({ figure }) => figure === "0 of 16,000 lost, 2,385 by kernel queues"));
+  for (const line of verdictText(lines, 1, paper(false).io).split("\n")) assert.ok(line.length <= 80, line);
   const counters = { ...GOOD.counters, agree: false, lostPackets: 7, kernelDrops: 1 };
   assert.ok(verdictOf({ ...GOOD, counters }).every((line) => line.ok));
 });

@@ -105,7 +105,7 @@ export async function rekeyBoth(
   { a, b }: Hosts,
   flows: { readonly there: number; readonly back: number },
   traffic: { readonly perSecond: number; readonly seconds: number; readonly octets: number },
-): Promise<RekeyFigures> {
+): Promise<Omit<RekeyFigures, "kernelDrops">> {
   const { perSecond, seconds, octets } = traffic;
   const before = await settled(gateways.a);
   const packets = Math.ceil(perSecond * seconds);

@@ -3,6 +3,7 @@ import { addressToString } from "#core/address";
 import type { Agent } from "#lab/agent";
 import { LabError } from "#lab/children";
 import { bothTunnels, kernelDrops } from "#lab/counters";
+import { dropsOf } from "#lab/device-drops";
 import { type Gateways, hostA, hostB, type Lab } from "#lab/lab";
 import { SITE_B } from "#lab/network";
 import type { PullResult } from "#lab/traffic-messages";
@@ -37,6 +38,8 @@ const CRASH_PER_SECOND = 2000;
 const CRASH_SECONDS = 1;
 const CRASH_AFTER_MILLIS = 300;
 const AFTER_RESTART = 20;
+
+type Drops = Readonly<Record<string, number>>;
 
 /** Numbers of UDP flows: each is counted on its own. */
 const Flow = {
@@ -204,16 +207,22 @@ function steadyPace(tcpGbps: number, directions: number): number {
   return Math.round(Math.min(FLOW_MOST_PER_SECOND / directions, Math.max(FLOW_LEAST_PER_SECOND, possible)));
 }
 
-async function measureUdp({ display, options }: Demo, { a, b }: Hosts, tcpGbps: number): Promise<DemoReport["udp"]> {
+async function measureUdp(
+  { lab, display, options }: Demo,
+  { a, b }: Hosts,
+  tcpGbps: number,
+): Promise<DemoReport["udp"]> {
   const perSecond = steadyPace(tcpGbps, 1);
   const packets = Math.ceil(perSecond * Math.min(1, options.seconds));
   return display.step(
     "UDP",
     `${count(packets)} numbered datagrams`,
     async () => {
+      const before = dropsOf(lab.network.boxes);
       const { sent } = await a.flow(hostB(b), Flow.measured, packets, perSecond, FLOW_OCTETS);
       const report = await b.finalFlowReport(Flow.measured, sent);
-      return { sent, ...report, lossPercent: rounded((100 * (sent - report.received)) / sent, 3) };
+      const lossPercent = rounded((100 * (sent - report.received)) / sent, 3);
+      return { sent, ...report, lossPercent, kernelDrops: since(before, dropsOf(lab.network.boxes)) };
     },
     ({ sent, received, lossPercent }) =>
       `${count(received)} of ${count(sent)} datagrams arrived, ${lossPercent} % lost`,
@@ -221,7 +230,7 @@ async function measureUdp({ display, options }: Demo, { a, b }: Hosts, tcpGbps: 
 }
 
 async function rekeyUnderTraffic(
-  { display }: Demo,
+  { lab, display }: Demo,
   hosts: Hosts,
   gateways: Gateways,
   tcpGbps: number,
@@ -230,10 +239,20 @@ async function rekeyUnderTraffic(
   return display.step(
     "rekeys",
     "new keys of both SAs while numbered datagrams flow",
-    () => rekeyBoth(gateways, hosts, { there: Flow.rekeyThere, back: Flow.rekeyBack }, traffic),
+    async () => {
+      const before = dropsOf(lab.network.boxes);
+      const figures = await rekeyBoth(gateways, hosts, { there: Flow.rekeyThere, back: Flow.rekeyBack }, traffic);
+      return { ...figures, kernelDrops: since(before, dropsOf(lab.network.boxes)) };
+    },
     ({ childMs, ikeMs, sent, received }) =>
       `child in ${span(childMs)}, IKE in ${span(ikeMs)}; ${count(sent - received)} of ${count(sent)} datagrams lost`,
   );
+}
+
+/** What grew, by how much. */
+function since(before: Drops, now: Drops): Drops {
+  const grown = Object.entries(now).map(([place, count]) => [place, count - (before[place] ?? 0)] as const);
+  return Object.fromEntries(grown.filter(([, count]) => count > 0));
 }
 
 async function compareCounters({ lab, display }: Demo, gateways: Gateways): Promise<CounterFigures> {

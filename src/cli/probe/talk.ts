@@ -4,8 +4,8 @@ import type { Unreachable } from "#core/unreachable";
 import { IkeSocket, wayTo } from "#io/ike-socket";
 import { SOCKET_MARK } from "#process/network";
 
-/** Waits after the first and the second send, in milliseconds. */
-const WAITS: readonly number[] = [1000, 2000];
+/** Waits after the first and the second send, in milliseconds: together longer than the kernel looks for a neighbour (3 s). */
+const WAITS: readonly number[] = [1000, 2600];
 
 export type Reply<Answer> =
   | { readonly kind: "answer"; readonly answer: Answer }

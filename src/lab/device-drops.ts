@@ -1,7 +1,7 @@
 /** Packets the kernels threw away, so that a lost datagram has a place: sockets, TUN and veth devices of every box. */
 import { readFileSync } from "node:fs";
-import type { Box } from "#lab/box";
-import { kernelDrops } from "#lab/counters";
+import type { Box } from "./box.ts";
+import { kernelDrops } from "./counters.ts";
 
 /** Columns of /proc/net/dev behind the name. */
 const RECEIVE_DROP = 3;
