@@ -4,7 +4,7 @@
  */
 import type { Connection, Credentials, IkeConfig } from "#core/connection";
 import { sameValue } from "#core/same-value";
-import { childChanges, connectionChanges } from "./fates.ts";
+import { childChanges, connectionChanges, isKnownSame, rememberSame } from "./fates.ts";
 
 export interface Adopted {
   readonly ike: IkeConfig;
@@ -32,6 +32,7 @@ export function secretsOf({ secrets, keys }: Credentials): ReadonlySet<Uint8Arra
 
 function adoptConnection(former: Connection | undefined, next: Connection): Connection {
   if (former === undefined || former === next) return next;
+  if (isKnownSame(former, next)) return former;
   const before = new Map(former.children.map((child) => [child.name, child]));
   const children = next.children.map((child) => {
     const known = before.get(child.name);
@@ -41,7 +42,9 @@ function adoptConnection(former: Connection | undefined, next: Connection): Conn
     connectionChanges(former, next) === undefined &&
     children.length === former.children.length &&
     children.every((child, at) => child === former.children[at]);
-  return same ? former : { ...next, children };
+  if (!same) return { ...next, children };
+  rememberSame(former, next);
+  return former;
 }
 
 /** Those that are the very same stay themselves. */

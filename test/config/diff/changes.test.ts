@@ -87,6 +87,29 @@ test("what is the same is the former object, and of equal secrets one buffer is 
   assert.deepEqual([...secretsOf(ike.credentials)], [...secretsOf(former.credentials)]);
 });
 
+test("what was found to be the same is not held against it again, and another one of its name is", () => {
+  const [former, next, other] = [read(), read(), read({ connection: "dpd_delay = 7s" })];
+  const [connection] = ikeOf(next).connections;
+  assert.ok(connection !== undefined);
+  let looks = 0;
+  const watched = new Proxy(connection, {
+    get: (target, key) => {
+      if (key === "children") looks++;
+      return Reflect.get(target, key);
+    },
+  });
+  const again = { ...ikeOf(next), connections: [watched] };
+  assert.equal(adopt(ikeOf(former), again).ike.connections[0], ikeOf(former).connections[0]);
+  assert.ok(looks > 0);
+  looks = 0;
+  for (let i = 0; i < 10; i++) {
+    assert.equal(adopt(ikeOf(former), again).ike.connections[0], ikeOf(former).connections[0]);
+    assert.deepEqual(configChanges(former, { ...next, ike: again }).changed, []);
+  }
+  assert.equal(looks, 0);
+  assert.deepEqual(configChanges(other, { ...next, ike: again }).changed, ["hq"]);
+});
+
 test("a secret that is gone is named to be wiped, and a child that stayed is the same object beside one that changed", () => {
   const former = ikeOf(read({ file: 'secrets { ike-more { id = nobody\nsecret = "a longer secret than that" } }' }));
   const next = ikeOf(read({ file: "connections { hq { children { voice { remote_ts = 10.7.0.0/16\n} } } }" }));
