@@ -3,6 +3,7 @@
  * way, a pair of SAs) holds what is configured still.
  */
 import type { Connection, Credentials, IkeConfig } from "#core/connection";
+import type { Policy } from "#core/policy";
 import { sameValue } from "#core/same-value";
 import { childChanges, connectionChanges, isKnownSame, rememberSame } from "./fates.ts";
 
@@ -23,6 +24,15 @@ export function adopt(former: IkeConfig, next: IkeConfig): Adopted {
   const used = secretsOf(credentials);
   const unused = (config: IkeConfig) => [...secretsOf(config.credentials)].filter((octets) => !used.has(octets));
   return { ike: { connections, credentials }, doubles: unused(next), gone: unused(former) };
+}
+
+/** The same of policies, by their names: what routes and rules were made of them is known still. */
+export function adoptPolicies(former: readonly Policy[], next: readonly Policy[]): readonly Policy[] {
+  const before = new Map(former.map((policy) => [policy.name, policy]));
+  return next.map((policy) => {
+    const known = before.get(policy.name);
+    return known !== undefined && sameValue(known, policy) ? known : policy;
+  });
 }
 
 /** Every buffer that is to be wiped at the end. */

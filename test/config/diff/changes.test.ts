@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { adopt, secretsOf } from "#config/diff/adopt";
+import { adopt, adoptPolicies, secretsOf } from "#config/diff/adopt";
 import { configChanges, isSame } from "#config/diff/changes";
 import { restartNeeds } from "#config/diff/restart";
 import type { IkeConfig } from "#core/connection";
@@ -108,6 +108,20 @@ test("what was found to be the same is not held against it again, and another on
   }
   assert.equal(looks, 0);
   assert.deepEqual(configChanges(other, { ...next, ike: again }).changed, ["hq"]);
+});
+
+test("a policy that says the same is the former object, one of its name that does not is the new one", () => {
+  const former = more("children { net { local_ts = 10.1.0.0/16\nremote_ts = 10.7.0.0/16\n} }").policies;
+  const next = more("children { net { local_ts = 10.1.0.0/16\nremote_ts = 10.8.0.0/16\n} }").policies;
+  const adopted = adoptPolicies(former, next);
+  assert.deepEqual(adopted, next);
+  assert.deepEqual(
+    adopted.map((policy) => [policy.name, former.includes(policy)]),
+    [
+      ["hq/net", true],
+      ["lab/net", false],
+    ],
+  );
 });
 
 test("a secret that is gone is named to be wiped, and a child that stayed is the same object beside one that changed", () => {
