@@ -55,6 +55,8 @@ export class ClearFallbacks {
   readonly #secured = new Set<string>();
   /** Connections whose peer has sent anything since it was allowed to be silent. */
   readonly #answered = new Set<string>();
+  /** The others that are configured, with their flows. */
+  readonly #silent = new Map<string, Flow[]>();
   readonly #due = new Deadlines();
   #total = 0;
 
@@ -104,6 +106,7 @@ export class ClearFallbacks {
         this.#flows.set(policy, { ...fresh, ...former.get(policy), policy, connection, fallback });
         former.delete(policy);
       }
+    this.#listen();
     for (const policy of former.keys()) this.#due.set(policy, undefined);
     return [...former.values()].flatMap(({ policy, clear }): FallbackChange[] =>
       clear === undefined ? [] : [{ kind: "protect", policy, because: "its configuration allows it no more" }],
@@ -120,11 +123,24 @@ export class ClearFallbacks {
 
   /** An IKE message came from this address, whatever it says: its sender may be believed to exist, and no more. */
   heard(remote: IpAddress, names: Names): void {
-    for (const flow of this.#flows.values()) {
-      const { name, remoteAddresses } = flow.connection;
-      if (this.#answered.has(name) || !remoteAddresses.some((pattern) => isAt(pattern, remote, names))) continue;
+    for (const [name, flows] of this.#silent) {
+      const [first] = flows;
+      if (first?.connection.remoteAddresses.some((pattern) => isAt(pattern, remote, names)) !== true) continue;
       this.#answered.add(name);
-      for (const one of this.#flows.values()) if (one.connection.name === name) this.#watch(one);
+      this.#silent.delete(name);
+      for (const flow of flows) this.#watch(flow);
+    }
+  }
+
+  /** Flows of connections whose peer has not answered: messages of all others pass by here too. */
+  #listen(): void {
+    this.#silent.clear();
+    for (const flow of this.#flows.values()) {
+      const { name } = flow.connection;
+      if (this.#answered.has(name)) continue;
+      const known = this.#silent.get(name);
+      if (known === undefined) this.#silent.set(name, [flow]);
+      else known.push(flow);
     }
   }
 
@@ -169,6 +185,7 @@ export class ClearFallbacks {
     if (flow === undefined) return false;
     this.#secured.delete(policy);
     this.#answered.delete(flow.connection.name);
+    this.#listen();
     if (flow.began !== undefined) flow.began = now;
     this.#watch(flow);
     return true;

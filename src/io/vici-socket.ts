@@ -17,6 +17,8 @@ export interface StreamOutput {
   write(octets: Uint8Array): void;
   /** Octets that were written and not yet taken by the client. */
   readonly queued: number;
+  /** `drained` is called in another turn of the event loop. */
+  pause(): void;
   /** The connection ends, what is queued with it. */
   close(): void;
 }
@@ -60,6 +62,7 @@ function serve(socket: Socket, accept: (output: StreamOutput) => StreamClient): 
     get queued() {
       return socket.writableLength;
     },
+    pause: () => void setImmediate(() => client.drained()),
     close: () => void socket.destroy(),
   });
   socket.on("error", () => undefined);

@@ -4,7 +4,7 @@
  *     what only a restart can change? ─► sockets, routes, rules of the new one: tried ─► in force ─► what nobody needs goes
  *             └─ refused                       └─ refused, taken back
  */
-import { adopt, secretsOf } from "#config/diff/adopt";
+import { adopt, adoptPolicies, secretsOf } from "#config/diff/adopt";
 import { configChanges, isSame, NO_CREDENTIALS } from "#config/diff/changes";
 import { restartNeeds } from "#config/diff/restart";
 import { wipeKeys } from "#config/gateway";
@@ -70,7 +70,8 @@ export class ConfigurationExchange {
       wipe(...doubles);
       return outcome;
     }
-    const why = this.#exchange({ ...next, ike });
+    const policies = adoptPolicies(this.#running.policies, next.policies);
+    const why = this.#exchange({ ...next, policies, ike });
     if (why !== undefined) return this.#refused(next, { why });
     wipe(...doubles, ...gone);
     return outcome;

@@ -20,6 +20,7 @@ import { DerError } from "#crypto/x509/der";
 import { nameToString } from "#crypto/x509/distinguished-name";
 import { readCertificates } from "#crypto/x509/private-key";
 
+const NONE: readonly Connection[] = [];
 const UNREADABLE = "a certificate that cannot be read";
 
 export class ConfiguredInventory implements Inventory {
@@ -31,17 +32,17 @@ export class ConfiguredInventory implements Inventory {
     keyExchange: KEY_EXCHANGES.map(({ name }) => name),
   };
   readonly #configuration: RunningConfiguration;
+  #shown: { readonly of: readonly Connection[]; readonly connections: readonly ConnectionInventory[] } | undefined;
 
   constructor(configuration: RunningConfiguration) {
     this.#configuration = configuration;
   }
 
+  /** Certificates are read once a configuration: every command of vici that names a connection looks here. */
   connections(): readonly ConnectionInventory[] {
-    return this.#connections.map((connection) => ({
-      connection,
-      local: round(connection.local.identity, connection.local.certificates.slice(0, 1), []),
-      remote: round(connection.remote.identity, connection.remote.certificates, connection.remote.authorities),
-    }));
+    const of = this.#connections;
+    if (this.#shown?.of !== of) this.#shown = { of, connections: of.map(inventoryOf) };
+    return this.#shown.connections;
   }
 
   certificates(): readonly CertificateInventory[] {
@@ -80,8 +81,17 @@ export class ConfiguredInventory implements Inventory {
   }
 
   get #connections(): readonly Connection[] {
-    return this.#configuration.current().ike?.connections ?? [];
+    return this.#configuration.current().ike?.connections ?? NONE;
   }
+}
+
+function inventoryOf(connection: Connection): ConnectionInventory {
+  const { local, remote } = connection;
+  return {
+    connection,
+    local: round(local.identity, local.certificates.slice(0, 1), []),
+    remote: round(remote.identity, remote.certificates, remote.authorities),
+  };
 }
 
 function round(

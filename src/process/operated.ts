@@ -48,6 +48,13 @@ export class Failures {
     if (report.kind === "child-up") this.#lines.delete(nameOf(report.connection, report.child));
   }
 
+  /** Of others nobody asks any more; looked for when there are many more than can be shown. */
+  keepOnly(tunnels: readonly TunnelName[]): void {
+    if (this.#lines.size <= 2 * tunnels.length) return;
+    const names = new Set(tunnels.flatMap(({ connection, child }) => [connection, nameOf(connection, child)]));
+    for (const name of this.#lines.keys()) if (!names.has(name)) this.#lines.delete(name);
+  }
+
   /** The last one of the child, or of the connection as a whole. */
   of(connection: string, child: string): string | undefined {
     const own = this.#lines.get(nameOf(connection, child));
@@ -127,6 +134,7 @@ export class Operated implements OperatedGateway {
       tunnels.push(this.#tunnel(shown, pairs, now));
       yield undefined;
     }
+    this.#failures.keepOnly(tunnels);
     return {
       format: 1,
       pid: this.#pid,

@@ -9,6 +9,9 @@ import type { ControlServer } from "#io/control-socket";
 import { packageVersion } from "#io/package-file";
 import { listenVici } from "#io/vici-socket";
 
+/** Of so many parts of time one goes into telling: with thousands of SAs a look at all of them is some ten milliseconds. */
+const SHARE = 4;
+
 export interface ViciParts {
   readonly gateway: OperatedGateway;
   readonly inventory: Inventory;
@@ -36,6 +39,13 @@ export class ViciDoor {
     { gateway, inventory, lanes, messages }: ViciParts,
     inherited?: number,
   ): Promise<ControlServer> {
+    let rested = 0;
+    const tell = () => {
+      const began = performance.now();
+      service.flush();
+      const ended = performance.now();
+      rested = ended + SHARE * (ended - began);
+    };
     const service: ViciService = new ViciService(
       {
         gateway,
@@ -48,7 +58,11 @@ export class ViciDoor {
           return () => clearTimeout(timer);
         },
       },
-      () => setImmediate(() => service.flush()),
+      () => {
+        const pause = rested - performance.now();
+        if (pause < 1) setImmediate(tell);
+        else setTimeout(tell, pause).unref();
+      },
     );
     const server = await listenVici(path, (output) => service.server.open(output), inherited);
     this.#service = service;

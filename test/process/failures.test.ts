@@ -20,3 +20,13 @@ test("status shows what failed last, be it the child or the connection as a whol
   assert.equal(failures.of("hq", "other"), "hq: IKE_AUTH: second");
   assert.equal(failures.of("branch", "net"), undefined);
 });
+
+test("failures of what is configured no more are forgotten", () => {
+  const failures = new Failures({ now: () => millis(0) });
+  for (const child of ["net", "a", "b", "c"]) failures.report(failed(child, "it was so"));
+  failures.report(failed(undefined, "as a whole"));
+  failures.keepOnly([{ connection: "hq", child: "net" }]);
+  assert.notEqual(failures.of("hq", "net"), undefined);
+  failures.keepOnly([]);
+  assert.equal(failures.of("hq", "net"), undefined);
+});

@@ -3,8 +3,9 @@
  * way, a pair of SAs) holds what is configured still.
  */
 import type { Connection, Credentials, IkeConfig } from "#core/connection";
+import type { Policy } from "#core/policy";
 import { sameValue } from "#core/same-value";
-import { childChanges, connectionChanges } from "./fates.ts";
+import { childChanges, connectionChanges, isKnownSame, rememberSame } from "./fates.ts";
 
 export interface Adopted {
   readonly ike: IkeConfig;
@@ -25,6 +26,15 @@ export function adopt(former: IkeConfig, next: IkeConfig): Adopted {
   return { ike: { connections, credentials }, doubles: unused(next), gone: unused(former) };
 }
 
+/** The same of policies, by their names: what routes and rules were made of them is known still. */
+export function adoptPolicies(former: readonly Policy[], next: readonly Policy[]): readonly Policy[] {
+  const before = new Map(former.map((policy) => [policy.name, policy]));
+  return next.map((policy) => {
+    const known = before.get(policy.name);
+    return known !== undefined && sameValue(known, policy) ? known : policy;
+  });
+}
+
 /** Every buffer that is to be wiped at the end. */
 export function secretsOf({ secrets, keys }: Credentials): ReadonlySet<Uint8Array> {
   return new Set([...secrets.map(({ secret }) => secret), ...keys.map(({ pkcs8 }) => pkcs8)]);
@@ -32,6 +42,7 @@ export function secretsOf({ secrets, keys }: Credentials): ReadonlySet<Uint8Arra
 
 function adoptConnection(former: Connection | undefined, next: Connection): Connection {
   if (former === undefined || former === next) return next;
+  if (isKnownSame(former, next)) return former;
   const before = new Map(former.children.map((child) => [child.name, child]));
   const children = next.children.map((child) => {
     const known = before.get(child.name);
@@ -41,7 +52,9 @@ function adoptConnection(former: Connection | undefined, next: Connection): Conn
     connectionChanges(former, next) === undefined &&
     children.length === former.children.length &&
     children.every((child, at) => child === former.children[at]);
-  return same ? former : { ...next, children };
+  if (!same) return { ...next, children };
+  rememberSame(former, next);
+  return former;
 }
 
 /** Those that are the very same stay themselves. */

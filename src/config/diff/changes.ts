@@ -3,7 +3,7 @@ import type { ConfigChange, ConfigChanges } from "#core/config-changes";
 import type { ChildConfig, Connection, Credentials, IkeConfig } from "#core/connection";
 import type { GatewayConfig } from "#core/policy";
 import { sameValue } from "#core/same-value";
-import { childChanges, connectionChanges } from "./fates.ts";
+import { childChanges, connectionChanges, isKnownSame } from "./fates.ts";
 
 export const NO_CREDENTIALS: Credentials = { secrets: [], keys: [], authorities: [], intermediates: [], crls: [] };
 
@@ -28,7 +28,7 @@ export function ikeChanges(former: IkeConfig, next: IkeConfig): ConfigChanges {
       details.push(whole(connection, "new"));
       continue;
     }
-    const own = known === connection ? [] : changesOf(known, connection);
+    const own = isKnownSame(known, connection) ? [] : changesOf(known, connection);
     (own.length === 0 ? unchanged : changed).push(name);
     details.push(...own);
   }

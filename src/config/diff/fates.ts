@@ -96,6 +96,20 @@ const CHILD: Readonly<Record<Exclude<keyof ChildConfig, "name">, Setting>> = {
   updown: kept("updown"),
 };
 
+/**
+ * By a connection the other one that says the very same with all its children: the pieces that vici loads are held against all that
+ * runs one after the other.
+ */
+const SAME = new WeakMap<Connection, Connection>();
+
+export function isKnownSame(former: Connection, next: Connection): boolean {
+  return former === next || SAME.get(next) === former;
+}
+
+export function rememberSame(former: Connection, next: Connection): void {
+  SAME.set(next, former);
+}
+
 /** Of the connection itself; undefined = nothing changed but perhaps its children. */
 export function connectionChanges(former: Connection, next: Connection): SettingChanges | undefined {
   return gathered([

@@ -6,6 +6,8 @@ export interface ViciOutput {
   write(octets: Uint8Array): void;
   /** Octets that were written and not yet taken by the client. */
   readonly queued: number;
+  /** `drained` is wanted in another turn: others come first. */
+  pause(): void;
   /** The connection ends, what is queued with it. */
   close(): void;
 }

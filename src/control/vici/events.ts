@@ -84,14 +84,15 @@ export class ViciEvents {
     const after = this.#knownFrom(details);
     this.#known = after;
     for (const [id, { sa }] of after) this.#tellMove(before.get(id)?.sa, sa, details);
-    for (const report of reports) this.#tell(report, before, after, details);
+    const pairs = new Map(details.pairs.map((pair) => [pair.id, pair]));
+    for (const report of reports) this.#tell(report, before, after, { now: details.now, pairs });
   }
 
   #tell(
     report: IkeReport,
     before: ReadonlyMap<number, Known>,
     after: ReadonlyMap<number, Known>,
-    details: GatewayDetails,
+    details: Moment,
   ): void {
     const { now } = details;
     switch (report.kind) {
@@ -139,7 +140,7 @@ export class ViciEvents {
     }
   }
 
-  #tellChild(up: boolean, found: Found | undefined, { now, pairs }: GatewayDetails): void {
+  #tellChild(up: boolean, found: Found | undefined, { now, pairs }: Moment): void {
     if (found === undefined) return;
     const { sa, shown } = found;
     const state = up ? shown.child.state : "deleting";
@@ -147,7 +148,7 @@ export class ViciEvents {
     this.#raise("child-updown", flag("up", up), section(sa.connection, ikeKeys(sa, now), section("child-sas", child)));
   }
 
-  #tellRekey(old: Found | undefined, next: Found | undefined, { now, pairs }: GatewayDetails): void {
+  #tellRekey(old: Found | undefined, next: Found | undefined, { now, pairs }: Moment): void {
     if (next === undefined || old?.shown.child.id === next.shown.child.id) return;
     const keys = ({ shown }: Found, state: ChildSnapshot["state"]) =>
       childKeys({ ...shown, child: { ...shown.child, state }, pair: pairNow(shown, pairs) }, now);
@@ -184,6 +185,12 @@ export class ViciEvents {
   }
 }
 
+/** What is looked at once for all reports that are told together. */
+interface Moment {
+  readonly now: GatewayDetails["now"];
+  readonly pairs: ReadonlyMap<number, PairDetails>;
+}
+
 interface Found {
   readonly sa: IkeSaSnapshot;
   readonly shown: ShownChild;
@@ -211,8 +218,8 @@ function has(known: ReadonlyMap<number, Known>, id: number): boolean {
 }
 
 /** A pair that only drains is still counted. */
-function pairNow({ child, pair }: ShownChild, pairs: GatewayDetails["pairs"]): PairDetails | undefined {
-  return pairs.find(({ id }) => id === child.id) ?? pair;
+function pairNow({ child, pair }: ShownChild, pairs: Moment["pairs"]): PairDetails | undefined {
+  return pairs.get(child.id) ?? pair;
 }
 
 function endpoints({ local, remote }: IkeSaSnapshot): string {

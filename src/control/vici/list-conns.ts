@@ -23,9 +23,13 @@ export function listConns({ inventory }: ViciWorld): Command {
   return (request) => {
     const ike = textOf(request, "ike");
     const found = inventory.connections().filter(({ connection }) => (ike ?? connection.name) === connection.name);
-    const events = found.map((one): EventMessage => ({ event: "list-conn", message: connectionSection(one) }));
-    return { events, response: [] };
+    return { events: connectionEvents(found), response: [] };
   };
+}
+
+/** Made as they are told: there may be thousands. */
+function* connectionEvents(found: readonly ConnectionInventory[]): Generator<EventMessage> {
+  for (const one of found) yield { event: "list-conn", message: connectionSection(one) };
 }
 
 function connectionSection({ connection, local, remote }: ConnectionInventory): Message {
@@ -98,13 +102,13 @@ export function listPolicies({ gateway, inventory }: ViciWorld): Command {
     const isAsked = (connection: Connection, { mode, name }: ChildConfig) =>
       mode === "pass" || mode === "drop" ? asked(mode) : asked("trap") && trapped.has(`${connection.name}/${name}`);
     const [ike, wanted] = [textOf(request, "ike"), textOf(request, "child")];
-    const events = inventory.connections().flatMap(({ connection }) =>
-      connection.children
-        .filter((child) => (ike ?? connection.name) === connection.name && (wanted ?? child.name) === child.name)
-        .filter((child) => isAsked(connection, child))
-        .map((child): EventMessage => ({ event: "list-policy", message: policySection(connection, child) })),
-    );
-    return { events, response: [] };
+    function* events(): Generator<EventMessage> {
+      for (const { connection } of inventory.connections())
+        for (const child of connection.children)
+          if ((ike ?? connection.name) === connection.name && (wanted ?? child.name) === child.name)
+            if (isAsked(connection, child)) yield { event: "list-policy", message: policySection(connection, child) };
+    }
+    return { events: events(), response: [] };
   };
 }
 

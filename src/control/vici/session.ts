@@ -7,6 +7,8 @@ import { decodePacket, encodePacket, PACKET_LIMIT, type Packet, PacketStream } f
 
 /** Octets that a client has not read, from which on a command's events wait for it. */
 const STREAM_WATER = 256 * 1024;
+/** Octets of a command's events in one turn: some milliseconds of work. */
+const TURN_OCTETS = 64 * 1024;
 /** Events that nobody asked for by a command do not wait: a client that is further behind is cut off. */
 const EVENT_WATER = 4 * 1024 * 1024;
 /** What may come while a command is under way: another packet, and what the socket hands over at once. */
@@ -32,6 +34,8 @@ export class ViciSession {
   /** A command is being carried out, or its events are on their way. */
   #busy = false;
   #running: Running | undefined;
+  /** `drained` has been asked for. */
+  #pausing = false;
   #closed = false;
 
   constructor(output: ViciOutput, host: SessionHost) {
@@ -56,6 +60,7 @@ export class ViciSession {
 
   /** The client has read some of what was queued. */
   drained(): void {
+    this.#pausing = false;
     if (this.#running !== undefined) this.#goOn(this.#running);
     this.#serve();
   }
@@ -168,7 +173,12 @@ export class ViciSession {
   }
 
   #goOn({ events, response }: Running): void {
+    let written = 0;
     while (this.#output.queued <= STREAM_WATER) {
+      if (written >= TURN_OCTETS) {
+        this.#pause();
+        return;
+      }
       let next: IteratorResult<EventMessage>;
       try {
         next = events.next();
@@ -186,8 +196,17 @@ export class ViciSession {
         return;
       }
       const packet = this.hears(next.value.event) ? eventPacket(next.value) : undefined;
-      if (packet !== undefined) this.#output.write(packet);
+      if (packet === undefined) continue;
+      this.#output.write(packet);
+      written += packet.length;
     }
+  }
+
+  /** However fast a client reads, nobody waits for the whole of a long answer. */
+  #pause(): void {
+    if (this.#pausing) return;
+    this.#pausing = true;
+    this.#output.pause();
   }
 
   #send(packet: Packet): void {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { adopt, secretsOf } from "#config/diff/adopt";
+import { adopt, adoptPolicies, secretsOf } from "#config/diff/adopt";
 import { configChanges, isSame } from "#config/diff/changes";
 import { restartNeeds } from "#config/diff/restart";
 import type { IkeConfig } from "#core/connection";
@@ -85,6 +85,43 @@ test("what is the same is the former object, and of equal secrets one buffer is 
   assert.deepEqual([...doubles], [...secretsOf(next.credentials)]);
   assert.deepEqual(gone, []);
   assert.deepEqual([...secretsOf(ike.credentials)], [...secretsOf(former.credentials)]);
+});
+
+test("what was found to be the same is not held against it again, and another one of its name is", () => {
+  const [former, next, other] = [read(), read(), read({ connection: "dpd_delay = 7s" })];
+  const [connection] = ikeOf(next).connections;
+  assert.ok(connection !== undefined);
+  let looks = 0;
+  const watched = new Proxy(connection, {
+    get: (target, key) => {
+      if (key === "children") looks++;
+      return Reflect.get(target, key);
+    },
+  });
+  const again = { ...ikeOf(next), connections: [watched] };
+  assert.equal(adopt(ikeOf(former), again).ike.connections[0], ikeOf(former).connections[0]);
+  assert.ok(looks > 0);
+  looks = 0;
+  for (let i = 0; i < 10; i++) {
+    assert.equal(adopt(ikeOf(former), again).ike.connections[0], ikeOf(former).connections[0]);
+    assert.deepEqual(configChanges(former, { ...next, ike: again }).changed, []);
+  }
+  assert.equal(looks, 0);
+  assert.deepEqual(configChanges(other, { ...next, ike: again }).changed, ["hq"]);
+});
+
+test("a policy that says the same is the former object, one of its name that does not is the new one", () => {
+  const former = more("children { net { local_ts = 10.1.0.0/16\nremote_ts = 10.7.0.0/16\n} }").policies;
+  const next = more("children { net { local_ts = 10.1.0.0/16\nremote_ts = 10.8.0.0/16\n} }").policies;
+  const adopted = adoptPolicies(former, next);
+  assert.deepEqual(adopted, next);
+  assert.deepEqual(
+    adopted.map((policy) => [policy.name, former.includes(policy)]),
+    [
+      ["hq/net", true],
+      ["lab/net", false],
+    ],
+  );
 });
 
 test("a secret that is gone is named to be wiped, and a child that stayed is the same object beside one that changed", () => {

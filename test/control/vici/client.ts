@@ -30,12 +30,18 @@ export class TestOutput implements ViciOutput {
   readonly #stream = new PacketStream();
   queued = 0;
   closed = false;
+  /** How often it was asked to have `drained` called in another turn. */
+  pauses = 0;
   /** True: the client reads nothing, and what is written stays queued. */
   stuck = false;
 
   write(octets: Uint8Array): void {
     this.#stream.add(octets);
     if (this.stuck) this.queued += octets.length;
+  }
+
+  pause(): void {
+    this.pauses++;
   }
 
   close(): void {

@@ -221,3 +221,25 @@ test("what a request said is wiped when it is answered: it may have been a key",
   await new Promise(setImmediate);
   assert.deepEqual(seen, [new Uint8Array(6), new Uint8Array(6)]);
 });
+
+test("a long answer pauses for others however fast its client reads, and goes on where it was", () => {
+  const text = "x".repeat(10_000);
+  let made = 0;
+  function* many(): Generator<EventMessage> {
+    for (; made < 100; made++) yield { event: "list-sa", message: value("sa", `${made} ${text}`) };
+  }
+  const { session, output } = connect({ list: () => ({ events: many(), response: [] }), echo: ECHO });
+  session.receive(REGISTER("list-sa"));
+  session.receive(requestOf("list"));
+  assert.deepEqual([made < 10, output.pauses], [true, 1]);
+  session.receive(requestOf("echo", value("say", "after")));
+  assert.equal(output.pauses, 1, "one command at a time");
+  for (let turns = 1; output.pauses === turns; turns++) session.drained();
+  assert.ok(output.pauses > 10);
+  const said = output.said();
+  assert.equal(said.filter(([event]) => event === "list-sa").length, 100);
+  assert.deepEqual(said.slice(-2), [
+    ["response", {}],
+    ["response", { said: "after" }],
+  ]);
+});
