@@ -154,7 +154,7 @@ export class EngineHost implements Host {
   }
 
   renew(line: PeerLine, trigger: Trigger, weaker = false): void {
-    if (line.coming !== undefined) return;
+    if (line.coming !== undefined || line.mainModeFrom > this.now) return;
     const { connection, path } = line;
     const mode = aggressiveMode.isAllowed(connection) ? "aggressive" : "main";
     const sa = new IsakmpSa({

@@ -102,14 +102,14 @@ export class Ikev1Engine implements VersionEngine<FrozenIkev1> {
         else phase2.onWish(host, input);
     }
     host.way = undefined;
-    if (!host.held && this.#waiting.any) this.#waiting.begin(host);
+    if (!host.held && (this.#waiting.next ?? Number.POSITIVE_INFINITY) <= now) this.#waiting.begin(host);
     this.#settle();
     return host.takeEffects();
   }
 
   get nextTimeout(): Millis | undefined {
     const { held } = this.#host;
-    const waiting = held || (!this.#waiting.any && this.#touched.size === 0) ? undefined : this.#host.now;
+    const waiting = held ? undefined : this.#touched.size > 0 ? this.#host.now : this.#waiting.next;
     const attempts = held ? undefined : this.#attempts.nextTimeout;
     return earliest([waiting, this.#agenda.next, attempts, this.#halfOpen.nextTimeout]);
   }
@@ -166,7 +166,7 @@ export class Ikev1Engine implements VersionEngine<FrozenIkev1> {
     for (const frozen of lines) {
       const { line, sas } = thawLine(names, frozen);
       this.#registry.thaw(line, sas, firsts);
-      if (frozen.interrupted !== undefined) this.#waiting.interrupt(line, frozen.interrupted);
+      if (frozen.interrupted !== undefined) this.#waiting.interrupt(line, frozen.interrupted, now);
       this.#schedule(line);
       host.touch(line);
     }

@@ -67,8 +67,12 @@ export function freezeLine(
     current: line.current?.id,
     spent: line.spent?.id,
     farewells: line.farewells.map((one) => ({ ...one, sa: one.sa.id })),
-    interrupted: coming === undefined ? waiting : { trigger: coming.trigger, weaker: coming.weaker },
+    interrupted: coming === undefined ? waiting : interruptedOf(coming),
   };
+}
+
+function interruptedOf({ trigger, weaker, state }: IsakmpSa): Interrupted {
+  return { trigger, weaker, proofSent: state.kind === "AwaitProof" };
 }
 
 function addTo(pairs: Set<Pair>, pair: Pair | undefined): void {

@@ -13,7 +13,7 @@ import { removePair } from "./succession.ts";
 export const RESTARTED = "the peer started anew (INITIAL-CONTACT)";
 
 /** The peer begins within this over what it holds, and asks again for our last message until then. */
-const DOUBTED_AFTER = 10_000;
+export const DOUBTED_AFTER = 10_000;
 
 /**
  * Over these nothing ever came: our last message of phase 1 may be lost, and the first contact that it told of with it. They

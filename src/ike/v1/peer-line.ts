@@ -69,6 +69,8 @@ export class PeerLine {
   lastIke: number | undefined = undefined;
   /** It makes no more quick modes of ours, because the peer takes none (S31): a new main mode is to take its place. */
   spent: IsakmpSa | undefined = undefined;
+  /** None of ours begins before. */
+  mainModeFrom: Millis = millis(0);
   /** ISAKMP SAs whose delete is said once more (delete.ts). */
   farewells: Farewell[] = [];
   /** Outbound SPIs that the peer deleted before our quick mode told us of them: its delete overtook message 2. */

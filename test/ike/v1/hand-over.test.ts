@@ -405,6 +405,23 @@ test("a peer of whom nothing but a main mode under way is left is the same peer 
   assert.deepEqual(states(a), ["rekeyed", "established"]);
 });
 
+test("a peer that has told its first contact to a main mode which ended with our process tells it again (RFC 2407 §4.6.3.3)", () => {
+  const { sim, a, b } = established();
+  const fresh = sim.restart(b);
+  fresh.configure(mirrored({ version: 1, proposals: [mainModeProposal()] }, { proposals: [esp()] }).b);
+  sim.held = [];
+  a.give({ kind: "rekey-ike", ike: a.sas[0]?.id ?? 0, trigger: "operator" });
+  // HDR*, IDir, HASH_R, N(INITIAL-CONTACT) comes to nobody.
+  for (const node of [fresh, a, fresh, a, fresh]) sim.deliver(node);
+  sim.held = [];
+  assert.deepEqual([a.children.length, states(fresh)], [1, ["established"]]);
+  handOver(sim, a);
+  sim.held = undefined;
+  sim.driveFor(20 * SECOND);
+  assert.deepEqual(a.children, []);
+  assert.deepEqual(states(a), ["established"]);
+});
+
 test("an attempt that failed is tried again when it would have been", () => {
   const retries = [false, true].map((upgraded) => {
     const pair = pairOf({ both: { keyingTries: 0 } });
