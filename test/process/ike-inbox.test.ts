@@ -88,3 +88,22 @@ test("after its end nothing is taken", () => {
   assert.equal(inbox.offer(message(2, 0)), false);
   assert.deepEqual(taken, []);
 });
+
+test("while nothing is taken what comes waits for whoever takes it: this process, or another one", () => {
+  const { inbox, taken, turns } = inboxOf(0);
+  inbox.offer(message(1, 0));
+  inbox.pause();
+  inbox.offer(message(2, 9));
+  inbox.computed(101, { kind: "failed", why: "for the test" });
+  turns.shift()?.();
+  assert.deepEqual(taken, []);
+  assert.deepEqual(
+    inbox.waiting.map(({ octets }) => octets[0]),
+    [2, 1],
+  );
+  inbox.resume();
+  assert.equal(turns.length, 1);
+  turns.shift()?.();
+  assert.deepEqual(taken, [101, 2, 1]);
+  assert.deepEqual(inbox.waiting, []);
+});
