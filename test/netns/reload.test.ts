@@ -154,8 +154,8 @@ test("a bad file, a missing one and one that needs a restart change nothing, and
     ],
     [`${near}}`, /swanctl.conf:\d+:\d+: /],
     [
-      `${near}\nesplanade { lanes = 2\n }`,
-      /swanctl.conf:\d+:13: esplanade.lanes: .*stop the gateway and start it again/,
+      `${near}\nesplanade { crypto = node\n }`,
+      /swanctl.conf:\d+:13: esplanade.crypto: .*stop the gateway and start it again/,
     ],
     [near.replace(/ike-lab \{.*\}/, ""), /no secret for 's2s'/],
   ];

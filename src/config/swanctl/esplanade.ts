@@ -39,7 +39,7 @@ export function readEsplanade(
       offload: true,
     };
   const reader = new SectionReader(section, "esplanade", "esplanade", findings);
-  const lanes = reader.integer("lanes", LANES, 1);
+  const lanes = readLanes(reader);
   return {
     tun: readTun(section.sections.get("tun"), lanes, findings),
     listen: reader.has("listen") ? readListen(reader) : defaultListen(connections),
@@ -49,6 +49,17 @@ export function readEsplanade(
     offload: reader.boolean("offload", true),
     http: readHttp(section.sections.get("http"), findings),
   };
+}
+
+/** Pairs are negotiated for lane 0; the kernel would give packets to the queues of the others, which have no SA. */
+function readLanes(reader: SectionReader): number {
+  if (reader.integer("lanes", LANES, 1) !== 1)
+    reader.wrong(
+      "lanes",
+      "one lane carries what is negotiated",
+      "say 1, or leave it out; several lanes need SAs with manual keys",
+    );
+  return 1;
 }
 
 function readTun(section: Section | undefined, lanes: number, findings: Findings): TunConfig {

@@ -33,7 +33,7 @@ const CHILD_IDLE: Readonly<Record<string, string>> = {
   mark_out: PLATFORM,
   set_mark_in: PLATFORM,
   set_mark_out: PLATFORM,
-  per_cpu_sas: "lanes share the load: set esplanade.lanes",
+  per_cpu_sas: "one lane carries what is negotiated",
   icmp: "ICMP errors pass where local_ts and remote_ts hold their own addresses: remove it",
   label: "security labels are not there: remove it",
   label_mode: "security labels are not there: remove it",

@@ -133,16 +133,15 @@ test("a secret that is gone is named to be wiped, and a child that stayed is the
   assert.equal(ike.connections[0]?.children[0], former.connections[0]?.children[0]);
 });
 
-test("tun, lanes, slots, ciphers and sockets are of the start: each is refused with its remedy", () => {
+test("tun, slots, ciphers and sockets are of the start: each is refused with its remedy", () => {
   const needs = (file: string) =>
-    restartNeeds(read(), read({ file }), new Map([["esplanade.lanes", "hq.conf:16:13"]])).map(complaintToString);
+    restartNeeds(read(), read({ file }), new Map([["esplanade.crypto", "hq.conf:16:13"]])).map(complaintToString);
   assert.deepEqual(needs(""), []);
-  assert.deepEqual(needs("esplanade { lanes = 2\n }"), [
-    "hq.conf:16:13: esplanade.lanes: '1' is of the gateway's start and cannot become '2'; stop the gateway and start it again",
+  assert.deepEqual(needs("esplanade { crypto = node\n }"), [
+    "hq.conf:16:13: esplanade.crypto: 'auto' is of the gateway's start and cannot become 'node'; stop the gateway and start it again",
   ]);
   assert.match(needs("esplanade { tun { name = esp7\n } }").join(), /^esplanade.tun.name: 'esp0' is of/);
   assert.match(needs("esplanade { slots = 32768\n }").join(), /there is room for 16384 SAs, and 32768 are wanted/);
-  assert.match(needs("esplanade { crypto = node\n }").join(), /^esplanade.crypto: 'auto' is of/);
   assert.match(
     needs("esplanade { listen = 192.0.2.1\n }").join(),
     /^esplanade.listen: nothing listens on 192.0.2.1:4500/,

@@ -12,7 +12,7 @@ import {
 } from "#core/connection";
 import { selectorToString } from "#core/selector";
 import { identityToString } from "#crypto/identity";
-import { connectionOf, octetsOf, readText, sample, VirtualWorld } from "#test/config/swanctl/sample";
+import { complaintsOf, connectionOf, octetsOf, readText, sample, VirtualWorld } from "#test/config/swanctl/sample";
 
 const HOUR = 3_600_000;
 
@@ -234,6 +234,11 @@ test("without a section esplanade everything is there", () => {
   assert.deepEqual([lanes, slots, crypto, offload, sas, allowWeak], [1, 16384, "auto", true, [], []]);
 });
 
+test("several lanes are refused: what is negotiated is one lane's", () => {
+  const [complaint = ""] = complaintsOf(sample({ file: "esplanade { lanes = 2\n }" }));
+  assert.match(complaint, /one lane carries what is negotiated; say 1, or leave it out/);
+});
+
 test("section esplanade", () => {
   const { tun, listen, lanes, slots, crypto, offload } = configOf(
     sample({
@@ -241,7 +246,7 @@ test("section esplanade", () => {
   tun { name = ipsec0
         mtu = 1400
         addresses = 10.1.0.1/32, 2001:db8::1/128 }
-  lanes = 2
+  lanes = 1
   slots = 1024
   crypto = node
   offload = no
@@ -251,12 +256,12 @@ test("section esplanade", () => {
   );
   assert.equal(tun.name, "ipsec0");
   assert.equal(tun.mtu, 1400);
-  assert.equal(tun.queues, 2);
+  assert.equal(tun.queues, 1);
   assert.deepEqual(
     tun.addresses.map(({ address, length }) => `${addressToString(address)}/${length}`),
     ["10.1.0.1/32", "2001:db8::1/128"],
   );
-  assert.deepEqual([lanes, slots, crypto, offload], [2, 1024, "node", false]);
+  assert.deepEqual([lanes, slots, crypto, offload], [1, 1024, "node", false]);
   assert.deepEqual(endpointsOf(listen), ["192.0.2.1 4500", "2001:db8::1 4501"]);
 });
 
