@@ -4,6 +4,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <pwd.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -57,6 +58,13 @@ Napi::Value SendNotice(const Napi::CallbackInfo& info) {
                                 reinterpret_cast<const sockaddr*>(&address), static_cast<socklen_t>(length));
   if (sent < 0) return FailureToData(env, Failure::Last("sendto"));
   return env.Undefined();
+}
+
+Napi::Value BatchThread(const Napi::CallbackInfo& info) {
+  const sched_param none{};
+  // Of this thread alone, whatever POSIX says of processes (sched_setscheduler(2)).
+  if (::sched_setscheduler(0, SCHED_BATCH, &none) != 0) return FailureToData(info.Env(), Failure::Last("sched_setscheduler"));
+  return info.Env().Undefined();
 }
 
 Napi::Value FindAccount(const Napi::CallbackInfo& info) {
@@ -171,6 +179,7 @@ Napi::Value BecomeUser(const Napi::CallbackInfo& info) {
 
 void InitProcess(Napi::Env env, Napi::Object exports) {
   exports.Set("hideMemory", Napi::Function::New(env, HideMemory, "hideMemory"));
+  exports.Set("batchThread", Napi::Function::New(env, BatchThread, "batchThread"));
   exports.Set("sendNotice", Napi::Function::New(env, SendNotice, "sendNotice"));
   exports.Set("findAccount", Napi::Function::New(env, FindAccount, "findAccount"));
   exports.Set("becomeUser", Napi::Function::New(env, BecomeUser, "becomeUser"));

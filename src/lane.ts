@@ -25,12 +25,17 @@ import { SuiteWatch } from "#process/suite-watch";
 const LONGEST_WAIT = 60_000;
 
 /**
- * A lane that has to wait for the cores makes every flow wait: it asks to go first (measured with both gateways and the
+ * A lane that has to wait for the cores makes every flow wait: it asks for more of them (measured with both gateways and the
  * load on two cores: ping under load falls to a half). Without the right to ask it goes with the others.
  */
 const PRIORITY = -10;
 
+/**
+ * It asks for no core in the middle of another's slice, or it would wake for each packet, push aside who sends it, and find
+ * one: of 64 octets 140,000 a second pass instead of 80,000, for two thirds of the processor time.
+ */
 function askForPriority(): boolean {
+  nativeIo().batchThread();
   try {
     setPriority(PRIORITY);
     return true;

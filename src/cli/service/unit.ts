@@ -68,7 +68,7 @@ export function unitText({ name, program, file, user, credentials }: UnitParts):
     "SystemCallFilter=@system-service",
     "SystemCallFilter=~@privileged @resources",
     "# For the priority of lanes.",
-    "SystemCallFilter=setpriority",
+    "SystemCallFilter=setpriority sched_setscheduler",
     "ProtectSystem=strict",
     "ProtectHome=yes",
     "PrivateMounts=yes",
