@@ -35,7 +35,7 @@ const exhaustive = new RegExp(
 const ownProcess = /^(fuzz|gateway|native|io|process|bench|ipsec|sim)\/|(heap|schedules|floods|requirements|certificates)/;
 const MOST_FILES = 10;
 /** Failures of live tests; more are no accident. */
-const MOST_RETRIED = 3;
+const MOST_RETRIED = 5;
 const every = process.env["ESPLANADE_TESTS"] === "every";
 const rank = (name) => {
   const place = first.findIndex((pattern) => pattern.test(name));

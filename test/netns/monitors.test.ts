@@ -61,9 +61,10 @@ scrape_configs: [{ job_name: esplanade, static_configs: [{ targets: ["${A}", "${
     this.#ended = new Promise((resolve) => this.#process.once("close", () => resolve()));
   }
 
+  /** undefined when nobody answers, or is not ready to. */
   async ask(path: string, query: Readonly<Record<string, string>>): Promise<unknown> {
     const text = await curl(this.#box, `http://${PROMETHEUS}${path}?${new URLSearchParams(query)}`);
-    const answer: { readonly data?: unknown } = text === "" ? {} : JSON.parse(text);
+    const answer: { readonly data?: unknown } = text.startsWith("{") ? JSON.parse(text) : {};
     return answer.data;
   }
 
