@@ -26,10 +26,11 @@ const first = [
   /^netns\/(demo|gateway|ike|leak)\./,
   /^interop\/(ikev|tshark)/,
 ];
-// Each pair of proposals, kind of certificate, refusal and mode with live peers: one of each kind is in what stays.
+// Each pair of proposals, kind of certificate, refusal and mode with live peers, storms and long series.
 const exhaustive = new RegExp(
   "^interop/(ikev1-(live|variants|refusals|fragments)|ikev2-(live|changes|refusals|newer|fragments)|" +
-    "ikev[12]-certificates|package)\\.|^netns/(faults|flood-ikev1|reload|lanes)\\.",
+    "ikev[12]-certificates|package|tshark|upgrade)\\.|^netns/(faults|flood|flood-ikev1|reload|lanes|upgrade|upgrade-ike)\\.|" +
+    "^fuzz/ike\\.",
 );
 // They look at the memory, the descriptors or the signals of their process, or take long.
 const ownProcess = /^(fuzz|gateway|native|io|process|bench|ipsec|sim)\/|(heap|schedules|floods|requirements|certificates)/;
