@@ -164,6 +164,7 @@ function makesSense(host: Host, line: PeerLine, { work }: Task): boolean {
 
 function isPardoned(unless: Pardon, pair: Pair): boolean {
   if (unless === "heirless") return !hasHeir(pair) && !wasReplaced(pair);
+  if (unless === "kept") return isKept(pair);
   return unless === "proven" && pair.proven;
 }
 

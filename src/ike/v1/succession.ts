@@ -46,7 +46,10 @@ export function settle(host: Host, line: PeerLine, pair: Pair, former: Pair | un
 
 /** Its delete is a matter of time. */
 export function isDoomed({ tasks }: PeerLine, pair: Pair): boolean {
-  return tasks.some(({ work }) => work.kind === "delete-pair" && work.pair === pair && work.unless !== "proven");
+  return tasks.some(({ work }) => {
+    if (work.kind !== "delete-pair" || work.pair !== pair || work.unless === "proven") return false;
+    return work.unless !== "kept" || !isKept(pair);
+  });
 }
 
 function resolve(host: Host, line: PeerLine, older: Pair, newer: Pair): void {
@@ -71,10 +74,21 @@ function resolve(host: Host, line: PeerLine, older: Pair, newer: Pair): void {
 function leave(host: Host, line: PeerLine, pair: Pair): void {
   if (pair.state.kind !== "Installed") return;
   pair.state = { kind: "Installed", outbound: "redundant" };
-  addDelete(host, line, pair, "redundant, and the peer did not delete it", DELETE_EXPECTED);
+  addDelete(host, line, pair, "redundant, and the peer did not delete it", DELETE_EXPECTED, "kept");
 }
 
-/** In so many milliseconds; a delete that comes sooner takes the place of one that comes later. */
+/** The peer's half of a collision whose other half is gone: the peer sends on it, and so do we. */
+function revive(host: Host, line: PeerLine, gone: Pair): boolean {
+  const pair = [...line.pairs.values()].findLast(
+    (one) => one.state.kind === "Installed" && !isKept(one) && sameTerms(one, gone),
+  );
+  if (pair === undefined) return false;
+  pair.state = { kind: "Installed", outbound: "later" };
+  takeOver(host, pair);
+  return true;
+}
+
+/** In so many milliseconds; a delete that comes sooner takes the place of one that comes later, unless it may be pardoned. */
 export function addDelete(
   host: Host,
   line: PeerLine,
@@ -84,9 +98,14 @@ export function addDelete(
   unless: Pardon = "never",
 ): void {
   const notBefore = millis(host.now + after);
-  const isOf = ({ work }: Task) => work.kind === "delete-pair" && work.pair === pair;
-  if (line.tasks.some((task) => isOf(task) && task.notBefore <= notBefore)) return;
-  line.tasks = line.tasks.filter((task) => !isOf(task));
+  const covers = (one: Pardon, other: Pardon) => one === "never" || one === other;
+  const kept: Task[] = [];
+  for (const task of line.tasks) {
+    const isOf = task.work.kind === "delete-pair" && task.work.pair === pair;
+    if (isOf && task.notBefore <= notBefore && covers(task.work.unless, unless)) return;
+    if (!isOf || task.notBefore < notBefore || !covers(unless, task.work.unless)) kept.push(task);
+  }
+  line.tasks = kept;
   const work = { kind: "delete-pair", pair, reason, unless } as const;
   line.tasks.unshift({ work, trigger: "close", tries: 0, notBefore });
   host.touch(line);
@@ -146,7 +165,7 @@ export function retirePair(
   for (const former of line.pairs.values())
     if (isKept(former) && former.successors.some(({ to }) => to === pair) && hasHeir(former))
       addDelete(host, line, former, "what took its place was replaced", DELETE_EXPECTED, "heirless");
-  if (hasHeir(pair) || hasTwin(line, pair)) return;
+  if (hasHeir(pair) || hasTwin(line, pair) || revive(host, line, pair)) return;
   report(host, { kind: "child-down", ...names(line, pair), reason });
 }
 

@@ -23,8 +23,11 @@ export interface Disowned {
   readonly tries: number;
 }
 
-/** "heirless": nothing has taken its place, and the peer never had what should have; "proven": the peer is known to have it. */
-export type Pardon = "never" | "heirless" | "proven";
+/**
+ * "heirless": nothing has taken its place, and the peer never had what should have; "proven": the peer is known to have it;
+ * "kept": it is redundant no more.
+ */
+export type Pardon = "never" | "heirless" | "proven" | "kept";
 
 export type TaskWork =
   | { readonly kind: "new-pair"; readonly config: ChildConfig; readonly packet: PacketSelectors | undefined }

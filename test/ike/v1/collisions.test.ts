@@ -102,3 +102,32 @@ test("PFS of the master key and rekeys of both sides at once: one pair, and neve
     assert.ok([...made.values()].every((count) => count === 1));
   }
 });
+
+test("the half of a collision that stayed is deleted: the peer's half, which it sees as replaced and not as a rival, is sent on again", () => {
+  let revived = 0;
+  for (const seed of SEEDS) {
+    const pair = established({ options: { seed } });
+    const { sim, a, b } = pair;
+    const former = only(a);
+    sim.held = [];
+    a.give({ kind: "rekey-child", id: former, trigger: "octets" });
+    b.give({ kind: "rekey-child", id: only(b), trigger: "octets" });
+    sim.deliver(a);
+    // The answer comes before the question that was sent first: to b, a replaces what b has just made.
+    const [question, answer] = sim.held.splice(0, 2);
+    assert.ok(question !== undefined && answer !== undefined);
+    sim.held.push(answer, question);
+    sim.deliver(b);
+    sim.deliver(b);
+    sim.deliverHeld();
+    sim.driveFor(SECOND);
+    const own = a.children.find(({ replaces, initiator }) => replaces === former && initiator);
+    const reports = a.reportsOf("rekey").filter(({ result }) => result === "redundant");
+    if (own === undefined || reports.length > 0) continue;
+    a.give({ kind: "delete-child", id: own.id, reason: "an operator asked for it" });
+    atRest(pair, seed);
+    assert.deepEqual(a.reportsOf("child-down"), [], `seed ${seed}`);
+    revived++;
+  }
+  assert.ok(revived > 0);
+});
