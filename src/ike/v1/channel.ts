@@ -8,7 +8,7 @@ import type { Endpoint } from "#core/address";
 import type { Connection } from "#core/connection";
 import { type Millis, millis, type Octets, octets } from "#core/units";
 import type { IsakmpCipher } from "#crypto/isakmp-cipher";
-import { equalOctets, wipe } from "#crypto/octets";
+import { copyOctets, equalOctets, wipe } from "#crypto/octets";
 import { sha1 } from "#crypto/sha1";
 import { earliest } from "#ike/agenda";
 import type { Counter } from "#ike/counters";
@@ -174,7 +174,14 @@ export class Channel {
     const body = message.subarray(IKE_HEADER_LENGTH);
     if (!encrypted) {
       // Copies, so that nobody keeps the datagram.
-      const opened = { header, firstType: header.nextPayload, inner: body.slice(), encrypted, digest, nextIv: NOTHING };
+      const opened = {
+        header,
+        firstType: header.nextPayload,
+        inner: copyOctets(body),
+        encrypted,
+        digest,
+        nextIv: NOTHING,
+      };
       return { kind: "message", opened };
     }
     const cipher = this.#cipher;

@@ -3,7 +3,7 @@
  * bounded, and nobody without the cookies of an ISAKMP SA makes it keep anything.
  */
 import { type Millis, millis } from "#core/units";
-import { joinOctets } from "#crypto/octets";
+import { copyOctets, joinOctets } from "#crypto/octets";
 import { IKE_HEADER_LENGTH, type IkeHeader } from "#wire/ike/header";
 import { PAYLOAD_HEADER_LENGTH } from "#wire/ike/message";
 import { encodeMessage } from "#wire/ike/v1/chain";
@@ -59,7 +59,7 @@ export class FragmentAssembler {
       this.clear();
       return "dropped";
     }
-    pieces.set(number, data.slice());
+    pieces.set(number, copyOctets(data));
     incomplete.octets += data.length;
     if (last) incomplete.total = number;
     if (incomplete.total === undefined || pieces.size < incomplete.total) return "stored";

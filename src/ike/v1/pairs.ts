@@ -5,6 +5,7 @@ import type { Mode, Protocol } from "#core/child-sa-spec";
 import type { ChildConfig } from "#core/connection";
 import type { TrafficSelector } from "#core/selector";
 import type { Millis, Spi } from "#core/units";
+import { copyOctets } from "#crypto/octets";
 
 export type PairState =
   /**
@@ -119,5 +120,5 @@ export function compareNonces(a: Uint8Array, b: Uint8Array): number {
 
 /** A copy: those of the exchange are wiped with it. */
 export function lowestOf(a: Uint8Array, b: Uint8Array): Uint8Array {
-  return (compareNonces(a, b) < 0 ? a : b).slice();
+  return copyOctets(compareNonces(a, b) < 0 ? a : b);
 }

@@ -4,7 +4,7 @@ import type { Connection, Credentials, PrivateKey, SharedSecret } from "#core/co
 import { type Identity, IdType } from "#core/identity";
 import { IKEV1_METHODS, type Job } from "#core/ike-job";
 import { identityMatch, identityToString, isPattern } from "#crypto/identity";
-import { equalOctets } from "#crypto/octets";
+import { copyOctets, equalOctets } from "#crypto/octets";
 import { prf } from "#crypto/prf";
 import { readPublicKeyInfo } from "#crypto/signature-algorithm";
 import { parseCertificate } from "#crypto/x509/certificate";
@@ -184,7 +184,7 @@ export function proveOurselves(
       reason: `${connection.name} has no private key for its certificate`,
       remedy: "load the key of local.certs, or correct the path",
     };
-  return { kind: "job", work: { kind: "sign-hash", pkcs8: key.pkcs8.slice(), method, hash } };
+  return { kind: "job", work: { kind: "sign-hash", pkcs8: copyOctets(key.pkcs8), method, hash } };
 }
 
 export type PeerCheck =

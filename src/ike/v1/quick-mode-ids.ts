@@ -2,7 +2,7 @@
 import { addressOf, compareAddresses, type IpAddress } from "#core/address";
 import { IdType } from "#core/identity";
 import { ANY_PROTOCOL, type TrafficSelector } from "#core/selector";
-import { joinOctets } from "#crypto/octets";
+import { copyOctets, joinOctets } from "#crypto/octets";
 import { type IdPayload, idPayload } from "#wire/ike/v1/id";
 
 const ANY_PORT = 0;
@@ -91,7 +91,7 @@ function subnet(octets: Uint8Array, mask: Uint8Array): Range | undefined {
 }
 
 function copy(octets: Uint8Array): IpAddress {
-  return addressOf(octets.slice());
+  return addressOf(copyOctets(octets));
 }
 
 /** Absent IDci and IDcr are the hosts themselves (RFC 2409 §5.5). */

@@ -90,7 +90,7 @@ function revive(host: Host, line: PeerLine, gone: Pair): boolean {
 
 /** In so many milliseconds; a delete that comes sooner takes the place of one that comes later, unless it may be pardoned. */
 export function addDelete(
-  host: Host,
+  host: Pick<Host, "now" | "touch">,
   line: PeerLine,
   pair: Pair,
   reason: string,
