@@ -6,7 +6,7 @@
 import type { SaKeys } from "#core/child-sa-spec";
 import { assert } from "#core/errors";
 import type { Spi } from "#core/units";
-import { joinOctets, wipe } from "#crypto/octets";
+import { copyOctets, joinOctets, wipe } from "#crypto/octets";
 import { prf, prfPlus } from "#crypto/prf";
 import { ikeSpiOctets } from "#wire/ike/spi";
 import type { ChildSuite, IkeSuite } from "./suite.ts";
@@ -155,13 +155,13 @@ export function childKeys(inputs: ChildKeyInputs): ChildKeys {
 export function copyIkeKeys({ prf: id, ...keys }: IkeKeys): IkeKeys {
   return {
     prf: id,
-    SK_d: keys.SK_d.slice(),
-    SK_ai: keys.SK_ai.slice(),
-    SK_ar: keys.SK_ar.slice(),
-    SK_ei: keys.SK_ei.slice(),
-    SK_er: keys.SK_er.slice(),
-    SK_pi: keys.SK_pi.slice(),
-    SK_pr: keys.SK_pr.slice(),
+    SK_d: copyOctets(keys.SK_d),
+    SK_ai: copyOctets(keys.SK_ai),
+    SK_ar: copyOctets(keys.SK_ar),
+    SK_ei: copyOctets(keys.SK_ei),
+    SK_er: copyOctets(keys.SK_er),
+    SK_pi: copyOctets(keys.SK_pi),
+    SK_pr: copyOctets(keys.SK_pr),
   };
 }
 

@@ -8,6 +8,7 @@ import { encryptionByName, integrityByName } from "#crypto/transforms";
 import {
   childKeyOctets,
   childKeys,
+  copyIkeKeys,
   type IkeKeyInputs,
   type IkeKeys,
   ikeKeyOctets,
@@ -276,4 +277,11 @@ test("wiping leaves zeros, and inputs are left to their owner", () => {
     outbound.integrityKey,
   ])
     assert.ok(key.every((octet) => octet === 0));
+});
+
+test("a copy's end is not the keys' end, also of keys that are Buffers, whose slices share octets", () => {
+  const { prf: id, ...keys } = initialIkeKeys(inputsOf(GCM), SHARED);
+  const shared: IkeKeys = { prf: id, ...keys, SK_d: Buffer.from(keys.SK_d), SK_ei: Buffer.from(keys.SK_ei) };
+  wipeIkeKeys(copyIkeKeys(shared));
+  assert.deepEqual(inOrder(shared).map(toHex), inOrder({ prf: id, ...keys }).map(toHex));
 });

@@ -5,7 +5,7 @@ import type { Connection, Credentials, PrivateKey } from "#core/connection";
 import { type Identity, IdType } from "#core/identity";
 import type { Job } from "#core/ike-job";
 import { identityMatch, isPattern } from "#crypto/identity";
-import { equalOctets, joinOctets } from "#crypto/octets";
+import { copyOctets, equalOctets, joinOctets } from "#crypto/octets";
 import { sha1 } from "#crypto/sha1";
 import { parseCertificate } from "#crypto/x509/certificate";
 import { secretFor } from "#ike/pad";
@@ -89,7 +89,7 @@ export function proveOurselves(
   const { hashes, rsaPss } = connection.local;
   const work = {
     kind: "sign",
-    pkcs8: key.pkcs8.slice(),
+    pkcs8: copyOctets(key.pkcs8),
     octets,
     peerHashes: handshake.peerHashes,
     ownHashes: hashes,

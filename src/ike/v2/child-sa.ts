@@ -7,7 +7,7 @@ import { assert } from "#core/errors";
 import { ProtocolId, TransformType } from "#core/proposal";
 import type { TrafficSelector } from "#core/selector";
 import { type Millis, millis } from "#core/units";
-import { wipe } from "#crypto/octets";
+import { copyOctets, wipe } from "#crypto/octets";
 import { configuredNow } from "#ike/configured";
 import { type Failure, report } from "#ike/host";
 import { childKeys } from "#ike/keymat";
@@ -309,7 +309,7 @@ export function lowestNonce({
   initiatorNonce,
   responderNonce,
 }: Pick<ChildPlan, "initiatorNonce" | "responderNonce">): Uint8Array {
-  return (compareNonces(initiatorNonce, responderNonce) < 0 ? initiatorNonce : responderNonce).slice();
+  return copyOctets(compareNonces(initiatorNonce, responderNonce) < 0 ? initiatorNonce : responderNonce);
 }
 
 // ── both ─────────────────────────────────────────────────────────────────────────────────────────────────────────────

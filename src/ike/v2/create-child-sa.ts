@@ -12,7 +12,7 @@ import { ProtocolError } from "#core/errors";
 import type { JobResult } from "#core/ike-job";
 import { type Proposal, ProtocolId, TransformType } from "#core/proposal";
 import { millis } from "#core/units";
-import { wipe } from "#crypto/octets";
+import { copyOctets, wipe } from "#crypto/octets";
 import { freshNonce, randomOctets, report } from "#ike/host";
 import { type Choice, checkAnswer, chooseProposal, numberProposals, wantedKe } from "#ike/proposal";
 import { hasMasterPfs, mayMakeSessionKey } from "#ike/refresh-limit";
@@ -372,7 +372,7 @@ function onChildRequest(
   const common = { initiatorNonce, responderNonce, by: "peer", trigger: "peer", startedAt: host.now } as const;
   const plan = { kind: "child", ...chosen.terms, ...common, replaces: rekeyed } as const;
   // The answer goes out after the keys are made and the nonce is wiped.
-  const payloads: Payload[] = [...chosen.payloads, { kind: "Nonce", data: responderNonce.slice() }];
+  const payloads: Payload[] = [...chosen.payloads, { kind: "Nonce", data: copyOctets(responderNonce) }];
   const method = childSuite(plan.protocol, plan.chosen)?.keyExchange?.id;
   respond(host, sa, live, { plan, shared: [], remaining: additionalMethods(plan) }, rekeyed, payloads, method, KE);
 }
@@ -430,7 +430,7 @@ function onIkeRekey(
   };
   const payloads: Payload[] = [
     { kind: "SA", proposals: [answer] },
-    { kind: "Nonce", data: responderNonce.slice() },
+    { kind: "Nonce", data: copyOctets(responderNonce) },
   ];
   respond(
     host,

@@ -3,7 +3,7 @@ import type { Connection } from "#core/connection";
 import { assert } from "#core/errors";
 import type { RandomSource } from "#core/ports";
 import type { Millis, Spi } from "#core/units";
-import { wipe } from "#crypto/octets";
+import { copyOctets, wipe } from "#crypto/octets";
 import { type FrozenChildConfig, freezeChildConfig, thawChildConfig } from "#ike/frozen-names";
 import { copyIkeKeys, type IkeKeys, wipeIkeKeys } from "#ike/keymat";
 import { type FrozenIkeSuite, freezeIkeSuite, thawIkeSuite } from "#ike/suite";
@@ -130,7 +130,7 @@ function freezeOwn(own: OwnExchange, connection: Connection): FrozenOwn {
     case "AwaitCreateChildSaResponse": {
       const { kind, startedAt, nonce, ke, task, offer } = own;
       return {
-        ...{ kind, startedAt, nonce: nonce.slice(), ke: copyOf(ke), task: freezeTask(task, connection) },
+        ...{ kind, startedAt, nonce: copyOctets(nonce), ke: copyOf(ke), task: freezeTask(task, connection) },
         offer: offer.kind === "ike" ? offer : { ...offer, config: freezeChildConfig(connection, offer.config) },
       };
     }
@@ -140,7 +140,7 @@ function freezeOwn(own: OwnExchange, connection: Connection): FrozenOwn {
 }
 
 function copyOf(ke: OwnKe | undefined): OwnKe | undefined {
-  return ke && { ...ke, privateKey: ke.privateKey.slice() };
+  return ke && { ...ke, privateKey: copyOctets(ke.privateKey) };
 }
 
 // ── thaw ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -184,7 +184,7 @@ function thawOwn(own: FrozenOwn, connection: Connection, children: Children): Ow
       const { nonce, ke, task, offer } = own;
       return {
         ...own,
-        ...{ nonce: nonce.slice(), ke: copyOf(ke), task: thawTask(task, connection, children) },
+        ...{ nonce: copyOctets(nonce), ke: copyOf(ke), task: thawTask(task, connection, children) },
         offer: offer.kind === "ike" ? offer : { ...offer, config: thawChildConfig(connection, offer.config) },
       };
     }

@@ -6,7 +6,7 @@ import { assert } from "#core/errors";
 import type { RandomSource } from "#core/ports";
 import type { BlockMode, Mac } from "#core/primitives";
 import { nodePrimitives } from "#crypto/node-cipher";
-import { equalOctets, joinOctets, wipe } from "#crypto/octets";
+import { copyOctets, equalOctets, joinOctets, wipe } from "#crypto/octets";
 import {
   Encryption,
   type EncryptionTransform,
@@ -142,7 +142,7 @@ function macProtection(parts: MacParts): Protection {
   const isCounter = encryption.id === Encryption.AES_CTR;
   const blockOctets = isCounter ? 1 : encryption.blockOctets;
   const counter = new CountingIv(parts.counted);
-  const modeIv = (iv: Uint8Array) => (isCounter ? joinOctets([salt, iv, FIRST_BLOCK]) : iv.slice());
+  const modeIv = (iv: Uint8Array) => (isCounter ? joinOctets([salt, iv, FIRST_BLOCK]) : copyOctets(iv));
   const icvOf = (message: Uint8Array) =>
     mac.compute(NO_NONCE, [message.subarray(0, message.length - icvOctets)]).subarray(0, icvOctets);
   return {

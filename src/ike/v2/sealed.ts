@@ -4,7 +4,7 @@
  */
 import { assert } from "#core/errors";
 import type { RandomSource } from "#core/ports";
-import { wipe } from "#crypto/octets";
+import { copyOctets, wipe } from "#crypto/octets";
 import { IKE_HEADER_LENGTH, LENGTH, NEXT_PAYLOAD } from "#wire/ike/header";
 import { PAYLOAD_HEADER_LENGTH } from "#wire/ike/message";
 import { PayloadType } from "#wire/ike/numbers";
@@ -87,7 +87,7 @@ export interface FrozenSeal {
 }
 
 function copyOf({ encryption, integrity, encryptionKey, integrityKey }: DirectionKeys): DirectionKeys {
-  return { encryption, integrity, encryptionKey: encryptionKey.slice(), integrityKey: integrityKey.slice() };
+  return { encryption, integrity, encryptionKey: copyOctets(encryptionKey), integrityKey: copyOctets(integrityKey) };
 }
 
 export function wipeSeal({ keys }: FrozenSeal): void {
