@@ -160,7 +160,3 @@ export interface ControlSummary {
   /** How often children fell back to clear, and how many are in clear now. */
   readonly fallbacks: { readonly total: number; readonly now: number };
 }
-
-export interface ControlSnapshot extends ControlSummary {
-  readonly tunnels: readonly TunnelSnapshot[];
-}

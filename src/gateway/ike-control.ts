@@ -14,30 +14,21 @@ import { type Millis, millis } from "#core/units";
 import type { IkeEffect, IkeInput } from "#ike/effects";
 import { movedTo, packetSelectors } from "./acquire.ts";
 import { childPolicyName } from "./child-policies.ts";
-import { type ChildReading, childReadings } from "./child-readings.ts";
 import { ChildStarts, type Start } from "./child-starts.ts";
 import { TotalsOfChildren } from "./child-totals.ts";
 import { ClearFallbacks, type FallbackEffect, fallbackReport } from "./clear-fallback.ts";
 import { ControlCommands } from "./control-commands.ts";
-import type {
-  ControlEffect,
-  ControlInput,
-  ControlSnapshot,
-  ControlSummary,
-  ControlWorld,
-  ShownTunnel,
-  TunnelSnapshot,
-} from "./control-doors.ts";
+import type { ControlEffect, ControlInput, ControlWorld } from "./control-doors.ts";
 import type { ControlState, PoliciesInForce } from "./control-state.ts";
+import { ControlView } from "./control-view.ts";
 import type { DirectorInput } from "./director-doors.ts";
 import { InstalledPairs } from "./installed-pairs.ts";
 import { OperatorCommands } from "./operator-commands.ts";
-import { type ControlDetails, pairDetails } from "./pair-details.ts";
 import { PairKeeper } from "./pair-keeper.ts";
 import { PeerNames } from "./peer-names.ts";
 import { Reconfiguration } from "./reconfiguration.ts";
 import { RekeyDirector } from "./rekey-director.ts";
-import { isOfPolicy, type Tunnel, Tunnels } from "./tunnels.ts";
+import { isOfPolicy, Tunnels } from "./tunnels.ts";
 
 type Configuration = Omit<Extract<ControlInput, { kind: "configure" }>, "kind">;
 
@@ -47,6 +38,8 @@ interface Inherited extends Configuration {
 }
 
 export class IkeControl {
+  /** What everybody may know of it. */
+  readonly view: ControlView;
   readonly #world: ControlWorld;
   readonly #director: RekeyDirector;
   readonly #starts: ChildStarts;
@@ -96,6 +89,16 @@ export class IkeControl {
       ending: this.#keeper.ending,
       start: (start, now) => this.#start(start, now),
       allowClear: (name, now) => this.#fallbacks.allow(name, now),
+    });
+    this.view = new ControlView({
+      ...world,
+      director: this.#director,
+      tunnels: this.#tunnels,
+      starts: this.#starts,
+      pairs: this.#pairs,
+      totals: this.#totals,
+      fallbacks: this.#fallbacks,
+      now: () => this.#now,
     });
   }
 
@@ -449,61 +452,5 @@ export class IkeControl {
 
   #direct(input: DirectorInput, now: Millis): void {
     for (const effect of this.#director.handle(input, now)) this.#keeper.obey(effect, now);
-  }
-
-  /** All configured children, one after the other; their counters never fall. */
-  readings(): Generator<ChildReading> {
-    return childReadings({
-      tunnels: this.#tunnels,
-      director: this.#director,
-      pairs: this.#pairs,
-      plane: this.#world.plane,
-      totals: this.#totals,
-      isClear: (policy) => this.#fallbacks.inClear(policy) !== undefined,
-    });
-  }
-
-  /** `now`: rates are of the time since the last snapshot; without it, as of the last input. */
-  snapshot(now: Millis = this.#now): ControlSnapshot {
-    return { ...this.summary(), tunnels: this.tunnels(now) };
-  }
-
-  tunnels(now: Millis = this.#now): TunnelSnapshot[] {
-    return Array.from(this.#tunnels.all, (tunnel) => this.#tunnelSnapshot(tunnel, now));
-  }
-
-  /** Without a look at each tunnel. */
-  summary(): ControlSummary {
-    const fallbacks = this.#fallbacks.counts;
-    return { ike: this.#world.engine.snapshot(), rekeys: this.#director.counts.table, fallbacks };
-  }
-
-  tunnelNames(): readonly Tunnel[] {
-    return [...this.#tunnels.all];
-  }
-
-  /** One after the other: whoever looks may pause between two. */
-  *shownTunnels(): Generator<ShownTunnel> {
-    for (const tunnel of this.tunnelNames()) {
-      const planes = [...(this.#director.family(tunnel.policy)?.pairs() ?? [])]
-        .map(({ id }) => this.#pairs.get(id)?.plane)
-        .filter((plane) => plane !== undefined)
-        .sort((a, b) => a - b);
-      const counters = planes.map((plane) => this.#world.plane.counters(plane));
-      yield { tunnel: this.#tunnelSnapshot(tunnel, this.#now), counters };
-    }
-  }
-
-  /** Pair by pair. */
-  details(): ControlDetails {
-    return pairDetails(this.#tunnels, this.#director, this.#pairs, this.#world.plane, this.#starts.trapped);
-  }
-
-  #tunnelSnapshot(tunnel: Tunnel, now: Millis): TunnelSnapshot {
-    const { policy, connection, child } = tunnel;
-    const shown = this.#director.show(policy, now);
-    const clear = this.#fallbacks.inClear(policy);
-    const down = this.#starts.isUnderWay(childPolicyName(connection, child), now) ? "connecting" : "down";
-    return { connection, child, policy, ...shown, state: shown.state ?? (clear === undefined ? down : "clear"), clear };
   }
 }

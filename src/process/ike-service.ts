@@ -19,11 +19,11 @@ import type {
   ControlEffect,
   ControlInput,
   ControlOutcome,
-  ControlSnapshot,
   ControlSummary,
   ControlTarget,
   IkePort,
   ShownTunnel,
+  TunnelSnapshot,
 } from "#gateway/control-doors";
 import type { ControlState } from "#gateway/control-state";
 import type { DataPlane } from "#gateway/data-plane";
@@ -81,7 +81,9 @@ export interface IkeServiceSummary extends ControlSummary {
   readonly messages: MessageTable;
 }
 
-export type IkeServiceSnapshot = IkeServiceSummary & Pick<ControlSnapshot, "tunnels">;
+export interface IkeServiceSnapshot extends IkeServiceSummary {
+  readonly tunnels: readonly TunnelSnapshot[];
+}
 
 /** With keys. */
 export interface IkeServiceState {
@@ -289,8 +291,8 @@ export class IkeService {
 
   /** Pair by pair. */
   details(): GatewayDetails {
-    const { sas, halfOpen } = this.#control.summary().ike;
-    return { now: this.#parts.clock.now(), sas, halfOpen, ...this.#control.details() };
+    const { sas, halfOpen } = this.#control.view.summary().ike;
+    return { now: this.#parts.clock.now(), sas, halfOpen, ...this.#control.view.details() };
   }
 
   /** Messages of IKEv2 by exchange, direction and whether they ask: "ike_auth-out-req" → count. */
@@ -299,23 +301,23 @@ export class IkeService {
   }
 
   snapshot(): IkeServiceSnapshot {
-    return { ...this.summary(), tunnels: this.#control.tunnels() };
+    return { ...this.summary(), tunnels: this.#control.view.tunnels() };
   }
 
   tunnelNames(): readonly { readonly connection: string; readonly child: string }[] {
-    return this.#control.tunnelNames();
+    return this.#control.view.tunnelNames();
   }
 
   /** One after the other: whoever looks may pause between two. */
   shownTunnels(): Generator<ShownTunnel> {
-    return this.#control.shownTunnels();
+    return this.#control.view.shownTunnels();
   }
 
   /** Without a look at each tunnel. */
   summary(): IkeServiceSummary {
     const { sent, sendFailed, dropped } = this.#ports.counters;
     return {
-      ...this.#control.summary(),
+      ...this.#control.view.summary(),
       jobs: this.#jobs.counters,
       ports: { sent, sendFailed, dropped },
       messages: this.#messages.table,
@@ -324,12 +326,12 @@ export class IkeService {
 
   /** Each configured child, one after the other; counters never fall. */
   readings(): Generator<ChildReading> {
-    return this.#control.readings();
+    return this.#control.view.readings();
   }
 
   /** Peers are told that their SAs go, and programs that their tunnels went; neither for longer than a second. */
   async sayGoodbye(): Promise<void> {
-    const { sas } = this.#control.summary().ike;
+    const { sas } = this.#control.view.summary().ike;
     const gone = new Promise<void>((resolve) => {
       this.#drained = resolve;
     });
@@ -421,7 +423,7 @@ export class IkeService {
   #tellProgram(news: Extract<ControlEffect, { kind: "tunnel" }>): void {
     const { updown } = news;
     if (updown === undefined) return;
-    const sa = this.#control.summary().ike.sas.find(({ connection }) => connection === news.connection);
+    const sa = this.#control.view.summary().ike.sas.find(({ connection }) => connection === news.connection);
     this.#updown.tell(
       { ...news, updown },
       {
@@ -469,7 +471,7 @@ export class IkeService {
   }
 
   #tellDrained(): void {
-    if (this.#drained !== undefined && this.#control.summary().ike.sas.length === 0) this.#drained();
+    if (this.#drained !== undefined && this.#control.view.summary().ike.sas.length === 0) this.#drained();
   }
 
   async #close(): Promise<void> {

@@ -237,7 +237,7 @@ test("totals of a tunnel never fall, whatever becomes of its pairs", () => {
     pair.run(100, () => pair.left.gateway.port.offerTun(rightward(100)));
     pair.left.give({ kind: "rekey", command: i, target, reauthenticate: false });
     pair.run(6500);
-    const [tunnel] = pair.left.control.snapshot(pair.now).tunnels;
+    const [tunnel] = pair.left.control.view.tunnels(pair.now);
     assert.equal(tunnel?.octetsOut, before + 100 * 128);
     assert.deepEqual([tunnel?.state, tunnel?.draining], ["up", []]);
     before = tunnel?.octetsOut ?? 0;
@@ -273,9 +273,9 @@ test("an operator sets a trap on a child that has none, and lifts it: packets as
   const target = { kind: "child", child: "net", connection: undefined } as const;
   pair.run(100, offer);
   assert.equal(initiated(pair).length, 0);
-  assert.deepEqual(pair.left.control.details().trapped, []);
+  assert.deepEqual(pair.left.control.view.details().trapped, []);
   pair.left.give({ kind: "trap", command: 1, target, on: true });
-  assert.equal(pair.left.control.details().trapped.length, 1);
+  assert.equal(pair.left.control.view.details().trapped.length, 1);
   pair.left.give({ kind: "trap", command: 2, target, on: false });
   pair.run(100, offer);
   assert.equal(initiated(pair).length, 0);
@@ -286,12 +286,12 @@ test("an operator sets a trap on a child that has none, and lifts it: packets as
   assert.ok(arrived(pair) > 0);
   pair.left.give({ kind: "trap", command: 5, target, on: false });
   pair.configure([connectionConfig([childConfig({ startAction: "none", priority: 9 })])], []);
-  assert.deepEqual(pair.left.control.details().trapped, []);
+  assert.deepEqual(pair.left.control.view.details().trapped, []);
   pair.configure([connectionConfig([childConfig({ startAction: "trap" })])], []);
-  assert.equal(pair.left.control.details().trapped.length, 1);
+  assert.equal(pair.left.control.view.details().trapped.length, 1);
   pair.left.give({ kind: "trap", command: 6, target, on: false });
   pair.configure([connectionConfig([childConfig({ startAction: "trap", priority: 9 })])], []);
-  assert.deepEqual(pair.left.control.details().trapped, []);
+  assert.deepEqual(pair.left.control.view.details().trapped, []);
   pair.left.give({ kind: "trap", command: 4, target: { ...target, child: "nett" }, on: true });
   const ok = { kind: "ok", count: 1 } as const;
   assert.deepEqual(outcomes(pair), [
@@ -308,7 +308,7 @@ test("a pair is shown with its number, what it carried and its limits; spares an
   const pair = between({ startAction: "start" });
   pair.run(300);
   pair.run(100, (now) => now % 10 === 0 && pair.left.gateway.port.offerTun(rightward()));
-  const [current, ...others] = pair.left.control.details().pairs;
+  const [current, ...others] = pair.left.control.view.details().pairs;
   assert.equal(others.length, 0);
   assert.equal(current?.role, "current");
   assert.equal(current?.outbound.packets, 10);
@@ -321,7 +321,7 @@ test("a pair is shown with its number, what it carried and its limits; spares an
     reauthenticate: false,
   });
   pair.run(500);
-  const roles = pair.left.control.details().pairs.map(({ id, role }) => [id === current?.id, role]);
+  const roles = pair.left.control.view.details().pairs.map(({ id, role }) => [id === current?.id, role]);
   assert.deepEqual(roles, [
     [false, "current"],
     [true, "draining"],

@@ -60,13 +60,13 @@ class Scene {
   }
 
   get tunnel(): TunnelSnapshot {
-    const [tunnel] = this.pair.left.control.snapshot(this.pair.now).tunnels;
+    const [tunnel] = this.pair.left.control.view.tunnels(this.pair.now);
     assert.ok(tunnel);
     return tunnel;
   }
 
   get counts(): { readonly total: number; readonly now: number } {
-    return this.pair.left.control.snapshot(this.pair.now).fallbacks;
+    return this.pair.left.control.view.summary().fallbacks;
   }
 
   get warnings(): string[] {

@@ -75,7 +75,7 @@ test("both sides change processes again and again while keys last 0.2 s: no pack
   const stream = new NumberedStream(pair);
   const counted = () => ({
     rekeys: pair.left.rekeys["octets"]?.["done"] ?? 0,
-    octets: pair.left.control.snapshot().tunnels[0]?.octetsOut ?? 0,
+    octets: pair.left.control.view.tunnels()[0]?.octetsOut ?? 0,
     ...pair.left.engine.snapshot().counters,
   });
   let before = counted();
@@ -96,7 +96,7 @@ test("both sides change processes again and again while keys last 0.2 s: no pack
   stream.take();
   stream.assertWhole();
   assertLimits(pair, 24);
-  assert.equal(pair.left.control.snapshot().tunnels[0]?.state, "up");
+  assert.equal(pair.left.control.view.tunnels()[0]?.state, "up");
 });
 
 test("keys that end faster than lost messages are repeated: packets wait, and each that is lost is counted", () => {

@@ -124,7 +124,7 @@ test("S75: with IKEv1: quick mode at 7 h 59 m of an 8 h main mode, traffic at 9 
     reauthenticate: false,
   });
   pair.run(300);
-  const newest = pair.left.control.snapshot(pair.now).tunnels[0]?.current;
+  const newest = pair.left.control.view.tunnels(pair.now)[0]?.current;
   until(480 * MINUTE + 10 * SECOND, 100);
   const stream = new NumberedStream(pair);
   const passes = () => {
@@ -136,7 +136,7 @@ test("S75: with IKEv1: quick mode at 7 h 59 m of an 8 h main mode, traffic at 9 
   };
   assert.equal(passes(), 1);
   until(598 * MINUTE, SECOND);
-  assert.equal(pair.left.control.snapshot(pair.now).tunnels[0]?.current, newest, "the same pair");
+  assert.equal(pair.left.control.view.tunnels(pair.now)[0]?.current, newest, "the same pair");
   assert.equal(passes(), 1, "at 9 h 58 m");
   until(599 * MINUTE + SECOND, 100);
   assert.equal(passes(), 0, "at 9 h 59 m");

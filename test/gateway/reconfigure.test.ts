@@ -88,7 +88,7 @@ function up(version: Version, wanted: Wanted = {}): Pair {
 }
 
 function tunnel(pair: Pair, child: string, side: "left" | "right" = "left"): TunnelSnapshot {
-  const found = pair[side].control.snapshot().tunnels.find((one) => one.child === child);
+  const found = pair[side].control.view.tunnels().find((one) => one.child === child);
   assert.ok(found !== undefined, `${child} is there`);
   return found;
 }
@@ -123,7 +123,7 @@ for (const version of [2, 1] as const) {
     assert.deepEqual([after.current, after.state], [before, "up"]);
     assert.equal(ikeSas(pair)[0]?.id, ike);
     assert.equal(after.packetsOut, stream.sent);
-    assert.equal(pair.right.control.snapshot().tunnels.length, 1, "what was removed is not there any more");
+    assert.equal(pair.right.control.view.tunnels().length, 1, "what was removed is not there any more");
   });
 
   test(`IKEv${version}: the same configuration again does nothing at all`, () => {
@@ -168,7 +168,7 @@ for (const version of [2, 1] as const) {
     pair.run(40_000);
     assert.deepEqual([ikeSas(pair), ikeSas(pair, "right")], [[], []]);
     assert.deepEqual([pair.left.gateway.plane.children, pair.right.gateway.plane.children], [[], []]);
-    assert.deepEqual([pair.left.control.snapshot().tunnels, pair.left.policies], [[], []]);
+    assert.deepEqual([pair.left.control.view.tunnels(), pair.left.policies], [[], []]);
   });
 
   test(`IKEv${version}: a gateway that began without any connection takes them later`, () => {

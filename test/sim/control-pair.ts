@@ -202,7 +202,7 @@ export class ControlledGateway<Engine extends IkePort = FakeIke> {
   }
 
   get rekeys(): Readonly<Record<string, Readonly<Record<string, number>> | undefined>> {
-    return this.control.snapshot(millis(this.gateway.now)).rekeys;
+    return this.control.view.summary().rekeys;
   }
 }
 
