@@ -23,6 +23,7 @@ const STILL_LOOKS = 80;
 const STILL_MILLIS = 25;
 
 interface Waiting {
+  readonly overdue: NodeJS.Timeout;
   resolve(result: TrafficResults[keyof TrafficResults]): void;
   reject(error: Error): void;
 }
@@ -47,8 +48,12 @@ export class Agent {
     this.process = process;
     this.ports = ports;
     this.#waiting = waiting;
-    void process.ended.then(() => {
-      for (const { reject } of waiting.values()) reject(process.failure("ended"));
+    void process.ended.then((status) => {
+      for (const { overdue, reject } of waiting.values()) {
+        clearTimeout(overdue);
+        // Who ends a lab in the middle of traffic has a reason, which another failure would hide.
+        if (!process.isToEnd) reject(process.failure(`ended with ${status}`));
+      }
       waiting.clear();
     });
   }
@@ -120,17 +125,8 @@ export class Agent {
         },
         (seconds + ANSWER_SECONDS) * 1000,
       );
-      this.#waiting.set(id, {
-        // The agent answers each kind with its own result: the one cast of this boundary.
-        resolve: (result) => {
-          clearTimeout(overdue);
-          resolve(result as TrafficResults[Kind]);
-        },
-        reject: (error) => {
-          clearTimeout(overdue);
-          reject(error);
-        },
-      });
+      // The agent answers each kind with its own result: the one cast of this boundary.
+      this.#waiting.set(id, { overdue, resolve: (result) => resolve(result as TrafficResults[Kind]), reject });
       this.process.send({ id, request });
     });
   }
@@ -139,6 +135,7 @@ export class Agent {
 function settle(waiting: Map<number, Waiting>, answer: Exclude<AgentAnswer, { kind: "ready" }>): void {
   const waiter = waiting.get(answer.id);
   waiting.delete(answer.id);
+  clearTimeout(waiter?.overdue);
   if (answer.kind === "done") waiter?.resolve(answer.result);
   else waiter?.reject(new LabError(answer.why));
 }

@@ -15,6 +15,7 @@ export class LabProcess {
   readonly ended: Promise<number | string>;
   readonly #child: ChildProcess;
   #over = false;
+  #isToEnd = false;
   #log = "";
   #onOutput: (log: string) => void = () => undefined;
 
@@ -35,6 +36,11 @@ export class LabProcess {
 
   get pid(): number {
     return this.#child.pid ?? 0;
+  }
+
+  /** We asked it to: its end is no failure. */
+  get isToEnd(): boolean {
+    return this.#isToEnd;
   }
 
   /** Everything it wrote, on both streams. */
@@ -81,6 +87,7 @@ export class LabProcess {
 
   /** Asks by the signal, or by closing the channel, and insists after three seconds. */
   async end(ask: NodeJS.Signals | "disconnect"): Promise<number | string> {
+    this.#isToEnd = true;
     if (!this.#over) {
       if (ask !== "disconnect") this.#child.kill(ask);
       else if (this.#child.connected) this.#child.disconnect();

@@ -53,6 +53,9 @@ export class UdpServer {
       socket.once("error", reject);
       socket.bind(0, "::", resolve);
     });
+    socket.removeAllListeners("error");
+    // Of a datagram that could not be received: a sender counts what did not come.
+    socket.on("error", () => undefined);
     return socket.address().port;
   }
 
