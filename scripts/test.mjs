@@ -12,6 +12,10 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const reporter = join(root, "scripts/test-reporter.mjs");
 removeStaleOutputs(root);
 const [set = "all", ...wanted] = process.argv.slice(2);
+if (set !== "all" && set !== "unit") {
+  process.stderr.write(`test: ${set} is no set of tests; remedy: "all" or "unit" comes first, then parts of files' names\n`);
+  process.exit(2);
+}
 const outside = /^(netns|interop)\//;
 // They judge rates and delays, or fill the machine: each has it for itself.
 const alone = /^netns\/(flood|flood-ikev1|lanes|load-generator|tun-stream)\.test\.js$/;
