@@ -40,8 +40,9 @@ std::string Unmarked(const Policy& policy, const char* verb) {
 
 }  // namespace
 
+// The queue is as long as the gateway's (src/process/network.ts).
 bool UpNetwork(const Config& config, const std::string& device) {
-  bool ok = Ip("link set " + device + " mtu " + std::to_string(config.mtu) + " txqueuelen 500 up");
+  bool ok = Ip("link set " + device + " mtu " + std::to_string(config.mtu) + " txqueuelen 2000 up");
   for (const Policy& policy : config.policies) {
     ok = ok && Ip("route replace unreachable " + policy.remote.text + " table 4301 metric 4096") &&
          Ip(Rule(policy, "add", "iif " + device + " pref 4299 lookup main")) &&
