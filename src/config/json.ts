@@ -5,7 +5,7 @@
  */
 
 /** 10,000 SAs are some 8 MB. */
-export const MAXIMUM_LENGTH: number = 32 * 1024 * 1024;
+const MAXIMUM_LENGTH: number = 32 * 1024 * 1024;
 const MAXIMUM_DEPTH = 16;
 
 interface Placed {

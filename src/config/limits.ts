@@ -6,7 +6,7 @@ import type { Suite } from "#crypto/suite";
 import type { Fields } from "./fields.ts";
 
 /** What one key of a 64-bit block cipher should carry at most: 100 MB, decimal. */
-export const SMALL_BLOCK_OCTETS = 100_000_000;
+const SMALL_BLOCK_OCTETS = 100_000_000;
 const SMALL_BLOCK = 8;
 const LAST_SEQUENCE = 2 ** 32 - 1;
 

@@ -13,7 +13,7 @@ import type { Setting, WrittenSection } from "./swanctl/tree.ts";
 import { valueText } from "./swanctl/value.ts";
 import type { ConfigWorld } from "./swanctl/world.ts";
 
-export const REDACTED = "[redacted]";
+const REDACTED = "[redacted]";
 
 const SECTION = "secrets";
 /** Of a secret: whom it is for, and where its file lies. */

@@ -94,7 +94,7 @@ function checked(
   return [{ first, last }];
 }
 
-export function readProtocol(fields: Fields): number {
+function readProtocol(fields: Fields): number {
   const value = fields.value("protocol");
   if (value?.kind === "string") {
     const text = stringText(value);

@@ -78,7 +78,7 @@ export function resolveSelectors(
 }
 
 /** The one address a side can have; undefined when it may have several. */
-export function onlyAddress(patterns: readonly HostPattern[], names: Names): IpAddress | undefined {
+function onlyAddress(patterns: readonly HostPattern[], names: Names): IpAddress | undefined {
   const [pattern] = patterns;
   if (patterns.length !== 1 || pattern === undefined) return undefined;
   if (pattern.kind === "address") return pattern.address;

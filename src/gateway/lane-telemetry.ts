@@ -5,9 +5,9 @@
 import { IoCounter } from "#core/slab";
 
 /** Inclusive upper bounds; a last bucket holds what is above. */
-export const ROUND_PACKETS: readonly number[] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
+const ROUND_PACKETS: readonly number[] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
 /** Milliseconds. */
-export const ROUND_MILLIS: readonly number[] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100];
+const ROUND_MILLIS: readonly number[] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100];
 
 const PACKETS_SUM: number = ROUND_PACKETS.length + 1;
 const MILLIS: number = PACKETS_SUM + 1;

@@ -5,7 +5,7 @@
  */
 
 import type { Trigger } from "#core/ike-state";
-import { type Millis, millis, type Octets, octets } from "#core/units";
+import { type Millis, millis } from "#core/units";
 import { SaState } from "#ipsec/sa";
 import type { ChildUsage } from "./child-usage.ts";
 import type { Dimension, PairLimits } from "./rekey-timing.ts";
@@ -364,10 +364,6 @@ export class PairFamily {
 
   static isDead(usage: ChildUsage): boolean {
     return usage.inbound.state === SaState.DEAD || usage.outbound.state === SaState.DEAD;
-  }
-
-  get octetRate(): Octets {
-    return octets(Math.round(this.rate.octets * 1000));
   }
 }
 

@@ -37,7 +37,7 @@ export interface Placement {
 const HOP_LIMIT = 64;
 
 /** The suite was checked by configuration or IKE; what is not in the registry here is our bug. */
-export function packetShape(spec: ProtocolSpec): PacketShape {
+function packetShape(spec: ProtocolSpec): PacketShape {
   const keyOctets = spec.outbound.encryptionKey.length;
   const integrity = integrityTransform(spec.suite.integrity);
   if (spec.protocol === "ah") {

@@ -7,7 +7,7 @@ import { DerError } from "#crypto/x509/der";
 import { AuthMethod } from "#wire/ike/numbers";
 import { IsakmpMethod } from "#wire/ike/v1/numbers";
 
-export const AUTHENTICATIONS = ["psk", "rsa", "ecdsa", "eddsa", "kerberos"] as const;
+const AUTHENTICATIONS = ["psk", "rsa", "ecdsa", "eddsa", "kerberos"] as const;
 export type Authentication = (typeof AUTHENTICATIONS)[number];
 
 const VERSION_1: ReadonlyMap<number, Authentication> = new Map<number, Authentication>([

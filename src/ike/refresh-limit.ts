@@ -7,7 +7,7 @@ import type { Connection } from "#core/connection";
 type Limits = Pick<Connection, "refreshLimit" | "masterPfs">;
 
 /** Infinity = none. */
-export function sessionKeyLimit({ refreshLimit, masterPfs }: Limits): number {
+function sessionKeyLimit({ refreshLimit, masterPfs }: Limits): number {
   if (masterPfs) return 1;
   return refreshLimit === 0 ? Number.POSITIVE_INFINITY : refreshLimit;
 }

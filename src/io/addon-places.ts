@@ -7,7 +7,7 @@ export interface Platform {
 }
 
 /** In the order in which they are tried: what was built here is newer than what was delivered. */
-export function addonPlaces(root: string, { platform, arch }: Platform): readonly string[] {
+function addonPlaces(root: string, { platform, arch }: Platform): readonly string[] {
   return [join(root, "build/Release/esplanade.node"), join(root, `prebuilds/${platform}-${arch}/esplanade.node`)];
 }
 

@@ -8,7 +8,7 @@ const { Drop } = drops;
 const { Ipv4 } = ipv4;
 
 /** RFC 3168 §5: the two low bits of the traffic class. */
-export const ECN_MASK = 3;
+const ECN_MASK = 3;
 export const Ecn = { NOT_ECT: 0, ECT_1: 1, ECT_0: 2, CE: 3 } as const;
 
 /** Take the inner packet's DSCP; 0–63 set a fixed one. */

@@ -81,7 +81,7 @@ export function innerMtu(layout: EncapsulationLayout, pathMtu: number): number {
 }
 
 /** No network may be asked for less: RFC 791 §3.2 (what each host accepts), RFC 8200 §5. */
-export function mtuFloor(family: Family): number {
+function mtuFloor(family: Family): number {
   return family === 4 ? 576 : 1280;
 }
 

@@ -36,7 +36,7 @@ const HEADER_WORDS = 8;
 
 /** Words of an entry. */
 export const Entry = { POLICY: 0, LOCAL: 1, REMOTE: 2 } as const;
-export const ENTRY_STRIDE = 3;
+const ENTRY_STRIDE = 3;
 
 /** Words of a tree: interval count, where the intervals' first addresses stand, where its 2 × count nodes stand. */
 export const Tree = { COUNT: 0, STARTS: 1, NODES: 2 } as const;

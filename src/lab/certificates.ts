@@ -15,7 +15,7 @@ export interface Span {
   readonly to: number;
 }
 
-export const LAB_SPAN: Span = { from: -HOUR, to: 24 * HOUR };
+const LAB_SPAN: Span = { from: -HOUR, to: 24 * HOUR };
 
 /** For gateways whose plan says `auth: "pubkey"`: goes beside their swanctl.conf. Keys are secret. */
 export function freshCertificates(

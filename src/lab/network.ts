@@ -14,7 +14,7 @@ import { changeLink, createVeth, ensureAddress, getLink } from "#io/links";
 import { ensureRoute } from "#io/routes";
 import { Box } from "./box.ts";
 
-export const LAN = "lan";
+const LAN = "lan";
 export const WAN = "wan";
 
 export interface Addresses {

@@ -7,7 +7,7 @@ import { takeState } from "./memory-file.ts";
 import { UpgradeChannel } from "./upgrade-channel.ts";
 
 /** Why there is nothing to take over; the former process goes on. */
-export class TakeOverError extends Error {
+class TakeOverError extends Error {
   readonly code = "TAKE_OVER";
 }
 

@@ -85,7 +85,7 @@ function changeOf(former: ChildConfig | undefined, next: ChildConfig): Pick<Conf
 }
 
 /** Whatever their order. */
-export function sameCredentials(a: Credentials, b: Credentials): boolean {
+function sameCredentials(a: Credentials, b: Credentials): boolean {
   return (
     a === b ||
     (["secrets", "keys", "authorities", "intermediates", "crls"] as const).every((list) => sameSet(a[list], b[list]))

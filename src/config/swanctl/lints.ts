@@ -70,13 +70,13 @@ function smallBlockCipher(proposals: readonly Proposal[]): string | undefined {
  * Session keys that one master key makes for a child by the octets that a key may carry, at the rate that is expected; 0 where
  * nothing is known.
  */
-export function keysByOctets({ lifetime, expectedRate = octets(0) }: ChildConfig, ikeLife: number): number {
+function keysByOctets({ lifetime, expectedRate = octets(0) }: ChildConfig, ikeLife: number): number {
   const most = Math.min(lifetime.rekeyOctets, lifetime.lifeOctets);
   return expectedRate > 0 && Number.isFinite(most) ? Math.ceil(((ikeLife / SECOND) * expectedRate) / most) : 0;
 }
 
 /** Session keys that one master key makes for a child, as far as lifetimes in seconds say it. */
-export function keysOfOneMaster({ lifetime }: Pick<ChildConfig, "lifetime">, ikeLife: number): number {
+function keysOfOneMaster({ lifetime }: Pick<ChildConfig, "lifetime">, ikeLife: number): number {
   const life = Math.min(lifetime.rekeyTime, lifetime.lifeTime);
   return Number.isFinite(life) && life > 0 ? Math.ceil(ikeLife / life) : 1;
 }

@@ -12,7 +12,7 @@ import { decode, type Place } from "./source.ts";
 import { meantValue, type Value } from "./value.ts";
 
 /** Of the only child. */
-export const TUNNEL_CHILD = "net";
+const TUNNEL_CHILD = "net";
 
 const FILE = "file:";
 

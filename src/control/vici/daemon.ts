@@ -6,7 +6,7 @@ import { success } from "./outcome.ts";
 import type { ViciWorld } from "./world.ts";
 
 /** What strongSwan calls the program that is asked. */
-export const DAEMON = "esplanade";
+const DAEMON = "esplanade";
 
 export function daemonCommands(world: ViciWorld): Readonly<Record<string, Command>> {
   const { sysname, release, machine, version } = world.host;

@@ -33,7 +33,7 @@ const DEPTH_LIMIT = 16;
 /** swanctl's longest have some dozens; a packet of nothing but these has room for many more. */
 const ELEMENT_LIMIT = 20_000;
 const KEY_LIMIT = 255;
-export const VALUE_LIMIT = 0xffff;
+const VALUE_LIMIT = 0xffff;
 
 const ENCODER = new TextEncoder();
 const DECODER = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -181,11 +181,6 @@ export function flag(key: string, is: boolean): Message {
 
 export function list(key: string, items: readonly string[]): Message {
   return [{ kind: "list", key, items: items.map(printable) }];
-}
-
-/** A list that is not there when it would be empty. */
-export function listIfAny(key: string, items: readonly string[]): Message {
-  return items.length === 0 ? [] : list(key, items);
 }
 
 export function section(key: string, ...parts: readonly Message[]): Message {

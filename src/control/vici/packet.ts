@@ -10,7 +10,7 @@ import { Writer } from "#core/writer";
 export const PACKET_LIMIT: number = 512 * 1024;
 const LENGTH_OCTETS = 4;
 
-export const PacketType = {
+const PacketType = {
   CMD_REQUEST: 0,
   CMD_RESPONSE: 1,
   CMD_UNKNOWN: 2,

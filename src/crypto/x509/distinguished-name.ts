@@ -96,7 +96,7 @@ function normalised(tag: number, octets: Uint8Array): string {
 }
 
 /** undefined when the type is no string, or the octets are none of that type. */
-export function stringOf(tag: number, octets: Uint8Array): string | undefined {
+function stringOf(tag: number, octets: Uint8Array): string | undefined {
   switch (tag) {
     case Tag.UTF8_STRING:
       try {

@@ -309,7 +309,7 @@ export interface Opening {
   readonly vendors: readonly Payload[];
 }
 
-export function readOpening(payloads: ReturnType<typeof decodeChain>): {
+function readOpening(payloads: ReturnType<typeof decodeChain>): {
   readonly SA: DecodedOf<"SA">;
   readonly KE: DecodedOf<"KE">;
   readonly NONCE: DecodedOf<"NONCE">;

@@ -7,7 +7,7 @@ import { AhTransform, AuthenticationAlgorithm, EspTransform, IsakmpEncryption, I
 type Pairs = readonly (readonly [ours: number, theirs: number])[];
 
 /** One table, both directions. */
-export class NumberMap {
+class NumberMap {
   readonly #wire: ReadonlyMap<number, number>;
   readonly #own: ReadonlyMap<number, number>;
 

@@ -71,7 +71,7 @@ export function join(host: Host, line: PeerLine, other: PeerLine): void {
  * What is wrong with the peer's proof, under the keys of this handshake (RFC 2409 §5.7): only whoever made them can read it,
  * and it is said once.
  */
-export function sayRefusal(host: Host, sa: IsakmpSa, handshake: Handshake, type: number): void {
+function sayRefusal(host: Host, sa: IsakmpSa, handshake: Handshake, type: number): void {
   const messageId = host.drawMessageId(sa);
   const cookies = new Uint8Array(16);
   const view = new DataView(cookies.buffer);

@@ -172,7 +172,7 @@ function onInvalidSpi(host: Host, line: PeerLine, payload: NotifyPayload): void 
 }
 
 /** undefined for what is no SPI of AH or ESP (RFC 4303 §2.1: 0–255 are reserved). */
-export function spiFrom(octets: Uint8Array): Spi | undefined {
+function spiFrom(octets: Uint8Array): Spi | undefined {
   if (octets.length !== 4) return undefined;
   const value = spi(new DataView(octets.buffer, octets.byteOffset, 4).getInt32(0));
   return value >>> 0 < 256 ? undefined : value;

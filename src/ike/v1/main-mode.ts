@@ -236,7 +236,7 @@ export function sendProof(host: Host, sa: IsakmpSa, handshake: Handshake, own: O
   sendPhase1(host, sa, "main", payloads, "until-answered");
 }
 
-export function proofPayloads(
+function proofPayloads(
   { line }: IsakmpSa,
   { peerAsks }: Handshake,
   { identity }: OwnIdentity,

@@ -36,12 +36,12 @@ const METHOD_NAMES: Readonly<Record<number, string>> = {
   [IsakmpMethod.GSS_API]: "Kerberos (GSS-API, which is not there yet)",
 };
 
-export function methodName(method: number): string {
+function methodName(method: number): string {
   return METHOD_NAMES[method] ?? nameOf(IsakmpMethod, method).replaceAll("_", " ").toLowerCase();
 }
 
 /** "modp2048", or "key exchange 24". */
-export function groupName(group: number): string {
+function groupName(group: number): string {
   return group === 0 ? "none" : transformName({ type: TransformType.KE, id: group, keyBits: 0 });
 }
 

@@ -57,7 +57,7 @@ export interface Phase2Choice extends Phase2Agreement {
 }
 
 /** Of one protocol. The least preferred ones go. */
-export const PHASE2_TRANSFORMS_LIMIT = 64;
+const PHASE2_TRANSFORMS_LIMIT = 64;
 
 /** Of a child: its hard limits. */
 function lifetimeOf({ child: { lifetime } }: Phase2Policy): Lifetime {

@@ -55,7 +55,7 @@ export function pump(host: Host, line: PeerLine): void {
 }
 
 /** The one that new quick modes of ours go over. */
-export function usableSa({ current, spent }: PeerLine): { readonly sa: IsakmpSa; readonly live: Live } | undefined {
+function usableSa({ current, spent }: PeerLine): { readonly sa: IsakmpSa; readonly live: Live } | undefined {
   if (current === undefined || current === spent || current.state.kind !== "Live") return undefined;
   return current.state.phase.kind === "Current" ? { sa: current, live: current.state } : undefined;
 }

@@ -161,7 +161,7 @@ function sameBody(sent: IdPayload, answered: DecodedOf<"ID"> | undefined): boole
   return answered !== undefined && equalOctets(payloadBody(sent), answered.body);
 }
 
-export function idsText(ids: readonly IdPayload[]): string {
+function idsText(ids: readonly IdPayload[]): string {
   const names = ids.map((one) => {
     const selector = idToSelector(one);
     return selector === undefined ? `ID of type ${one.identity.type}` : selectorToString(selector);

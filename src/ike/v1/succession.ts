@@ -147,7 +147,7 @@ function takeOver(host: Host, pair: Pair): void {
 }
 
 /** Nothing is sent on it any more; what it was replaced by comes into use, or somebody hears that it is down. */
-export function retirePair(
+function retirePair(
   host: Host,
   line: PeerLine,
   pair: Pair,

@@ -18,7 +18,7 @@ const MAX_TWINS = 16;
 const CONFIRM_PROBE = millis(10_000);
 const CONFIRM_BY = millis(30_000);
 /** make-before-break: the former IKE SA of a peer that comes again from the same address is given so long. */
-export const REAUTH_GRACE: Millis = millis(10_000);
+const REAUTH_GRACE: Millis = millis(10_000);
 
 /** Of two at the same time the winner's maker deletes the loser when all children stand; after this, either side does. */
 const TWIN_EXPECTED = 60_000;

@@ -215,7 +215,7 @@ export const CertEncoding = {
 export type CertEncoding = (typeof CertEncoding)[keyof typeof CertEncoding];
 
 /** RFC 7427 §7, RFC 8420, RFC 9385. */
-export const HashAlgorithm = {
+const HashAlgorithm = {
   SHA1: 1,
   "SHA2-256": 2,
   "SHA2-384": 3,

@@ -2,7 +2,7 @@
 import { type Spi, spi } from "#core/units";
 
 export const IKE_SPI_LENGTH = 8;
-export const CHILD_SPI_LENGTH = 4;
+const CHILD_SPI_LENGTH = 4;
 /** RFC 4303 §2.1: 1–255 are reserved, 0 is never sent. */
 const FIRST_SPI = 256;
 
