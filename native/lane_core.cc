@@ -1,7 +1,6 @@
 #include "lane_core.h"
 
 #include <netinet/udp.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -13,6 +12,7 @@ namespace {
 constexpr uint32_t kTunEvent = 0;
 constexpr uint32_t kWakeEvent = 1;
 constexpr uint32_t kSocketEvent = 2;
+constexpr int kMostEvents = 32;
 
 Failure Watch(int epoll, int fd, uint32_t what) {
   epoll_event event{};
@@ -58,10 +58,33 @@ Failure LaneCore::Open() {
   return failure;
 }
 
+// Where packets come thick they gather before the lane looks again; else one call both looks and waits.
+int LaneCore::Look(epoll_event* events, int timeout) {
+  const bool thick = pace_.IsThick();
+  if (reader_.holds() || timeout == 0) {
+    pace_.Busy();
+    return epoll_wait(epoll_.get(), events, kMostEvents, 0);
+  }
+  if (thick) {
+    int count = epoll_wait(epoll_.get(), events, kMostEvents, 0);
+    if (count > 0) {
+      pace_.Busy();
+      return count;
+    }
+    pace_.Idle();
+    Pace::Rest();
+    count = epoll_wait(epoll_.get(), events, kMostEvents, 0);
+    if (count > 0) return count;
+  } else {
+    pace_.Idle();
+  }
+  return epoll_wait(epoll_.get(), events, kMostEvents, timeout);
+}
+
 int32_t LaneCore::Wait(int timeout) {
-  epoll_event events[32];
+  epoll_event events[kMostEvents];
   memory_.Count(kWaits);
-  const int count = epoll_wait(epoll_.get(), events, 32, reader_.holds() ? 0 : timeout);
+  const int count = Look(events, timeout);
   int32_t ready = reader_.holds() ? kReadyTun : 0;
   for (int i = 0; i < count; i++) {
     const uint32_t what = events[i].data.u32;
@@ -78,7 +101,11 @@ int32_t LaneCore::Wait(int timeout) {
   return ready;
 }
 
-uint32_t LaneCore::ReadTun(uint32_t tailroom, Failure* failure) { return reader_.Read(tailroom, failure); }
+uint32_t LaneCore::ReadTun(uint32_t tailroom, Failure* failure) {
+  const uint32_t count = reader_.Read(tailroom, failure);
+  pace_.Took(count);
+  return count;
+}
 
 void LaneCore::Send(uint32_t first, uint32_t end) {
   Patience patience;
@@ -109,7 +136,9 @@ void LaneCore::Send(uint32_t first, uint32_t end) {
 
 uint32_t LaneCore::Receive(uint32_t socket) {
   const Port& port = sockets_[socket];
-  return port.udp != nullptr ? port.udp->Receive(&receiver_) : port.raw->Receive(&receiver_);
+  const uint32_t count = port.udp != nullptr ? port.udp->Receive(&receiver_) : port.raw->Receive(&receiver_);
+  pace_.Took(count);
+  return count;
 }
 
 bool LaneCore::TakeError(QueuedError* error) {

@@ -1,5 +1,7 @@
 // One lane's input and output without N-API: what the addon's Lane and the all-C++ bound of the benchmarks both are.
 #pragma once
+#include <sys/epoll.h>
+
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -8,6 +10,7 @@
 #include "error_queue.h"
 #include "join.h"
 #include "lane_memory.h"
+#include "pace.h"
 #include "raw.h"
 #include "tun.h"
 #include "udp.h"
@@ -42,6 +45,8 @@ class LaneCore {
   uint32_t socket_count() const { return static_cast<uint32_t>(sockets_.size()); }
 
  private:
+  int Look(epoll_event* events, int timeout);
+
   struct Port {
     LaneSocket socket;
     std::unique_ptr<UdpSocket> udp;
@@ -56,6 +61,7 @@ class LaneCore {
   TunWriter writer_;
   std::vector<Port> sockets_;
   TrainReceiver receiver_;
+  Pace pace_;
 };
 
 }  // namespace esplanade

@@ -4,7 +4,6 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <pwd.h>
-#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -19,6 +18,7 @@
 
 #include "arguments.h"
 #include "descriptor.h"
+#include "pace.h"
 
 namespace esplanade {
 namespace {
@@ -30,6 +30,7 @@ constexpr double kMaxId = 4294967294.0;
 constexpr int kCapabilities = 64;
 // getrlimit(2): 20 - nice.
 constexpr rlim_t kNice = 30;
+constexpr rlim_t kRealtime = 1;
 
 Napi::Value HideMemory(const Napi::CallbackInfo& info) {
   const rlimit none{0, 0};
@@ -60,12 +61,7 @@ Napi::Value SendNotice(const Napi::CallbackInfo& info) {
   return env.Undefined();
 }
 
-Napi::Value BatchThread(const Napi::CallbackInfo& info) {
-  const sched_param none{};
-  // Of this thread alone, whatever POSIX says of processes (sched_setscheduler(2)).
-  if (::sched_setscheduler(0, SCHED_BATCH, &none) != 0) return FailureToData(info.Env(), Failure::Last("sched_setscheduler"));
-  return info.Env().Undefined();
-}
+Napi::Value PreferThread(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), Pace::Ask()); }
 
 Napi::Value FindAccount(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -114,9 +110,11 @@ std::vector<char*> Pointers(std::vector<std::string>& texts) {
 // The rights of this thread become those of another user and `wanted`, and what it executes has them too (capabilities(7),
 // "Ambient").
 Failure Become(uid_t uid, gid_t gid, const std::vector<gid_t>& groups, uint64_t wanted) {
-  // Lanes may still go before other processes, up to nice -10; where it is refused they go with them.
+  // Lanes may still go before other processes (native/pace.h), or up to nice -10; where it is refused they go with them.
   const rlimit nice{kNice, kNice};
   ::setrlimit(RLIMIT_NICE, &nice);
+  const rlimit realtime{kRealtime, kRealtime};
+  ::setrlimit(RLIMIT_RTPRIO, &realtime);
   for (int one = 0; one < kCapabilities; one++)
     if ((wanted >> one & 1) == 0 && ::prctl(PR_CAPBSET_READ, one, 0, 0, 0) == 1 &&
         ::prctl(PR_CAPBSET_DROP, one, 0, 0, 0) != 0)
@@ -179,7 +177,7 @@ Napi::Value BecomeUser(const Napi::CallbackInfo& info) {
 
 void InitProcess(Napi::Env env, Napi::Object exports) {
   exports.Set("hideMemory", Napi::Function::New(env, HideMemory, "hideMemory"));
-  exports.Set("batchThread", Napi::Function::New(env, BatchThread, "batchThread"));
+  exports.Set("preferThread", Napi::Function::New(env, PreferThread, "preferThread"));
   exports.Set("sendNotice", Napi::Function::New(env, SendNotice, "sendNotice"));
   exports.Set("findAccount", Napi::Function::New(env, FindAccount, "findAccount"));
   exports.Set("becomeUser", Napi::Function::New(env, BecomeUser, "becomeUser"));

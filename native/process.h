@@ -6,8 +6,7 @@ namespace esplanade {
 // Exports
 //   hideMemory() → undefined | { code, syscall }: no core dump and no other process of the same user shows what this
 //     process holds (prctl(2) PR_SET_DUMPABLE, setrlimit(2) RLIMIT_CORE).
-//   batchThread() → undefined | { code, syscall }: this thread, when it wakes, lets the one that runs go on for its slice
-//     (sched(7) SCHED_BATCH).
+//   preferThread() → boolean: whether this thread goes before others from now on (pace.h).
 //   sendNotice(path, text) → undefined | { code, syscall }: one datagram to a unix socket, "@…" in the abstract namespace,
 //     as sd_notify(3) does it. Does not wait.
 //   findAccount(name) → { uid, gid, groups } | undefined | { code, syscall }: getpwnam(3), getgrouplist(3).

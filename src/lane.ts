@@ -17,36 +17,37 @@ import { fromThrown } from "#io/system-error";
 import { systemRandom } from "#io/system-random";
 import { ownThreadId } from "#io/thread-time";
 import { SaTable } from "#ipsec/sa";
-import { type BirthSocket, Gate, IkeQueue, type LaneBirth, type LaneQuestion } from "#process/lane-birth";
+import {
+  type BirthSocket,
+  Gate,
+  IkeQueue,
+  type LaneBirth,
+  type LanePriority,
+  type LaneQuestion,
+} from "#process/lane-birth";
 import { createLaneCipher } from "#process/lane-cipher";
 import { SuiteWatch } from "#process/suite-watch";
 
 /** Longest wait without anything to do, in milliseconds; a wake-up ends it at once. */
 const LONGEST_WAIT = 60_000;
 
-/**
- * A lane that has to wait for the cores makes every flow wait: it asks for more of them (measured with both gateways and the
- * load on two cores: ping under load falls to a half). Without the right to ask it goes with the others.
- */
+/** Its share of the cores where it goes among others (measured: ping under load falls to a half). */
 const PRIORITY = -10;
 
-/**
- * It asks for no core in the middle of another's slice, or it would wake for each packet, push aside who sends it, and find
- * one: of 64 octets 140,000 a second pass instead of 80,000, for two thirds of the processor time.
- */
-function askForPriority(): boolean {
-  nativeIo().batchThread();
+/** A lane that has to wait for the cores makes every flow wait. */
+function askForPriority(): LanePriority {
+  const before = nativeIo().preferThread();
   try {
     setPriority(PRIORITY);
-    return true;
+    return before ? "real-time" : "raised";
   } catch {
-    return false;
+    return before ? "real-time" : "normal";
   }
 }
 
 function main(birth: LaneBirth): void {
   inlineWholePacketPath();
-  const preferred = askForPriority();
+  const priority = askForPriority();
   const clock = monotonicClock();
   const table = new SaTable(birth.sas);
   const events = new EventRing(birth.events);
@@ -76,7 +77,7 @@ function main(birth: LaneBirth): void {
     (slot) => cipher.implementation(slot),
     (suite, impl) => parentPort?.postMessage({ kind: "serves", suite, impl }),
   );
-  parentPort?.postMessage({ kind: "ready", cipher: cipher.description, preferred, thread: ownThreadId() });
+  parentPort?.postMessage({ kind: "ready", cipher: cipher.description, priority, thread: ownThreadId() });
   const tell = () => {
     // What found no room may have some by now; nobody tells it a second time.
     events.flush();

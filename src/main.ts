@@ -258,8 +258,7 @@ async function start(parts: Parts): Promise<Gateway> {
     freezing.open();
     log.info(`packets waited ${Math.round(clock.now() - state.stillSince)} ms`);
   }
-  const priority = first?.preferred === true ? "raised" : "normal";
-  const description = `${first?.cipher ?? "no lane"}; ${offloadText(tun)}; ${priority} priority`;
+  const description = `${first?.cipher ?? "no lane"}; ${offloadText(tun)}; ${first?.priority ?? "normal"} priority`;
   log.info(`${tun.name} mtu ${mtu}; ${description}`);
 
   const resize = (next: GatewayConfig) => {

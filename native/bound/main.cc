@@ -1,7 +1,6 @@
 // esplanade-bound CONFIG.json: how fast could this gateway be without TypeScript? The addon's own parts (TUN, cutting,
 // cipher, UDP trains, joining) in the loop of a lane, driven by a C++ engine in one thread. Benchmarks start it like
 // `esplanade run`; it is no gateway for anything else.
-#include <sched.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 
@@ -15,6 +14,7 @@
 #include "lane_core.h"
 #include "network.h"
 #include "packet.h"
+#include "pace.h"
 
 namespace esplanade::bound {
 namespace {
@@ -108,8 +108,7 @@ void Report(const Engine& engine) {
 
 // As a lane does (src/lane.ts); without the right to it goes with the others.
 void AskForPriority() {
-  const sched_param none{};
-  ::sched_setscheduler(0, SCHED_BATCH, &none);
+  Pace::Ask();
   ::setpriority(PRIO_PROCESS, 0, kPriority);
 }
 
@@ -138,6 +137,7 @@ int Main(const char* path) {
   const LaneMemory view = memory.View();
   Cipher cipher(view.slab, kSlabLength, 2, config.openssl_only ? Libraries::kOpenSslOnly : Libraries::kAll);
   if (!Install(config, &cipher)) return Complain(path, "has keys the cipher does not take");
+  AskForPriority();
   LaneOptions options;
   options.gro = socket.gro;
   options.uso = (tun.offloads & kOffloadUso4) != 0 && (tun.offloads & kOffloadUso6) != 0;
@@ -148,7 +148,6 @@ int Main(const char* path) {
   if (!UpNetwork(config, tun.name)) return Complain("ip", "could not set up the network");
   std::printf("ready: %s mtu %u, %s\n", tun.name.c_str(), config.mtu, cipher.implementation(Engine::kOutbound));
   std::fflush(stdout);
-  AskForPriority();
   failure = Run(&core, view, &cipher, engine.get());
   Report(*engine);
   DownNetwork(config, tun.name);

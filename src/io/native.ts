@@ -188,7 +188,8 @@ export interface NativeIo {
   ): { readonly source: Uint8Array; readonly mtu: number } | NativeFailure;
   /** No core dump, and no look into this process for others of the same user. */
   hideMemory(): undefined | NativeFailure;
-  batchThread(): undefined | NativeFailure;
+  /** Whether this thread goes before others from now on (native/pace.h). */
+  preferThread(): boolean;
   /** One datagram to a unix socket; "@" in front: a name of the abstract namespace. Never waits. */
   sendNotice(socket: string, text: string): undefined | NativeFailure;
   findAccount(

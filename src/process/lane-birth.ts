@@ -49,13 +49,16 @@ export interface LaneQuestion {
 /** Words of `LaneBirth.gate`. A lane whose gate is shut takes commands, by the bell, and touches no packet. */
 export const Gate = { OPEN: 0, BELL: 1 } as const;
 
+/** "real-time": before all others as long as it keeps up; "raised": nice -10. */
+export type LanePriority = "real-time" | "raised" | "normal";
+
 /** What a lane's Worker posts. Events themselves are in the ring. */
 export type LaneMessage =
-  /** `preferred`: the lane runs at a higher priority than other processes. `thread`: Linux' number of it. */
+  /** `thread`: Linux' number of it. */
   | {
       readonly kind: "ready";
       readonly cipher: string;
-      readonly preferred: boolean;
+      readonly priority: LanePriority;
       readonly thread: number | undefined;
     }
   | { readonly kind: "events" }

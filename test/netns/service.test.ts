@@ -137,7 +137,7 @@ test("a gateway goes on as nobody with three rights, carries packets, reloads, t
     }
     await eventually("its lines are here", () => gateway.log.includes("ready: "));
     assert.match(gateway.log, /^runs as nobody with CAP_NET_BIND_SERVICE, .*; gave up all others for good$/m);
-    if (MAY_RAISE_LIMITS) assert.match(gateway.log, /raised priority/);
+    if (MAY_RAISE_LIMITS) assert.match(gateway.log, /real-time priority/);
     assert.doesNotMatch(gateway.log, /not dropped/);
 
     await listener.take(/^STATUS=1 of 1 tunnel up$/);
