@@ -58,27 +58,30 @@ Failure LaneCore::Open() {
   return failure;
 }
 
-// Where packets come thick they gather before the lane looks again; else one call both looks and waits.
+// Where packets come thick they gather before the lane looks again. One call both looks and waits, unless it matters which.
 int LaneCore::Look(epoll_event* events, int timeout) {
   const bool thick = pace_.IsThick();
-  if (reader_.holds() || timeout == 0) {
-    pace_.Busy();
-    return epoll_wait(epoll_.get(), events, kMostEvents, 0);
-  }
-  if (thick) {
+  const bool left = reader_.holds();
+  if (left || timeout == 0 || thick || pace_.Wonders()) {
     int count = epoll_wait(epoll_.get(), events, kMostEvents, 0);
-    if (count > 0) {
+    if (left || count > 0) {
       pace_.Busy();
       return count;
     }
     pace_.Idle();
-    Pace::Rest();
-    count = epoll_wait(epoll_.get(), events, kMostEvents, 0);
-    if (count > 0) return count;
-  } else {
-    pace_.Idle();
+    if (timeout == 0) return count;
+    if (thick) {
+      Pace::Rest();
+      count = epoll_wait(epoll_.get(), events, kMostEvents, 0);
+      if (count > 0) {
+        pace_.Woke();
+        return count;
+      }
+    }
   }
-  return epoll_wait(epoll_.get(), events, kMostEvents, timeout);
+  const int count = epoll_wait(epoll_.get(), events, kMostEvents, timeout);
+  pace_.Woke();
+  return count;
 }
 
 int32_t LaneCore::Wait(int timeout) {

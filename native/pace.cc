@@ -10,6 +10,8 @@ constexpr int64_t kMicrosecond = 1000;
 constexpr int64_t kMillisecond = 1000 * kMicrosecond;
 constexpr int64_t kRest = 200 * kMicrosecond;
 constexpr int64_t kLongestSpell = 20 * kMillisecond;
+// A wait that took less found something at once.
+constexpr int64_t kShortestSleep = 50 * kMicrosecond;
 // Packets are counted over this long, or from one look to the next.
 constexpr int64_t kCounted = kMillisecond;
 // Of these a millisecond a rest is worth it: two exchanges that wait for each other make fewer.
@@ -21,27 +23,31 @@ constexpr unsigned long kTimerSlack = kMicrosecond;
 // Of the thread, by Ask.
 thread_local bool granted = false;
 
-// Threads that this one starts go among others. Once set it stays set in all that follows.
 bool Schedule(int policy, int priority) {
   sched_param parameters{};
   parameters.sched_priority = priority;
-  return ::sched_setscheduler(0, policy | SCHED_RESET_ON_FORK, &parameters) == 0;
+  return ::sched_setscheduler(0, policy, &parameters) == 0;
 }
 
-bool GoBefore() { return Schedule(SCHED_RR, kLowestRealtime); }
+// Threads that this one starts go among others; who has said so once must say so each time.
+bool GoBefore() { return Schedule(SCHED_RR | SCHED_RESET_ON_FORK, kLowestRealtime); }
 
-void GoAmong() { Schedule(SCHED_BATCH, 0); }
+void GoAmong() { Schedule(SCHED_BATCH | SCHED_RESET_ON_FORK, 0); }
 
 }  // namespace
 
 bool Pace::Ask() {
   granted = GoBefore();
-  if (!granted) GoAmong();
+  // Without the flag, which a service that is refused real-time priorities is refused as well.
+  if (granted)
+    GoAmong();
+  else
+    Schedule(SCHED_BATCH, 0);
   ::prctl(PR_SET_TIMERSLACK, kTimerSlack);
   return granted;
 }
 
-Pace::Pace() : preferred_(granted), counted_since_(Now()), now_(counted_since_), busy_since_(counted_since_) {}
+Pace::Pace() : preferred_(granted), among_others_(granted), counted_since_(Now()), now_(counted_since_), busy_since_(counted_since_) {}
 
 int64_t Pace::Now() {
   timespec now;
@@ -60,6 +66,8 @@ bool Pace::IsThick() {
   return thick_;
 }
 
+bool Pace::Wonders() const { return preferred_ && (among_others_ || now_ - busy_since_ >= kLongestSpell); }
+
 void Pace::Busy() {
   if (!preferred_ || among_others_ || now_ - busy_since_ < kLongestSpell) return;
   among_others_ = true;
@@ -67,7 +75,6 @@ void Pace::Busy() {
 }
 
 void Pace::Idle() {
-  busy_since_ = now_;
   if (!among_others_) return;
   among_others_ = !GoBefore();
 }
@@ -75,6 +82,12 @@ void Pace::Idle() {
 void Pace::Rest() {
   const timespec rest{0, kRest};
   ::nanosleep(&rest, nullptr);
+}
+
+void Pace::Woke() {
+  const int64_t asked = now_;
+  now_ = Now();
+  if (now_ - asked >= kShortestSleep) busy_since_ = now_;
 }
 
 }  // namespace esplanade

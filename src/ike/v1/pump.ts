@@ -70,8 +70,10 @@ function runSpeeches(host: Host, line: PeerLine): void {
   const early = line.tasks.some((task) => isRepeat(task) && isDue(task, host.now)) ? TOGETHER : 0;
   const due = onceEach(host, line, (task) => isDue(task, host.now + (isRepeat(task) ? early : 0)));
   line.tasks = line.tasks.filter((task) => !due.includes(task));
-  for (const { work } of due) {
-    if (work.kind === "delete-pair") deletePair(host, line, work.pair, work.reason);
+  for (const task of due) {
+    const { work } = task;
+    // One before it may have been the reason to stay.
+    if (work.kind === "delete-pair" && makesSense(host, line, task)) deletePair(host, line, work.pair, work.reason);
     if (work.kind === "greet") greet(host, work.sa);
   }
   repeatDeletes(

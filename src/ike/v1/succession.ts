@@ -79,8 +79,10 @@ function leave(host: Host, line: PeerLine, pair: Pair): void {
 
 /** The peer's half of a collision whose other half is gone: the peer sends on it, and so do we. */
 function revive(host: Host, line: PeerLine, gone: Pair): boolean {
+  const isToEnd = (pair: Pair) =>
+    line.tasks.some(({ work }) => work.kind === "delete-pair" && work.pair === pair && work.unless === "never");
   const pair = [...line.pairs.values()].findLast(
-    (one) => one.state.kind === "Installed" && !isKept(one) && sameTerms(one, gone),
+    (one) => one.state.kind === "Installed" && !isKept(one) && sameTerms(one, gone) && !isToEnd(one),
   );
   if (pair === undefined) return false;
   pair.state = { kind: "Installed", outbound: "later" };
